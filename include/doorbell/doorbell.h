@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All of libdoorbell. */
+#ifndef DOORBELL_DOORBELL_H
+#define DOORBELL_DOORBELL_H
+
+#include <doorbell/error.h>
+#include <doorbell/host.h>
+#include <doorbell/msi.h>
+#include <doorbell/soft.h>
+#include <doorbell/space.h>
+#include <doorbell/sys.h>
+#include <doorbell/viommu.h>
+
+#endif

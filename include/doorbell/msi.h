@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MSIs of a passed-through device: which address stands in the device, and which eventfd fires.
+ *
+ * A db_msi is one interrupt capability (MSI or MSI-X) of one device in one mode. The VMM gives each vector the address that the
+ * *guest* wrote (gIOVA) and an eventfd, which it connects to the guest's interrupt (irqfd). The data in the device is always the host's.
+ * db_vmsix and db_vmsi stand before it: they are the registers the guest sees, to which a VMM hands trapped accesses.
+ */
+#ifndef DOORBELL_MSI_H
+#define DOORBELL_MSI_H
+
+#include <doorbell/viommu.h>
+
+struct db_msi;
+
+enum db_msi_kind {
+	DB_MSI,
+	DB_MSIX,
+};
+
+struct db_msi_config {
+	struct db_device *dev;
+	struct db_space *space;
+	enum db_mode mode;
+	enum db_msi_kind kind;
+
+	/*
+	 * IPA of the page that holds the guest's GITS_TRANSLATER: base of its vITS + 64 KiB. In native the doorbell is mapped here; in stock it
+	 * must be where the kernel put it (see db_msi_doorbell_ipa()); in rmr it is not used.
+	 */
+	uint64_t doorbell_ipa;
+
+	/* Where the gIOVA stands that the kernel uses (native only): false: handed over with SET_IRQS; true: written into the
+	 * device's own registers and read back by the kernel (fall-through). */
+	bool fall_through;
+};
+
+/*
+ * Where the doorbell page of @dev has to be in IPA space in @mode. *fixed is false when the VMM may choose (native).
+ * The VMM calls it before it lays out its vITS. Errors: -EOPNOTSUPP (this mode is not for this device; message says why).
+ */
+int db_msi_doorbell_ipa(struct db_device *dev, enum db_mode mode, bool *fixed, uint64_t *ipa);
+
+/*
+ * Checks the mode against db_device_caps(), maps the doorbell (native) and prepares for vectors to be set. AUTO takes the best mode.
+ * Errors: -EOPNOTSUPP (mode not possible), -EXDEV, -EADDRINUSE, -EINVAL (doorbell_ipa), -ENOMEM.
+ */
+int db_msi_create(const struct db_msi_config *config, struct db_msi **out);
+
+/* Disarms all vectors, takes the doorbell mapping back. */
+void db_msi_destroy(struct db_msi *msi);
+
+enum db_mode db_msi_mode(const struct db_msi *msi);
+unsigned int db_msi_count(const struct db_msi *msi);
+
+struct db_msi_vector {
+	uint64_t address;	/* as the guest wrote it (gIOVA of its vITS's GITS_TRANSLATER); ignored in rmr */
+	int eventfd;		/* -1: disarm the vector. Stays the caller's, who keeps it open while armed */
+};
+
+/*
+ * Arms, re-programs or disarms vectors [start, start + count) with as few ioctls as possible. An armed vector that only gets
+ * another address loses no interrupt. All or nothing: on error the vectors are as before.
+ * Errors: -EINVAL (range), -ENOSPC (the host has no more interrupts; fewer can be tried), -EIO, -ENOMEM.
+ */
+int db_msi_set(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors);
+
+/* What stands in the device for vector @index: the address that the device writes to and the host's data, as far as the host shows
+ * it (-EOPNOTSUPP if not). For people and tests. */
+int db_msi_message(struct db_msi *msi, unsigned int index, uint64_t *address, uint32_t *data);
+
+/* Call after db_device_reset() or a function-level reset by the guest: puts the addresses back where the library keeps them. */
+int db_msi_restore(struct db_msi *msi);
+
+/* --- What the guest sees --- */
+
+struct db_vmsix;
+struct db_vmsi;
+
+struct db_msi_guest_ops {
+	/* The guest's message for @index is complete and unmasked: connect @index to this (address, data) of the guest's vITS and return
+	 * the eventfd that delivers it (>= 0), or -errno: the vector stays unarmed and is tried again when the guest next writes it. */
+	int (*connect)(void *ctx, unsigned int index, uint64_t address, uint32_t data);
+	/* Vector @index is masked or disabled by the guest: the eventfd may be left connected. Optional. */
+	void (*disconnect)(void *ctx, unsigned int index);
+};
+
+/*
+ * A virtual MSI-X table and PBA (PCIe 6.8.2). @ctx is handed to @ops. The accesses of a guest, 4 or 8 bytes aligned; others
+ * read as ~0 and are ignored. Masked vectors collect their interrupts in the PBA: the eventfd of a masked vector is not signalled.
+ */
+int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsix **out);
+void db_vmsix_destroy(struct db_vmsix *vmsix);
+uint64_t db_vmsix_table_read(struct db_vmsix *vmsix, uint64_t offset, unsigned int size);
+int db_vmsix_table_write(struct db_vmsix *vmsix, uint64_t offset, unsigned int size, uint64_t value);
+uint64_t db_vmsix_pba_read(struct db_vmsix *vmsix, uint64_t offset, unsigned int size);
+
+/* Message Control of the MSI-X capability (the word at capability + 2): enable (15) and function mask (14). */
+uint16_t db_vmsix_control_read(struct db_vmsix *vmsix);
+int db_vmsix_control_write(struct db_vmsix *vmsix, uint16_t value);
+
+/* A virtual MSI capability (PCIe 7.7.1): @offset from the capability's start, sizes 1, 2, 4. */
+int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsi **out);
+void db_vmsi_destroy(struct db_vmsi *vmsi);
+uint32_t db_vmsi_read(struct db_vmsi *vmsi, unsigned int offset, unsigned int size);
+int db_vmsi_write(struct db_vmsi *vmsi, unsigned int offset, unsigned int size, uint32_t value);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * GICv3 ITS and LPIs (Arm IHI 0069, chapters 5 and 6): device, interrupt translation and collection tables in memory, the commands, and LPI
+ * configuration and pending state of the redistributors. GICv3 without virtual LPIs: GICv4 commands are errors.
+ *
+ * One caller at a time for each struct its: an ITS is a serialising machine. Different ITSes are independent.
+ */
+#ifndef ARM_ITS_H
+#define ARM_ITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arm/mem.h"
+
+struct its;
+
+/* Redistributor side: who gets the LPI. Called with the ITS's caller; may be called for several ITSes at once. */
+struct its_lpi_ops {
+	/* LPI @intid becomes pending on redistributor @rdbase (a processor number, GITS_TYPER.PTA = 0). */
+	void (*set_pending)(void *ctx, uint32_t rdbase, uint32_t intid);
+	void (*clear_pending)(void *ctx, uint32_t rdbase, uint32_t intid);
+	/* The configuration of @intid (0: all of @rdbase) is to be read again from memory. */
+	void (*invalidate)(void *ctx, uint32_t rdbase, uint32_t intid);
+	/* Pending LPIs move from one redistributor to another: MOVI for one @intid, MOVALL for all (@intid 0). */
+	void (*move)(void *ctx, uint32_t from, uint32_t to, uint32_t intid);
+};
+
+struct its_config {
+	struct arm_mem mem;
+	unsigned int device_bits;	/* GITS_TYPER.Devbits + 1 */
+	unsigned int event_bits;	/* GITS_TYPER.ID_bits + 1 */
+	unsigned int lpi_bits;		/* INTID width, >= 14 */
+	unsigned int processors;	/* redistributors: rdbase 0..processors-1 */
+	const struct its_lpi_ops *lpi;
+	void *lpi_ctx;
+};
+
+size_t its_footprint(const struct its_config *config);
+struct its *its_init(void *memory, const struct its_config *config);
+
+/* GITS_BASER<n> as written by software (§12.19): type in bits [58:56], Indirect, Page_Size, Size; returns what reads back. */
+uint64_t its_set_baser(struct its *its, unsigned int n, uint64_t value);
+uint64_t its_get_baser(const struct its *its, unsigned int n);
+
+/* GITS_CTLR.Enabled. */
+void its_enable(struct its *its, bool on);
+
+/*
+ * Executes one command (four dwords, §5.3). 0, or the architecture's error code (§5.3.x "Command and translation errors", e.g.
+ * MAPD_DEVICE_OOR 0x010801), with the rest of the command ignored.
+ */
+int its_command(struct its *its, const uint64_t cmd[4]);
+
+/* A write of @event_id to GITS_TRANSLATER by @device_id. 0, or the error code for which the write is discarded. */
+int its_translate(struct its *its, uint32_t device_id, uint32_t event_id);
+
+#endif

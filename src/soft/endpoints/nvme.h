@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nvme: an NVM Express controller (NVMe base spec 1.4, PCIe transport) with one namespace of 512-byte blocks over a file or
+ * memory: admin queue, up to N I/O queue pairs, one MSI-X vector each, PRP lists; Identify, Create/Delete I/O SQ/CQ, Set/Get Features
+ * (number of queues), Abort, Async Event Request, Get Log Page; Read, Write, Flush. Registers in BAR0, MSI-X table in BAR0 at 0x2000 (so as in QEMU's), PBA at
+ * 0x3000 for up to 256 vectors.
+ */
+#ifndef SOFT_ENDPOINTS_NVME_H
+#define SOFT_ENDPOINTS_NVME_H
+
+#include "soft/hw/pci.h"
+
+struct nvme_config {
+	unsigned int io_queues;		/* 1..255; vectors = io_queues + 1 */
+	const char *disk;		/* path of a file (its size is rounded down to blocks), or NULL: ... */
+	uint64_t size;			/* ... memory of this many bytes with a pseudo-random content made from @seed */
+	uint64_t seed;
+	bool read_only;
+};
+
+int nvme_create(const struct pci_slot *slot, const struct nvme_config *config, struct pci_dev **out);
+
+#endif

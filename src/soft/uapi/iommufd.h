@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * iommufd of the software host, as the vfio driver uses it. The uAPI itself is in abi/iommufd.h.
+ */
+#ifndef SOFT_UAPI_IOMMUFD_H
+#define SOFT_UAPI_IOMMUFD_H
+
+#include "soft/uapi/file.h"
+
+struct iommufd_ctx;
+struct iommufd_device;
+
+/* open("/dev/iommu"): a new context behind a new file. */
+int iommufd_open(struct soft_host *host, int *fd);
+
+/* The context behind @fd with a reference, or -EBADFD / -EINVAL as the kernel answers. */
+int iommufd_ctx_from_fd(struct soft_host *host, int fd, struct iommufd_ctx **out);
+void iommufd_ctx_put(struct iommufd_ctx *ctx);
+
+/* VFIO_DEVICE_BIND_IOMMUFD: takes the device's group for @ctx; DMA is blocked until attach. *id is the dev_id. -EPERM, -EBUSY, -ENOMEM. */
+int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *dev, struct iommufd_device **out, uint32_t *id);
+void iommufd_device_unbind(struct iommufd_device *idev);
+
+/* VFIO_DEVICE_ATTACH/DETACH_IOMMUFD_PT: *pt_id is an IOAS (an automatic HWPT is made and *pt_id updated) or a HWPT; replaces when attached. */
+int iommufd_device_attach(struct iommufd_device *idev, uint32_t *pt_id);
+void iommufd_device_detach(struct iommufd_device *idev);
+
+/*
+ * The address that stands in the message of vector @index (MSI or MSI-X number @irq_index) for the doorbell at @doorbell (a PA): the one
+ * prepared for it, or that of the SW_MSI window, mapped there now if need be. -EDESTADDRREQ, -ENOSPC, -ENOMEM, -ENODEV (not attached).
+ */
+int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell, uint64_t *address);
+
+/* VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets. All or nothing. -ENOMEM. */
+int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start, unsigned int count, const uint64_t *iova);
+
+/* A dma-buf file over [pa, pa + size) of the machine (write-only MMIO), which IOMMU_IOAS_MAP_FILE takes; revoked by iommufd_dmabuf_revoke(). */
+int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size, uint64_t doorbell_id, struct soft_file **out);
+void iommufd_dmabuf_revoke(struct soft_file *dmabuf);
+
+#endif
