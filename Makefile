@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A front to meson: sets up, builds, runs, checks. `make help` lists the targets.
+
+HOST ?= soft
+ARGS ?=
+SETUP ?= yes
+PREFIX ?= /usr/local
+
+.PHONY: all setup run check check-native check-arm bench fuzz coverage install clean help
+
+all: build/build.ninja
+	@ninja -C build --quiet
+
+setup:
+ifeq ($(SETUP),yes)
+	@tools/setup
+endif
+
+build/build.ninja: meson.build meson_options.txt | setup
+	@meson setup build $(if $(wildcard build/build.ninja),--reconfigure) --prefix=$(PREFIX) >build.log 2>&1 || { cat build.log; exit 1; }
+	@mv build.log build/setup.log
+
+ifeq ($(HOST),arm)
+run:
+	emu/run $(EMU_ARGS) run $(ARGS)
+else
+run: all
+	build/doorbell run $(ARGS)
+endif
+
+check: setup
+	tools/check
+
+check-native: setup
+	tools/check native
+
+check-arm: setup
+	tools/check arm
+
+bench: all
+	tools/bench $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
+
+fuzz: setup
+	tools/fuzz $(ARGS)
+
+coverage: setup
+	tools/coverage
+
+install: all
+	@meson install -C build
+
+clean:
+	rm -rf build build-*
+
+help:
+	@echo 'make               build into build/ (build/doorbell, the library beside it)'
+	@echo 'make run           pass an NVMe device through to the in-process guest, on the software host'
+	@echo 'make run HOST=arm  the same on a real Linux kernel, on an emulated Arm machine'
+	@echo 'make check         all tests: gcc and clang, sanitizers, short fuzzing, the emulated Arm machine'
+	@echo 'make check-native  the same without the emulated machine'
+	@echo 'make bench         measure against named limits; COMPARE=REV against another revision'
+	@echo 'make fuzz          fuzz until stopped'
+	@echo 'make coverage      line and branch coverage of the tests'
+	@echo 'make install       PREFIX=/usr/local'
