@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sets what db_error_message() of the calling thread says. */
+#ifndef SYS_ERROR_H
+#define SYS_ERROR_H
+
+#include <doorbell/error.h>
+
+/* @code is a negative errno, whose name stands before the sentence: @fmt says only what is wrong. Cut off when too long. */
+__attribute__((format(printf, 2, 3)))
+void db_error_set(int code, const char *fmt, ...);
+
+#endif
