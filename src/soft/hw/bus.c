@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "soft/hw/bus.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The end of user space: an address at or above it is memory of nobody. */
+#ifdef __x86_64__
+#define BUS_RAM_TOP (1ull << 47)
+#else
+#define BUS_RAM_TOP (1ull << 48)
+#endif
+
+#define BUS_PAGE 4096ull
+
+/* Up to this size, aligned pieces are accessed whole and in ascending order, as descriptor rings expect of a device. */
+#define BUS_ORDERED 64
+
+struct bus {
+	struct bus_frame *frames;	/* sorted by base */
+	unsigned int n_frames;
+	size_t allocated;		/* atomic */
+};
+
+struct bus *bus_create(void)
+{
+	return calloc(1, sizeof(struct bus));
+}
+
+void bus_destroy(struct bus *bus)
+{
+	if (!bus)
+		return;
+	free(bus->frames);
+	free(bus);
+}
+
+int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
+{
+	struct bus_frame *frames;
+	unsigned int at;
+
+	if (!frame->size || (frame->base | frame->size) % BUS_PAGE)
+		return -EINVAL;
+	if (frame->base >= BUS_MMIO_TOP || frame->size > BUS_MMIO_TOP - frame->base)
+		return -EINVAL;
+
+	for (at = 0; at < bus->n_frames && bus->frames[at].base < frame->base; at++)
+		;
+	if (at && bus->frames[at - 1].base + bus->frames[at - 1].size > frame->base)
+		return -EADDRINUSE;
+	if (at < bus->n_frames && frame->base + frame->size > bus->frames[at].base)
+		return -EADDRINUSE;
+
+	frames = realloc(bus->frames, (bus->n_frames + 1) * sizeof(*frames));
+	if (!frames)
+		return -ENOMEM;
+	memmove(&frames[at + 1], &frames[at], (bus->n_frames - at) * sizeof(*frames));
+	frames[at] = *frame;
+	bus->frames = frames;
+	bus->n_frames++;
+	return 0;
+}
+
+static const struct bus_frame *find_frame(const struct bus *bus, uint64_t pa)
+{
+	unsigned int low = 0, high = bus->n_frames;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+		const struct bus_frame *frame = &bus->frames[mid];
+
+		if (pa < frame->base)
+			high = mid;
+		else if (pa - frame->base >= frame->size)
+			low = mid + 1;
+		else
+			return frame;
+	}
+	return NULL;
+}
+
+static bool is_ram(uint64_t pa, size_t len)
+{
+	return pa >= BUS_MMIO_TOP && pa < BUS_RAM_TOP && len <= BUS_RAM_TOP - pa;
+}
+
+/* A frame's registers take one naturally aligned access of 1, 2, 4 or 8 bytes; anything else is a bus abort. */
+static const struct bus_frame *frame_for(const struct bus *bus, uint64_t pa, size_t len)
+{
+	if (len != 1 && len != 2 && len != 4 && len != 8)
+		return NULL;
+	if (pa % len)
+		return NULL;
+	return find_frame(bus, pa);
+}
+
+static void ram_read(uint64_t pa, void *buf, size_t len)
+{
+	char *to = buf;
+
+	if (len <= BUS_ORDERED && pa % 8 == 0) {
+		for (; len >= 8; len -= 8, pa += 8, to += 8) {
+			uint64_t v = __atomic_load_n((uint64_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE);
+
+			memcpy(to, &v, 8);
+		}
+	}
+	if (len == 4 && pa % 4 == 0) {
+		uint32_t v = __atomic_load_n((uint32_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE);
+
+		memcpy(to, &v, 4);
+		return;
+	}
+	memcpy(to, (const void *)(uintptr_t)pa, len);
+}
+
+static void ram_write(uint64_t pa, const void *buf, size_t len)
+{
+	const char *from = buf;
+
+	if (len <= BUS_ORDERED && pa % 8 == 0) {
+		for (; len >= 8; len -= 8, pa += 8, from += 8) {
+			uint64_t v;
+
+			memcpy(&v, from, 8);
+			__atomic_store_n((uint64_t *)(uintptr_t)pa, v, __ATOMIC_RELEASE);
+		}
+	}
+	if (len == 4 && pa % 4 == 0) {
+		uint32_t v;
+
+		memcpy(&v, from, 4);
+		__atomic_store_n((uint32_t *)(uintptr_t)pa, v, __ATOMIC_RELEASE);
+		return;
+	}
+	memcpy((void *)(uintptr_t)pa, from, len);
+}
+
+int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len)
+{
+	const struct bus_frame *frame;
+	uint64_t value = 0;
+	int ret;
+
+	if (is_ram(pa, len)) {
+		ram_read(pa, buf, len);
+		return 0;
+	}
+	frame = frame_for(bus, pa, len);
+	if (!frame || !frame->read)
+		return -EFAULT;
+	ret = frame->read(frame->ctx, pa - frame->base, len, &value);
+	if (ret)
+		return ret;
+	value = htole64(value);
+	memcpy(buf, &value, len);
+	return 0;
+}
+
+int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id)
+{
+	const struct bus_frame *frame;
+	uint64_t value = 0;
+
+	if (is_ram(pa, len)) {
+		ram_write(pa, buf, len);
+		return 0;
+	}
+	frame = frame_for(bus, pa, len);
+	if (!frame || !frame->write)
+		return -EFAULT;
+	memcpy(&value, buf, len);
+	return frame->write(frame->ctx, pa - frame->base, len, le64toh(value), device_id);
+}
+
+static int arm_read64(void *ctx, uint64_t pa, uint64_t *value)
+{
+	(void)ctx;
+	if (pa % 8 || !is_ram(pa, 8))
+		return -EFAULT;
+	*value = le64toh(__atomic_load_n((uint64_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+static int arm_write64(void *ctx, uint64_t pa, uint64_t value)
+{
+	(void)ctx;
+	if (pa % 8 || !is_ram(pa, 8))
+		return -EFAULT;
+	__atomic_store_n((uint64_t *)(uintptr_t)pa, htole64(value), __ATOMIC_RELEASE);
+	return 0;
+}
+
+struct arm_mem bus_arm_mem(struct bus *bus)
+{
+	return (struct arm_mem){ .read64 = arm_read64, .write64 = arm_write64, .ctx = bus };
+}
+
+void *bus_alloc(struct bus *bus, size_t size, size_t align, uint64_t *pa)
+{
+	void *memory;
+
+	if (align < sizeof(void *))
+		align = sizeof(void *);
+	if (!size || align & (align - 1) || size > SIZE_MAX - align)
+		return NULL;
+	/* aligned_alloc() wants a multiple of the alignment. */
+	memory = aligned_alloc(align, (size + align - 1) & ~(align - 1));
+	if (!memory)
+		return NULL;
+	/* Only a position-dependent program has its heap down here, among the device frames. */
+	if (!is_ram((uintptr_t)memory, size)) {
+		free(memory);
+		return NULL;
+	}
+	memset(memory, 0, size);
+	__atomic_fetch_add(&bus->allocated, size, __ATOMIC_RELAXED);
+	*pa = (uintptr_t)memory;
+	return memory;
+}
+
+void bus_free(struct bus *bus, uint64_t pa, size_t size)
+{
+	if (!pa)
+		return;
+	__atomic_fetch_sub(&bus->allocated, size, __ATOMIC_RELAXED);
+	free((void *)(uintptr_t)pa);
+}
+
+size_t bus_allocated(const struct bus *bus)
+{
+	return __atomic_load_n(&bus->allocated, __ATOMIC_RELAXED);
+}
