@@ -161,15 +161,6 @@ struct vfio_device_feature {
 	__u8 data[];
 };
 
-/* SET only: Bus Master Enable of the device. */
-#define VFIO_DEVICE_FEATURE_BUS_MASTER 10
-#define VFIO_DEVICE_FEATURE_CLEAR_MASTER 0
-#define VFIO_DEVICE_FEATURE_SET_MASTER 1
-
-struct vfio_device_feature_bus_master {
-	__u32 op;
-};
-
 /* GET only: a dma-buf of parts of a BAR. The return value is its fd. */
 #define VFIO_DEVICE_FEATURE_DMA_BUF 11
 

@@ -11,19 +11,30 @@
 #include "soft/hw/pci.h"
 #include "soft/machine.h"
 
-struct soft_file;
 struct iommufd_device;
+struct mappings;
+struct soft_file;
 
-/* A PCI device as the kernel knows it. Lock order in the kernel side: host->lock, iommufd ctx, soft_device.lock, hardware. */
+struct vfio_device;
+
+/*
+ * A PCI device as the kernel knows it.
+ *
+ * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has its own below these. No lock is
+ * held while a file's release() runs.
+ */
 struct soft_device {
 	struct soft_host *host;
 	const struct machine_device *desc;
-	struct pci_dev *pci;		/* NULL after hot-unplug */
 	unsigned int index;		/* N in /dev/vfio/devices/vfioN */
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;		/* what follows, and the state of the vfio driver */
+	struct pci_dev *pci;		/* NULL after hot-unplug; changes under access too */
 	char driver[32];		/* "" none, "vfio-pci", or another's name */
-	struct soft_file *opened;	/* the vfio cdev's open file, or NULL (one opener at a time, as cdev) */
-	struct iommufd_device *idev;	/* bound through opened */
+	char driver_override[32];	/* "" none */
+	struct vfio_device *vfio;	/* what vfio-pci keeps while the device is bound to an iommufd, else NULL */
+	struct soft_file *opened;	/* the file it is bound through (one at a time, as cdev) */
+	struct iommufd_device *idev;	/* its iommufd object */
+	pthread_rwlock_t access;	/* read: an access to its BARs is under way; write: reset, unplug */
 };
 
 struct soft_host {
@@ -34,14 +45,21 @@ struct soft_host {
 	struct smmu_dev *smmus[MACHINE_SMMUS];
 	struct its_dev *itses[MACHINE_ITSES];
 	struct soft_device *devices;
-	pthread_mutex_t lock;		/* files, drivers, hot-plug */
+	pthread_mutex_t lock;		/* files */
 	struct soft_file **files;	/* indexed by descriptor */
 	unsigned int n_files;
+	struct mappings *mappings;
 };
 
 struct soft_device *soft_host_find(struct soft_host *host, const char *address);
 
-/* Hot-plug, for tests: unplug revokes what the device handed out, as the kernel's remove path does. */
+/* Size of the machine's pages, bytes. */
+uint64_t soft_host_page_size(const struct soft_host *host);
+
+/*
+ * Hot-plug, for tests. Unplug is a surprise removal: it revokes what the device handed out and signals the request eventfd, but does not wait
+ * for the files to be closed. -ENOENT. Plug fails with -EBUSY as long as one of before is bound, -EEXIST when it is there.
+ */
 int soft_host_unplug(struct soft_host *host, const char *address);
 int soft_host_plug(struct soft_host *host, const char *address);
 
