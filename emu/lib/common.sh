@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Messages, the cache and its lock: what every part of emu/ uses.
+
+CACHE=${DOORBELL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/doorbell}
+
+# Exit statuses of our own; a test's own status is passed through below these.
+readonly EXIT_EMU=125
+
+say() {
+	printf 'emu: %s\n' "$*" >&2
+}
+
+# die WHAT [WHAT-TO-DO]
+die() {
+	say "error: $1"
+	[ $# -lt 2 ] || say "  $2"
+	exit "$EXIT_EMU"
+}
+
+# A hash of standard input, short enough for a file name.
+key() {
+	sha256sum | cut -c1-20
+}
+
+# One run at a time adds to the cache, and looks again once it has the lock: another may have made
+# what was missing. Runs that find all they need take no lock.
+lock() {
+	exec 9>"$CACHE/lock"
+	if ! flock -n 9; then
+		say "waiting for another run that is filling the cache"
+		flock 9
+	fi
+}
+
+unlock() {
+	exec 9>&-
+}
+
+# A folder that is removed when the run ends, however it ends.
+scratch() {
+	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/doorbell-emu.XXXXXX")
+	trap 'rm -rf "$SCRATCH"' EXIT
+}

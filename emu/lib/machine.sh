@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# The machine: its devices and disks, its IORT, the initramfs, and the boot.
+
+# Fills MACHINE with QEMU's arguments for the named topology. A topology is a file of lines, each
+# arguments of QEMU's or `disk NAME MIB`, which makes a drive NAME of generated content; the first
+# disk has seed 0, the next 1 (see disk.py).
+read_topology() {
+	local file=$EMU/topologies/$1 line name mib image seed=0
+	local -a words
+	[ -e "$file" ] || die "no topology '$1'" "there are: $(cd "$EMU/topologies" && echo *)"
+	# shellcheck disable=SC2054 # the commas are QEMU's
+	MACHINE=(-M virt,iommu=smmuv3,gic-version=3,its=on -global arm-smmuv3.stage=nested
+		-cpu max -smp 2 -m 2G -display none -nodefaults -no-reboot -bios "$FIRMWARE")
+	while read -r line; do
+		read -ra words <<<"${line%%#*}"
+		case ${words[0]:-} in
+		'') ;;
+		disk)
+			name=${words[1]} mib=${words[2]}
+			image=$CACHE/disks/$seed-$mib.img
+			[ -e "$image" ] || make_disk "$image" "$mib" "$seed"
+			seed=$((seed + 1))
+			# Writes go to a temporary file: each run finds the content as generated.
+			MACHINE+=(-drive "file=$image,if=none,id=$name,format=raw,snapshot=on")
+			;;
+		*) MACHINE+=("${words[@]}") ;;
+		esac
+	done <"$file"
+}
+
+make_disk() {
+	mkdir -p "$CACHE/disks"
+	python3 "$EMU/lib/disk.py" "$1.$$" "$2" "$3"
+	mv "$1.$$" "$1"
+}
+
+# compile SOURCE OUT : a static arm64 program, with the uAPI headers of the kernel that it meets.
+compile() {
+	"${CROSS}gcc" -std=gnu11 -Wall -Wextra -Werror -O1 -g -static -I"$KERNEL_DIR/include" \
+		-o "$2" "$1" || die "cannot compile $1"
+}
+
+# initramfs OUT PROGRAM [ARG...] : PROGRAM is a file here; FILES has more, as NAME=FILE.
+initramfs() {
+	local out=$1 program=$2
+	shift 2
+	compile "$EMU/init.c" "$SCRATCH/init"
+	printf '%s\0' "/bin/$(basename "$program")" "$@" >"$SCRATCH/argv"
+	python3 "$EMU/lib/cpio.py" "$out" "init=$SCRATCH/init" "emu/argv=$SCRATCH/argv" \
+		"bin/$(basename "$program")=$program" "${FILES[@]}"
+}
+
+# boot TIMEOUT LOG INITRD [BOOT.PY-OPTION...]
+boot() {
+	local timeout=$1 log=$2 initrd=$3
+	shift 3
+	# `timeout` is there for the case that the watcher itself is killed.
+	python3 "$EMU/lib/boot.py" --timeout "$timeout" --log "$log" "$@" -- \
+		timeout --foreground -s KILL $((timeout + 15)) \
+		"$QEMU" "${MACHINE[@]}" -kernel "$KERNEL_DIR/Image" -initrd "$initrd" \
+		-append "console=ttyAMA0 loglevel=7 panic=-1 oops=panic vfio_pci.enable_sriov=Y $APPEND"
+}
+
+# Sets IORT, an archive that goes before the initramfs and holds this machine's own IORT with CANWBS
+# set. QEMU writes another table for each arrangement of devices, so it is read from the machine
+# itself, once, in a boot of its own.
+get_iort() {
+	local dir
+	dir=$CACHE/iort/$({ "$QEMU" --version; sha256sum "$FIRMWARE"; echo "${MACHINE[@]}"; } | key)
+	IORT=$dir/iort.cpio
+	[ -e "$IORT" ] && return
+	say "reading the IORT of topology $TOPOLOGY"
+	mkdir -p "$dir"
+	compile "$EMU/cat.c" "$SCRATCH/cat"
+	initramfs "$SCRATCH/iort.initrd" "$SCRATCH/cat" /sys/firmware/acpi/tables/IORT
+	boot 120 "$dir/boot.log" "$SCRATCH/iort.initrd" >"$SCRATCH/IORT.aml" ||
+		die "cannot read the IORT"
+	python3 "$EMU/lib/iort.py" "$SCRATCH/IORT.aml" "$SCRATCH/IORT.new" || exit "$EXIT_EMU"
+	python3 "$EMU/lib/cpio.py" "$IORT.$$" "kernel/firmware/acpi/IORT.aml=$SCRATCH/IORT.new"
+	mv "$IORT.$$" "$IORT"
+}
