@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DEFAULT_RUNS 7
+#define MOST_RUNS 101
+
+static const struct bench *const subjects[] = { bench_arm, bench_msi, bench_space, bench_fleet };
+
+struct outcome {
+	double median, spread, limit, ratio;
+};
+
+struct options {
+	bool json;
+	unsigned int runs;
+	char **names;
+	int n_names;
+};
+
+uint64_t bench_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, unsigned int count)
+{
+	qsort(values, count, sizeof(*values), compare_doubles);
+	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+/* The ratio is taken in each run and then its median, so that a machine that changes speed between runs does not matter. */
+static int measure(const struct bench *b, unsigned int runs, struct outcome *out)
+{
+	double value[MOST_RUNS], limit[MOST_RUNS], ratio[MOST_RUNS];
+	struct bench_sample sample;
+	void *state = NULL;
+	int ret = b->setup ? b->setup(&state) : 0;
+
+	if (ret)
+		return ret;
+	/* One run to warm up, not counted. */
+	ret = b->run(state, &sample);
+	for (unsigned int i = 0; i < runs && !ret; i++) {
+		ret = b->run(state, &sample);
+		value[i] = sample.value;
+		limit[i] = sample.limit;
+		ratio[i] = sample.limit > 0 ? sample.value / sample.limit : 0;
+	}
+	if (b->teardown)
+		b->teardown(state);
+	if (ret)
+		return ret;
+	out->median = median(value, runs);
+	out->spread = value[runs - 1] - value[0];
+	out->limit = median(limit, runs);
+	out->ratio = median(ratio, runs);
+	return 0;
+}
+
+static bool wanted(const struct options *options, const struct bench *b)
+{
+	for (int i = 0; i < options->n_names; i++)
+		if (!strcmp(options->names[i], b->name))
+			return true;
+	return options->n_names == 0;
+}
+
+static const char *verdict(const struct bench *b, const struct outcome *o)
+{
+	if (!b->target_ratio)
+		return "";
+	return o->ratio <= b->target_ratio ? "ok" : "MISSED";
+}
+
+static void print_row(const struct bench *b, const struct outcome *o)
+{
+	char target[16] = "-";
+
+	if (b->target_ratio)
+		snprintf(target, sizeof(target), "%.2f", b->target_ratio);
+	printf("%-22s %12.2f %-10s +-%4.0f%%  %12.2f  %7.2f %7s  %-6s %s\n", b->name, o->median, b->unit,
+	       o->median ? 50 * o->spread / o->median : 0, o->limit, o->ratio, target, verdict(b, o), b->limit_name);
+	fflush(stdout);
+}
+
+static json_t *json_row(const struct bench *b, const struct outcome *o)
+{
+	return json_pack("{s:s, s:s, s:f, s:f, s:s, s:f, s:f, s:f}", "name", b->name, "unit", b->unit, "median", o->median,
+			 "spread", o->spread, "limit_name", b->limit_name, "limit", o->limit, "ratio", o->ratio,
+			 "target_ratio", b->target_ratio);
+}
+
+static int run_all(const struct options *options)
+{
+	json_t *rows = json_array();
+	int status = 0;
+
+	if (!options->json)
+		printf("%-22s %12s %-10s %7s  %12s  %7s %7s  %-6s %s\n", "bench", "median", "unit", "spread", "limit", "ratio", "target",
+		       "", "limit is");
+	for (unsigned int s = 0; s < sizeof(subjects) / sizeof(*subjects); s++) {
+		for (const struct bench *b = subjects[s]; b->name; b++) {
+			struct outcome o;
+			int ret;
+
+			if (!wanted(options, b))
+				continue;
+			if (options->json)
+				fprintf(stderr, "%s\n", b->name);
+			ret = measure(b, options->runs, &o);
+			if (ret) {
+				fprintf(stderr, "doorbell bench: %s could not run: %s\n", b->name, strerror(-ret));
+				status = 1;
+				continue;
+			}
+			if (options->json)
+				json_array_append_new(rows, json_row(b, &o));
+			else
+				print_row(b, &o);
+		}
+	}
+	if (options->json) {
+		json_t *all = json_pack("{s:o}", "benches", rows);
+
+		json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+		printf("\n");
+		json_decref(all);
+	} else {
+		json_decref(rows);
+	}
+	return status;
+}
+
+static bool known(const char *name)
+{
+	for (unsigned int s = 0; s < sizeof(subjects) / sizeof(*subjects); s++)
+		for (const struct bench *b = subjects[s]; b->name; b++)
+			if (!strcmp(b->name, name))
+				return true;
+	return false;
+}
+
+static void list(void)
+{
+	for (unsigned int s = 0; s < sizeof(subjects) / sizeof(*subjects); s++)
+		for (const struct bench *b = subjects[s]; b->name; b++)
+			printf("%-22s %s, against %s\n", b->name, b->unit, b->limit_name);
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: doorbell bench [--json] [--runs N] [NAME...]\n"
+		   "       doorbell bench --list\n"
+		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n", DEFAULT_RUNS);
+}
+
+int bench_main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "runs", required_argument, NULL, 'r' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct options options = { .runs = DEFAULT_RUNS };
+	int c;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			options.json = true;
+			break;
+		case 'r':
+			options.runs = strtoul(optarg, NULL, 10);
+			if (options.runs < 1 || options.runs > MOST_RUNS) {
+				fprintf(stderr, "doorbell bench: --runs takes 1 to %d\n", MOST_RUNS);
+				return 2;
+			}
+			break;
+		case 'l':
+			list();
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	options.names = argv + optind;
+	options.n_names = argc - optind;
+	for (int i = 0; i < options.n_names; i++) {
+		if (!known(options.names[i])) {
+			fprintf(stderr, "doorbell bench: no bench \"%s\"; `doorbell bench --list` names them\n", options.names[i]);
+			return 2;
+		}
+	}
+	return run_all(&options);
+}

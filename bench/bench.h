@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Measuring against a limit: a bench measures its subject and, in the same run, something that bounds what could be expected of it. What
+ * counts is the ratio of the two, as the median of several runs; smaller is better throughout.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One run: the subject's cost and the limit's, in the bench's unit. */
+struct bench_sample {
+	double value;
+	double limit;
+};
+
+struct bench {
+	const char *name;
+	const char *unit;
+	const char *limit_name;
+	double target_ratio;	/* value / limit should not exceed it; 0: reported without a target */
+	/* setup may fill *state; run is called several times on it. 0 or -errno. */
+	int (*setup)(void **state);
+	int (*run)(void *state, struct bench_sample *sample);
+	void (*teardown)(void *state);
+};
+
+/* All benches of a subject, ended by one without a name. */
+extern const struct bench bench_arm[], bench_msi[], bench_space[], bench_fleet[];
+
+/* `doorbell bench`: the arguments after the word. Exit status: 0, 1 (a bench failed to run), 2 (usage). */
+int bench_main(int argc, char **argv);
+
+/* CPU-independent monotonic time. */
+uint64_t bench_now_ns(void);
+
+/* Keeps the compiler from removing what computes @value. */
+static inline void bench_use(uint64_t value)
+{
+	__asm__ volatile("" : : "r"(value));
+}
+
+/* A cheap, reproducible sequence. */
+static inline uint64_t bench_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+#endif
