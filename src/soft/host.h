@@ -12,6 +12,7 @@
 #include "soft/machine.h"
 
 struct iommufd_device;
+struct iommufd_host;
 struct mappings;
 struct soft_file;
 
@@ -44,6 +45,7 @@ struct soft_host {
 	struct gic *gic;
 	struct smmu_dev *smmus[MACHINE_SMMUS];
 	struct its_dev *itses[MACHINE_ITSES];
+	struct iommufd_host *iommufd;	/* by iommufd_host_create(), once the hardware and devices[] stand */
 	struct soft_device *devices;
 	pthread_mutex_t lock;		/* files */
 	struct soft_file **files;	/* indexed by descriptor */

@@ -23,18 +23,26 @@ struct soft_file {
 	const struct soft_file_ops *ops;
 	struct soft_host *host;
 	void *priv;
-	int fd;
+	int fd;			/* -1 once closed */
+	pthread_mutex_t fd_lock;	/* innermost: keeps @fd this file's while it is used */
 	unsigned int refs;	/* of the descriptor, of calls under way, and of objects that hold the file; under host->lock */
 };
 
-/* A new file with one reference, held by its descriptor; *fd is what the caller of open gets. */
+/*
+ * A new file with one reference, held by its descriptor (close-on-exec); (*out)->fd is what the caller of open gets. -ENOMEM, -EMFILE, ...;
+ * @priv is then still the caller's.
+ */
 int soft_file_new(struct soft_host *host, const struct soft_file_ops *ops, void *priv, struct soft_file **out);
 
 /* The file of @fd with a reference, or NULL if the descriptor is none of the host's. */
 struct soft_file *soft_file_get(struct soft_host *host, int fd);
+void soft_file_hold(struct soft_file *file);
 void soft_file_put(struct soft_file *file);
 
-/* Makes the descriptor poll readable, or not. */
+/* close(2): the number is free again, and its reference given back. -EBADF. */
+int soft_file_close(struct soft_host *host, int fd);
+
+/* Makes the descriptor poll readable, or not. Takes fd_lock only, so it may be called from an event handler. */
 void soft_file_set_readable(struct soft_file *file, bool readable);
 
 #endif
