@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Routes at hand: a set-associative cache of (DeviceID, EventID) -> (INTID, processor), read without a lock. Commands drop exactly the routes
+ * that they change.
+ */
+#include "arm/its_priv.h"
+
+#include <string.h>
+
+#define ROUTES_DEFAULT 4096
+
+static unsigned int set_bits(const struct its_config *config)
+{
+	unsigned int routes = config->routes ? config->routes : ROUTES_DEFAULT;
+	unsigned int bits = 0;
+
+	while (bits < 24 && (unsigned int)ITS_ROUTE_WAYS << bits < routes)
+		bits++;
+	return bits;
+}
+
+size_t its_route_footprint(const struct its_config *config)
+{
+	return sizeof(struct its_set) << set_bits(config);
+}
+
+void its_route_init(struct its *its, void *memory)
+{
+	its->set_bits = set_bits(&its->config);
+	its->sets = memory;
+	memset(memory, 0, sizeof(struct its_set) << its->set_bits);
+}
+
+static uint64_t route_key(uint32_t device, uint32_t event)
+{
+	return (uint64_t)device << 32 | event;
+}
+
+/* Fibonacci hashing of both numbers: neighbouring events and neighbouring devices go to different sets. */
+static struct its_set *set_of(const struct its *its, uint64_t key)
+{
+	uint64_t hash = (key ^ key >> 29) * 0x9e3779b97f4a7c15ull;
+
+	return &its->sets[its->set_bits ? hash >> (64 - its->set_bits) : 0];
+}
+
+bool its_route_find(const struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
+{
+	uint64_t key = route_key(device_id, event_id);
+	const struct its_set *set = set_of(its, key);
+
+	for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
+		const struct its_slot *slot = &set->way[i];
+		/* Acquire on each: none of the later loads may come before an earlier one. Pairs with slot_write(). */
+		uint32_t version = __atomic_load_n(&slot->version, __ATOMIC_ACQUIRE);
+		uint64_t value;
+
+		if (version & 1 || __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE) != key)
+			continue;
+		if (!__atomic_load_n(&slot->valid, __ATOMIC_ACQUIRE))
+			continue;
+		value = __atomic_load_n(&slot->value, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&slot->version, __ATOMIC_RELAXED) != version)
+			return false;
+		*route = (struct its_route){
+			.device_id = device_id, .event_id = event_id,
+			.intid = (uint32_t)value, .rdbase = value >> 32,
+			.version_at = &slot->version, .version = version,
+		};
+		return true;
+	}
+	return false;
+}
+
+bool its_route_holds(const struct its_route *route)
+{
+	/* Sequentially consistent: the caller's set_pending() comes before; pairs with the version's store in slot_write(). */
+	return __atomic_load_n(route->version_at, __ATOMIC_SEQ_CST) == route->version;
+}
+
+static void slot_write(struct its_slot *slot, uint32_t valid, uint64_t key, uint64_t value)
+{
+	uint32_t version = slot->version;
+
+	__atomic_store_n(&slot->version, version + 1, __ATOMIC_SEQ_CST);
+	/* Release: a reader that sees any of these sees the odd version too. */
+	__atomic_store_n(&slot->valid, valid, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->key, key, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->value, value, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->version, version + 2, __ATOMIC_RELEASE);
+}
+
+static void slot_drop(struct its *its, struct its_slot *slot)
+{
+	if (!slot->valid)
+		return;
+	slot_write(slot, 0, slot->key, slot->value);
+	its->dropped++;
+}
+
+void its_route_add(struct its *its, uint32_t device, uint32_t event, uint32_t intid, uint32_t rdbase)
+{
+	uint64_t key = route_key(device, event);
+	struct its_set *set = set_of(its, key);
+	struct its_slot *slot = NULL;
+
+	for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
+		if (set->way[i].valid && set->way[i].key == key)
+			return;
+		if (!set->way[i].valid)
+			slot = &set->way[i];
+	}
+	if (!slot)
+		slot = &set->way[set->next++ % ITS_ROUTE_WAYS];
+	slot_write(slot, 1, key, (uint64_t)rdbase << 32 | intid);
+}
+
+void its_route_drop(struct its *its, uint32_t device, uint32_t event)
+{
+	uint64_t key = route_key(device, event);
+	struct its_set *set = set_of(its, key);
+
+	for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
+		if (set->way[i].key == key)
+			slot_drop(its, &set->way[i]);
+	}
+}
+
+void its_route_drop_device(struct its *its, uint32_t device, uint64_t events)
+{
+	if (events <= 1ull << its->set_bits) {
+		for (uint64_t event = 0; event < events; event++)
+			its_route_drop(its, device, event);
+		return;
+	}
+	for (size_t s = 0; s < (size_t)1 << its->set_bits; s++) {
+		for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
+			if (its->sets[s].way[i].key >> 32 == device)
+				slot_drop(its, &its->sets[s].way[i]);
+		}
+	}
+}
+
+void its_route_drop_all(struct its *its)
+{
+	for (size_t s = 0; s < (size_t)1 << its->set_bits; s++) {
+		for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++)
+			slot_drop(its, &its->sets[s].way[i]);
+	}
+}
+
+uint64_t its_routes_dropped(const struct its *its)
+{
+	return its->dropped;
+}
