@@ -346,16 +346,28 @@ int its_command(struct its *its, const uint64_t cmd[4])
 
 /* --- Writes of devices, §5.1: like INT, by (DeviceID, EventID). --- */
 
-int its_translate(struct its *its, uint32_t device_id, uint32_t event_id)
+int its_route_resolve(struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
 {
 	struct subject s = { .device = device_id, .event = event_id };
 	int reason = its->enabled ? find_target(its, &s) : ITS_DISABLED;
 
 	if (reason)
 		return ITS_ERROR(GITS_CMD_INT, reason);
-	its_route_add(its, s.device, s.event, s.intid, s.rdbase);
-	its->config.lpi->set_pending(its->config.lpi_ctx, s.rdbase, s.intid);
+	*route = (struct its_route){
+		.device_id = device_id, .event_id = event_id, .intid = s.intid, .rdbase = s.rdbase,
+	};
+	its_route_add(its, route);
 	return 0;
+}
+
+int its_translate(struct its *its, uint32_t device_id, uint32_t event_id)
+{
+	struct its_route route;
+	int err = its_route_resolve(its, device_id, event_id, &route);
+
+	if (!err)
+		its->config.lpi->set_pending(its->config.lpi_ctx, route.rdbase, route.intid);
+	return err;
 }
 
 void its_route_repair(struct its *its, const struct its_route *route)

@@ -65,10 +65,10 @@ int its_command(struct its *its, const uint64_t cmd[4]);
 int its_translate(struct its *its, uint32_t device_id, uint32_t event_id);
 
 /*
- * Routes: what its_translate() found lately, for the same again without a lock. Who has found a route signals it by config.lpi->set_pending() and
- * then asks whether it still holds; if not, a command changed the mapping meanwhile, and its_route_repair(), called as the ITS's one caller, takes
- * what was left pending to where the mapping leads now, or clears it. As with translations (smmu.h), a command must be followed by a wait for the
- * users of routes, if its_routes_dropped() has grown since.
+ * Routes: where a write leads, to be signalled without a lock. Who has found a route signals it by config.lpi->set_pending() and then asks whether it
+ * still holds; if not, a command changed the mapping meanwhile, and its_route_repair(), called as the ITS's one caller, takes what was left pending
+ * to where the mapping leads now, or clears it. As with translations (smmu.h), a command must be followed by a wait for the users of routes, if
+ * its_routes_dropped() has grown since.
  */
 struct its_route {
 	uint32_t device_id, event_id;
@@ -77,8 +77,12 @@ struct its_route {
 	uint32_t version;
 };
 
-/* False: not at hand, its_translate() must do it. */
+/* Without a lock, from those at hand. False: its_route_resolve() must find it. */
 bool its_route_find(const struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route);
+
+/* As the ITS's one caller, from the tables; puts it at hand. 0, or the error code for which the write is discarded. */
+int its_route_resolve(struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route);
+
 bool its_route_holds(const struct its_route *route);
 void its_route_repair(struct its *its, const struct its_route *route);
 

@@ -42,7 +42,7 @@ int its_itt_write(struct its *its, uint64_t dte, uint32_t event, uint64_t ite);
 
 void its_route_init(struct its *its, void *memory);
 size_t its_route_footprint(const struct its_config *config);
-void its_route_add(struct its *its, uint32_t device, uint32_t event, uint32_t intid, uint32_t rdbase);
+void its_route_add(struct its *its, struct its_route *route);	/* sets the version */
 void its_route_drop(struct its *its, uint32_t device, uint32_t event);
 void its_route_drop_device(struct its *its, uint32_t device, uint64_t events);
 void its_route_drop_all(struct its *its);

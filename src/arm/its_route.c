@@ -98,21 +98,23 @@ static void slot_drop(struct its *its, struct its_slot *slot)
 	its->dropped++;
 }
 
-void its_route_add(struct its *its, uint32_t device, uint32_t event, uint32_t intid, uint32_t rdbase)
+void its_route_add(struct its *its, struct its_route *route)
 {
-	uint64_t key = route_key(device, event);
+	uint64_t key = route_key(route->device_id, route->event_id);
 	struct its_set *set = set_of(its, key);
 	struct its_slot *slot = NULL;
 
-	for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
-		if (set->way[i].valid && set->way[i].key == key)
-			return;
-		if (!set->way[i].valid)
+	for (unsigned int i = 0; i < ITS_ROUTE_WAYS && (!slot || !slot->valid); i++) {
+		if (!set->way[i].valid || set->way[i].key == key)
 			slot = &set->way[i];
 	}
 	if (!slot)
 		slot = &set->way[set->next++ % ITS_ROUTE_WAYS];
-	slot_write(slot, 1, key, (uint64_t)rdbase << 32 | intid);
+	/* Another caller may have been first; what it found still holds, as every change drops. */
+	if (!slot->valid || slot->key != key)
+		slot_write(slot, 1, key, (uint64_t)route->rdbase << 32 | route->intid);
+	route->version_at = &slot->version;
+	route->version = slot->version;
 }
 
 void its_route_drop(struct its *its, uint32_t device, uint32_t event)

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An SMMUv3 of the machine.
+ *
+ * The stream table has two levels where the SMMU can do that, and a stream table entry is replaced by replacing the second-level table it
+ * is in: a copy with the new entry is complete before one 64-bit store of the first-level descriptor makes it the table. So whoever reads eight
+ * dwords one after the other, as the SMMU may (IHI 0070 §3.21.3), reads an old entry or a new one, and no stream is ever without one. The old
+ * table is freed after the next CMD_SYNC's grace period.
+ */
+#include "soft/hw/smmu_dev.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/hw/rcu.h"
+
+#define STE_DWORDS 8
+#define STE_BYTES 64
+#define STE_0_V 1ull	/* and Config 0b000: abort, without an event */
+
+#define STRTAB_SPLIT 6u
+#define L2_ENTRIES (1u << STRTAB_SPLIT)
+#define L2_BYTES ((size_t)L2_ENTRIES * STE_BYTES)
+#define L1STD_SPAN_FULL (STRTAB_SPLIT + 1)	/* §5.1: 2^(Span - 1) entries */
+
+#define IDR0_ST_LEVEL(v) (((v) >> 27) & 3)
+#define IDR1_SIDSIZE(v) ((v)&0x3f)
+#define STRTAB_BASE_CFG(fmt, split, bits) ((fmt) << 16 | (split) << 6 | (bits))
+
+#define CMD_OPCODE(dw) ((dw)&0xff)
+#define CMD_CFGI_STE 0x03ull	/* dword 0 [63:32] StreamID; dword 1 [0] Leaf */
+#define CMD_SYNC 0x46
+
+/* A second-level table. A replaced one waits in a list for the grace period. */
+struct l2_table {
+	uint64_t pa;
+	struct l2_table *next;
+};
+
+struct event_handler {
+	void (*fn)(void *ctx, const struct smmu_event *event);
+	void *ctx;
+};
+
+struct smmu_dev {
+	struct smmu_dev_config config;
+	struct smmu *smmu;
+	uint64_t table;			/* first level, or linear */
+	uint64_t table_size;
+	struct event_handler *handler;	/* read under RCU */
+
+	/* Commands and stream table writes, one at a time. Innermost lock, not taken by translations. */
+	pthread_mutex_t lock;
+	struct l2_table **l2;		/* NULL: the table is linear */
+	struct l2_table *retired;
+};
+
+static void store_dword(uint64_t pa, unsigned int n, uint64_t value)
+{
+	__atomic_store_n((uint64_t *)(uintptr_t)pa + n, htole64(value), __ATOMIC_RELEASE);
+}
+
+/* --- Set-up --- */
+
+static struct l2_table *l2_create(struct bus *bus)
+{
+	struct l2_table *l2 = calloc(1, sizeof(*l2));
+
+	if (!l2)
+		return NULL;
+	if (!bus_alloc(bus, L2_BYTES, L2_BYTES, &l2->pa)) {
+		free(l2);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < L2_ENTRIES; i++)
+		store_dword(l2->pa, i * STE_DWORDS, STE_0_V);
+	return l2;
+}
+
+static void l2_destroy(struct bus *bus, struct l2_table *l2)
+{
+	if (!l2)
+		return;
+	bus_free(bus, l2->pa, L2_BYTES);
+	free(l2);
+}
+
+static size_t n_l2(const struct smmu_dev *smmu)
+{
+	return (size_t)1 << (smmu->config.sid_bits - STRTAB_SPLIT);
+}
+
+static int make_stream_table(struct smmu_dev *smmu)
+{
+	unsigned int bits = smmu->config.sid_bits;
+	bool two_level = IDR0_ST_LEVEL(smmu->config.idr[0]) == 1 && bits > STRTAB_SPLIT;
+
+	smmu->table_size = two_level ? 8ull << (bits - STRTAB_SPLIT) : (uint64_t)STE_BYTES << bits;
+	if (smmu->table_size < STE_BYTES)
+		smmu->table_size = STE_BYTES;
+	if (!bus_alloc(smmu->config.bus, smmu->table_size, smmu->table_size, &smmu->table))
+		return -ENOMEM;
+	if (two_level) {
+		smmu->l2 = calloc(n_l2(smmu), sizeof(*smmu->l2));
+		if (!smmu->l2)
+			return -ENOMEM;
+	} else {
+		for (uint64_t sid = 0; sid < 1ull << bits; sid++)
+			store_dword(smmu->table, sid * STE_DWORDS, STE_0_V);
+	}
+	smmu_set_stream_table(smmu->smmu, smmu->table, STRTAB_BASE_CFG(two_level ? 1u : 0u, two_level ? STRTAB_SPLIT : 0u, bits));
+	return 0;
+}
+
+struct smmu_dev *smmu_dev_create(const struct smmu_dev_config *config)
+{
+	struct smmu_config engine = { .mem = bus_arm_mem(config->bus) };
+	struct smmu_dev *smmu;
+	void *memory;
+
+	if (config->sid_bits > IDR1_SIDSIZE(config->idr[1]) || config->sid_bits > 32)
+		return NULL;
+	smmu = calloc(1, sizeof(*smmu));
+	if (!smmu)
+		return NULL;
+	smmu->config = *config;
+	pthread_mutex_init(&smmu->lock, NULL);
+
+	memcpy(engine.idr, config->idr, sizeof(engine.idr));
+	memory = aligned_alloc(64, (smmu_footprint(&engine) + 63) & ~(size_t)63);
+	if (!memory)
+		goto destroy;
+	smmu->smmu = smmu_init(memory, &engine);
+	if (make_stream_table(smmu))
+		goto destroy;
+	return smmu;
+
+destroy:
+	smmu_dev_destroy(smmu);
+	return NULL;
+}
+
+static void free_retired(struct bus *bus, struct l2_table *l2)
+{
+	struct l2_table *next;
+
+	for (; l2; l2 = next) {
+		next = l2->next;
+		l2_destroy(bus, l2);
+	}
+}
+
+void smmu_dev_destroy(struct smmu_dev *smmu)
+{
+	struct bus *bus;
+
+	if (!smmu)
+		return;
+	bus = smmu->config.bus;
+	free_retired(bus, smmu->retired);
+	for (size_t i = 0; smmu->l2 && i < n_l2(smmu); i++)
+		l2_destroy(bus, smmu->l2[i]);
+	free(smmu->l2);
+	bus_free(bus, smmu->table, smmu->table_size);
+	free(smmu->smmu);
+	free(smmu->handler);
+	pthread_mutex_destroy(&smmu->lock);
+	free(smmu);
+}
+
+const uint32_t *smmu_dev_idr(const struct smmu_dev *smmu)
+{
+	return smmu->config.idr;
+}
+
+/* --- Stream table --- */
+
+static void forget_ste(struct smmu_dev *smmu, uint32_t sid)
+{
+	uint64_t cfgi[2] = { CMD_CFGI_STE | (uint64_t)sid << 32, 0 };
+
+	/* Cannot fail: @sid is in range. Leaf = 0: the first level, too. */
+	smmu_command(smmu->smmu, cfgi);
+}
+
+static void fill_ste(uint64_t pa, uint32_t n, const uint64_t ste[8])
+{
+	for (unsigned int i = 1; i < STE_DWORDS; i++)
+		store_dword(pa, n * STE_DWORDS + i, ste[i]);
+	store_dword(pa, n * STE_DWORDS, ste[0]);
+}
+
+static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+{
+	size_t index = sid >> STRTAB_SPLIT;
+	struct l2_table *old = smmu->l2[index], *l2 = l2_create(smmu->config.bus);
+
+	if (!l2)
+		return -ENOMEM;
+	if (old)
+		memcpy((void *)(uintptr_t)l2->pa, (const void *)(uintptr_t)old->pa, L2_BYTES);
+	fill_ste(l2->pa, sid % L2_ENTRIES, ste);
+
+	store_dword(smmu->table, index, l2->pa | L1STD_SPAN_FULL);
+	smmu->l2[index] = l2;
+	/* Before the old table may be freed by anyone's CMD_SYNC, nothing new may find it. */
+	forget_ste(smmu, sid);
+	if (old) {
+		old->next = smmu->retired;
+		smmu->retired = old;
+	}
+	return 0;
+}
+
+/* A linear table cannot be replaced under the SMMU: the stream is without an entry for a moment. */
+static void replace_in_place(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+{
+	store_dword(smmu->table, (size_t)sid * STE_DWORDS, 0);
+	forget_ste(smmu, sid);
+	hw_synchronize();
+	fill_ste(smmu->table + (uint64_t)sid * STE_BYTES, 0, ste);
+	forget_ste(smmu, sid);
+}
+
+int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+{
+	int err = 0;
+
+	if ((uint64_t)sid >> smmu->config.sid_bits)
+		return -ERANGE;
+	pthread_mutex_lock(&smmu->lock);
+	if (smmu->l2)
+		err = replace_in_l2(smmu, sid, ste);
+	else
+		replace_in_place(smmu, sid, ste);
+	pthread_mutex_unlock(&smmu->lock);
+	return err;
+}
+
+/* --- Commands --- */
+
+int smmu_dev_commands(struct smmu_dev *smmu, const uint64_t (*cmds)[2], size_t count, size_t *done)
+{
+	struct l2_table *retired = NULL;
+	bool sync = false;
+	size_t i;
+	int err = 0;
+
+	pthread_mutex_lock(&smmu->lock);
+	for (i = 0; i < count; i++) {
+		err = smmu_command(smmu->smmu, cmds[i]);
+		if (err)
+			break;
+		sync |= CMD_OPCODE(cmds[i][0]) == CMD_SYNC;
+	}
+	if (sync) {
+		retired = smmu->retired;
+		smmu->retired = NULL;
+	}
+	pthread_mutex_unlock(&smmu->lock);
+
+	/*
+	 * A batch is one unit to its caller, so its CMD_SYNCs complete together, at its end: when no access that was
+	 * translated before is under way (§4.7.3).
+	 */
+	if (sync) {
+		hw_synchronize();
+		free_retired(smmu->config.bus, retired);
+	}
+	if (done)
+		*done = i;
+	return err;
+}
+
+/* --- Translation and events --- */
+
+int smmu_dev_set_event_handler(struct smmu_dev *smmu, void (*fn)(void *ctx, const struct smmu_event *event), void *ctx)
+{
+	struct event_handler *handler = NULL, *old;
+
+	if (fn) {
+		handler = malloc(sizeof(*handler));
+		if (handler)
+			*handler = (struct event_handler){ .fn = fn, .ctx = ctx };
+	}
+	old = __atomic_exchange_n(&smmu->handler, handler, __ATOMIC_ACQ_REL);
+	if (old) {
+		hw_synchronize();
+		free(old);
+	}
+	return fn && !handler ? -ENOMEM : 0;
+}
+
+int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+{
+	const struct event_handler *handler;
+
+	if (!smmu_translate(smmu->smmu, txn, res))
+		return 0;
+	handler = __atomic_load_n(&smmu->handler, __ATOMIC_ACQUIRE);
+	if (res->record && handler)
+		handler->fn(handler->ctx, &res->event);
+	return res->abort ? -EFAULT : -ENXIO;
+}
