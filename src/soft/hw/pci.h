@@ -25,7 +25,7 @@ struct pci_dev;
 /* A device model. All calls with the function's lock not held; a model has its own lock. */
 struct pci_model {
 	const char *name;
-	/* BAR access outside the MSI-X table and PBA, 1..8 bytes aligned. Reads of nothing give 0. */
+	/* BAR access outside the MSI-X table and PBA, 1..8 bytes aligned. Reads of nothing give 0. Either may be NULL. */
 	uint64_t (*bar_read)(void *state, unsigned int bar, uint64_t off, unsigned int size);
 	void (*bar_write)(void *state, unsigned int bar, uint64_t off, unsigned int size, uint64_t value);
 	/* Function-level reset: state as after power-on; DMA and interrupts have ceased when it returns. */
@@ -41,21 +41,24 @@ struct pci_shape {
 	unsigned int msix_vectors;	/* 0: no MSI-X; table and PBA in msix_bar */
 	unsigned int msix_bar;
 	uint32_t msix_table_off, msix_pba_off;	/* page-aligned, so that the table may be mapped */
-	unsigned int msi_vectors;	/* 0: no MSI; a power of two <= 32 */
+	unsigned int msi_vectors;	/* 0: no MSI; a power of two <= 32. Granted fewer, vectors share messages (vector modulo granted) */
 	bool msi_64bit, msi_maskable;
 };
 
 struct pci_slot {
 	char address[16];		/* "0000:01:00.0" */
 	uint16_t requester_id;
-	struct smmu_dev *smmu;
+	struct smmu_dev *smmu;		/* NULL: requests go to the bus untranslated */
 	uint32_t sid;
 	struct its_dev *its;
 	uint32_t device_id;
 	struct bus *bus;
 };
 
-/* Creates the function; takes over @state (destroyed with the function, also when this fails). */
+/*
+ * Creates the function; takes over @state (destroyed with the function, also when this fails). A BAR with an even index and nothing in the next is
+ * a 64-bit one. -EINVAL: the shape; -ENOMEM, -EMFILE.
+ */
 int pci_dev_create(const struct pci_slot *slot, const struct pci_shape *shape, const struct pci_model *model, void *state, struct pci_dev **out);
 void pci_dev_destroy(struct pci_dev *dev);
 const struct pci_slot *pci_dev_slot(const struct pci_dev *dev);
@@ -74,6 +77,8 @@ void pci_raise(struct pci_dev *dev, unsigned int vector);
 
 /* --- Used by the kernel side --- */
 
+/* (Model choice: BARs answer by number whatever Memory Space Enable and the BAR registers say; that is for the kernel side to check.) */
+
 /* Raw config space; effects of writes (BME, MSI(-X) enable and mask) are immediate. 1, 2, 4 bytes, aligned; beyond the end ~0. */
 uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int size);
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, uint32_t value);
@@ -86,12 +91,12 @@ void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned
 /*
  * The BAR as memory for mmap: @*memfd (the function's own) holds the MSI-X table and PBA as plain memory that the function reads when it
  * raises a vector; registers elsewhere in it are not live, they are reached through pci_bar_read/write. A store to the table needs no
- * call, but pci_msix_rescan() makes a vector unmasked by such a store send what it had pending.
+ * call, but pci_msix_rescan() makes a vector unmasked by such a store send what it had pending. -EOPNOTSUPP: a BAR without a table.
  */
 int pci_bar_memfd(struct pci_dev *dev, unsigned int bar, int *memfd);
 void pci_msix_rescan(struct pci_dev *dev);
 
-/* Function-level reset: config space, MSI state and the model. */
+/* Function-level reset: config space, MSI state and the model. When it returns nothing of before is under way. Not inside an RCU section. */
 void pci_dev_reset(struct pci_dev *dev);
 
 /* Threads that perform accesses register with RCU on first use; this forgets the calling thread. Optional at thread end. */
