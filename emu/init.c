@@ -35,8 +35,9 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(line + used, sizeof(line) - used, format, args);
+	vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	va_end(args);
+	strcat(line, "\n");	/* without it the kernel holds the line back for a continuation */
 	if (write(kmsg_fd, line, strlen(line)) < 0)
 		return;		/* nowhere left to complain; the watcher notices the silence */
 }

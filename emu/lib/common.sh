@@ -23,12 +23,13 @@ key() {
 	sha256sum | cut -c1-20
 }
 
-# One run at a time adds to the cache, and looks again once it has the lock: another may have made
-# what was missing. Runs that find all they need take no lock.
+# lock NAME : one run at a time makes that part of the cache, and looks again once it has the lock,
+# since another may have made what was missing. Runs that find all they need take no lock. Not
+# nested: there is one lock at a time.
 lock() {
-	exec 9>"$CACHE/lock"
+	exec 9>"$CACHE/$1.lock"
 	if ! flock -n 9; then
-		say "waiting for another run that is filling the cache"
+		say "waiting for another run, which is at the same: $1"
 		flock 9
 	fi
 }

@@ -16,7 +16,7 @@ get_kernel() {
 	[ "$KERNEL" = stock ] || read_series
 	KERNEL_DIR=$CACHE/kernel/$(kernel_key "${series[@]}")
 	[ -e "$KERNEL_DIR/Image" ] && return
-	lock
+	lock "kernel-$FLAVOUR"
 	[ -e "$KERNEL_DIR/Image" ] || build_series "${series[@]}"
 	unlock
 }
@@ -38,7 +38,7 @@ user_kernel() {
 	say "building the kernel of $tree, flavour $FLAVOUR"
 	build=$CACHE/user/$(printf '%s\n' "$tree" | key)-$FLAVOUR
 	KERNEL_DIR=$build/out
-	lock
+	lock "$(basename "$build")"
 	build_kernel "$tree" "$build"
 	unlock
 }
@@ -67,7 +67,7 @@ kernel_key() {
 # Sets SOURCE, a folder named like the package, with the source in tree/.
 get_source() {
 	find_source && return
-	lock
+	lock source
 	find_source || unpack_source
 	unlock
 }

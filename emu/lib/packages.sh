@@ -120,7 +120,7 @@ get_qemu() {
 	QEMU=$dir/run
 	FIRMWARE=$dir/root$FIRMWARE
 	[ -x "$QEMU" ] && return
-	lock
+	lock qemu
 	[ -x "$QEMU" ] || unpack_qemu "$dir"
 	unlock
 }
