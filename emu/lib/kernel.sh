@@ -16,7 +16,7 @@ get_kernel() {
 	[ "$KERNEL" = stock ] || read_series
 	KERNEL_DIR=$CACHE/kernel/$(kernel_key "${series[@]}")
 	[ -e "$KERNEL_DIR/Image" ] && return
-	lock "kernel-$FLAVOUR"
+	lock kernel
 	[ -e "$KERNEL_DIR/Image" ] || build_series "${series[@]}"
 	unlock
 }

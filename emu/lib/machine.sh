@@ -10,7 +10,7 @@ read_topology() {
 	local -a words
 	[ -e "$file" ] || die "no topology '$1'" "there are: $(cd "$EMU/topologies" && echo *)"
 	# shellcheck disable=SC2054 # the commas are QEMU's
-	MACHINE=(-M virt,iommu=smmuv3,gic-version=3,its=on -global arm-smmuv3.stage=nested
+	MACHINE=(-M virt,iommu=smmuv3,gic-version=3,its=on,virtualization=on -global arm-smmuv3.stage=nested
 		-cpu max -smp 2 -m 2G -display none -nodefaults -no-reboot -bios "$FIRMWARE")
 	while read -r line; do
 		read -ra words <<<"${line%%#*}"
