@@ -10,6 +10,8 @@
 
 #define MACHINE_SMMUS 16
 #define MACHINE_ITSES 16
+#define MACHINE_DEVICES 4096
+#define MACHINE_RESERVED 64
 
 enum machine_kernel {
 	KERNEL_STOCK,		/* mainline 7.3's ABI */
@@ -24,12 +26,13 @@ struct machine_smmu {
 
 struct machine_device {
 	char address[16];
+	uint16_t requester_id;
 	unsigned int smmu, its;		/* indices */
-	uint32_t sid, device_id;	/* default: requester ID + segment based offset */
+	uint32_t sid, device_id;	/* default: requester ID, the segment above it */
 	unsigned int group;		/* IOMMU group number */
 	enum { MACHINE_BELL, MACHINE_NVME } kind;
 	struct bell_config bell;
-	struct nvme_config nvme;
+	struct nvme_config nvme;	/* the path in it is the machine's */
 	bool msix_mappable, msix_noresize, resettable;
 	bool bound;			/* bound to another driver at start ("in use") instead of vfio-pci */
 };
@@ -38,7 +41,7 @@ struct machine_device {
 struct machine_reserved {
 	unsigned int group;
 	uint64_t start, last;
-	char type[16];
+	char type[20];
 };
 
 struct machine {
@@ -46,6 +49,7 @@ struct machine {
 	unsigned int page_shift;	/* host page size: 12, 14, 16 */
 	uint64_t ram;			/* bytes that may be pinned and used for tables in all */
 	unsigned int processors;
+	unsigned int lpi_bits;		/* width of interrupt IDs: 2^lpi_bits - 8192 LPIs */
 	uint64_t sw_msi_start, sw_msi_size;	/* 0x8000000, 1 MiB */
 	unsigned int n_smmus, n_itses, n_devices, n_reserved;
 	struct machine_smmu smmus[MACHINE_SMMUS];
@@ -54,7 +58,10 @@ struct machine {
 	struct machine_reserved *reserved;
 };
 
-/* Parses @text, or the built-in default when NULL. -EINVAL with a message "line N: ..." in @why (@size bytes). */
+/*
+ * Parses @text, or the built-in default when NULL. -EINVAL with a message "line N: ..." in @why (@size bytes), -ENOMEM; then there is
+ * nothing to free.
+ */
 int machine_parse(const char *text, size_t len, struct machine *out, char *why, size_t size);
 void machine_free(struct machine *m);
 

@@ -301,7 +301,8 @@ int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn, struct
 	if (!smmu_translate(smmu->smmu, txn, res))
 		return 0;
 	handler = __atomic_load_n(&smmu->handler, __ATOMIC_ACQUIRE);
-	if (res->record && handler)
+	/* A traced access is somebody's question, not the device's doing. */
+	if (res->record && handler && !txn->tracer)
 		handler->fn(handler->ctx, &res->event);
 	return res->abort ? -EFAULT : -ENXIO;
 }

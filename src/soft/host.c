@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The software host: a machine and its kernel put together, and the seam's calls sent to whom they concern. */
+#include "soft/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/alloc.h"
+#include "soft/mappings.h"
+#include "soft/uapi/sysfs.h"
+#include "soft/uapi/vfio.h"
+#include "sys/error.h"
+
+static struct soft_host *to_host(struct db_sys *sys)
+{
+	return (struct soft_host *)sys;
+}
+
+uint64_t soft_host_page_size(const struct soft_host *host)
+{
+	return 1ull << host->machine.page_shift;
+}
+
+struct soft_device *soft_host_find(struct soft_host *host, const char *address)
+{
+	for (unsigned int i = 0; i < host->machine.n_devices; i++) {
+		if (!strcmp(host->devices[i].desc->address, address))
+			return &host->devices[i];
+	}
+	return NULL;
+}
+
+/* --- Paths --- */
+
+static int open_vfio(struct soft_host *host, const char *number, int *fd)
+{
+	unsigned long index;
+	char *end;
+
+	if (*number < '0' || *number > '9' || (*number == '0' && number[1]))
+		return -ENOENT;
+	errno = 0;
+	index = strtoul(number, &end, 10);
+	if (*end || errno || index >= host->machine.n_devices)
+		return -ENOENT;
+	return vfio_open(&host->devices[index], fd);
+}
+
+static int soft_open(struct db_sys *sys, const char *path, int flags)
+{
+	static const char cdev[] = "/dev/vfio/devices/vfio";
+	struct soft_host *host = to_host(sys);
+	int fd, ret;
+
+	/* VFIO groups (/dev/vfio/N, /dev/vfio/vfio) are not configured into this kernel. */
+	if (!strcmp(path, "/dev/iommu"))
+		ret = iommufd_open(host, &fd);
+	else if (!strncmp(path, cdev, sizeof(cdev) - 1))
+		ret = open_vfio(host, path + sizeof(cdev) - 1, &fd);
+	else if (!strncmp(path, "/sys/", 5))
+		ret = sysfs_open(host, path, flags, &fd);
+	else
+		ret = -ENOENT;
+	return ret ? ret : fd;
+}
+
+static ssize_t soft_readlink(struct db_sys *sys, const char *path, char *buf, size_t size)
+{
+	return sysfs_readlink(to_host(sys), path, buf, size);
+}
+
+static int soft_list(struct db_sys *sys, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+{
+	return sysfs_list(to_host(sys), path, entry, arg);
+}
+
+/* --- Files --- */
+
+static int soft_close(struct db_sys *sys, int fd)
+{
+	return soft_file_close(to_host(sys), fd);
+}
+
+static int soft_ioctl(struct db_sys *sys, int fd, unsigned long request, void *arg)
+{
+	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	int ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file->ops->ioctl ? file->ops->ioctl(file, request, arg) : -ENOTTY;
+	soft_file_put(file);
+	return ret;
+}
+
+static ssize_t soft_read(struct db_sys *sys, int fd, void *buf, size_t len)
+{
+	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	ssize_t ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file->ops->read ? file->ops->read(file, buf, len) : -EINVAL;
+	soft_file_put(file);
+	return ret;
+}
+
+static ssize_t soft_pread(struct db_sys *sys, int fd, void *buf, size_t len, uint64_t offset)
+{
+	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	ssize_t ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file->ops->pread ? file->ops->pread(file, buf, len, offset) : -EINVAL;
+	soft_file_put(file);
+	return ret;
+}
+
+static ssize_t soft_pwrite(struct db_sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
+{
+	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	ssize_t ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file->ops->pwrite ? file->ops->pwrite(file, buf, len, offset) : -EINVAL;
+	soft_file_put(file);
+	return ret;
+}
+
+/* --- Mappings --- */
+
+static int soft_mmap(struct db_sys *sys, size_t len, int prot, int fd, uint64_t offset, void **out)
+{
+	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	int ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file->ops->mmap ? file->ops->mmap(file, len, prot, offset, out) : -ENODEV;
+	soft_file_put(file);
+	return ret;
+}
+
+static int soft_munmap(struct db_sys *sys, void *addr, size_t len)
+{
+	struct soft_host *host = to_host(sys);
+	uint64_t page = soft_host_page_size(host);
+
+	if (!len || len > SIZE_MAX / 2)
+		return -EINVAL;
+	return mappings_remove(host->mappings, (uintptr_t)addr, (len + page - 1) & ~(page - 1));
+}
+
+static uint64_t soft_mmio_read(struct db_sys *sys, const volatile void *addr, unsigned int size)
+{
+	return mappings_read(to_host(sys)->mappings, (uintptr_t)addr, size);
+}
+
+static void soft_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
+{
+	mappings_write(to_host(sys)->mappings, (uintptr_t)addr, size, value);
+}
+
+/* --- Devices --- */
+
+static int create_function(struct soft_device *dev, struct pci_dev **out)
+{
+	const struct machine_device *desc = dev->desc;
+	struct soft_host *host = dev->host;
+	struct pci_slot slot = {
+		.requester_id = desc->requester_id,
+		.smmu = host->smmus[desc->smmu],
+		.sid = desc->sid,
+		.its = host->itses[desc->its],
+		.device_id = desc->device_id,
+		.bus = host->bus,
+	};
+
+	memcpy(slot.address, desc->address, sizeof(slot.address));
+	return desc->kind == MACHINE_BELL ? bell_create(&slot, &desc->bell, out) : nvme_create(&slot, &desc->nvme, out);
+}
+
+int soft_host_unplug(struct soft_host *host, const char *address)
+{
+	struct soft_device *dev = soft_host_find(host, address);
+	struct pci_dev *pci = NULL;
+
+	if (!dev)
+		return -ENOENT;
+	pthread_mutex_lock(&dev->lock);
+	if (dev->pci) {
+		vfio_device_removed(dev);
+		pthread_rwlock_wrlock(&dev->access);
+		pci = dev->pci;
+		dev->pci = NULL;
+		pthread_rwlock_unlock(&dev->access);
+		dev->driver[0] = '\0';
+		dev->driver_override[0] = '\0';
+	}
+	pthread_mutex_unlock(&dev->lock);
+	if (!pci)
+		return -ENOENT;
+	pci_dev_destroy(pci);
+	return 0;
+}
+
+/* As when the machine starts: what is not in use by the host is bound to vfio-pci. */
+static void bind_at_start(struct soft_device *dev)
+{
+	const char *vfio = "vfio-pci";
+
+	snprintf(dev->driver, sizeof(dev->driver), "%s", dev->desc->bound ? sysfs_native_driver(dev->desc) : vfio);
+	snprintf(dev->driver_override, sizeof(dev->driver_override), "%s", dev->desc->bound ? "" : vfio);
+}
+
+int soft_host_plug(struct soft_host *host, const char *address)
+{
+	struct soft_device *dev = soft_host_find(host, address);
+	struct pci_dev *pci;
+	int ret;
+
+	if (!dev)
+		return -ENOENT;
+	pthread_mutex_lock(&dev->lock);
+	if (dev->pci)
+		ret = -EEXIST;
+	else if (dev->vfio)
+		ret = -EBUSY;
+	else
+		ret = create_function(dev, &pci);
+	if (!ret) {
+		pthread_rwlock_wrlock(&dev->access);
+		dev->pci = pci;
+		pthread_rwlock_unlock(&dev->access);
+		bind_at_start(dev);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static int create_devices(struct soft_host *host)
+{
+	int ret;
+
+	host->devices = soft_calloc(host->machine.n_devices, sizeof(*host->devices));
+	if (!host->devices)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < host->machine.n_devices; i++) {
+		struct soft_device *dev = &host->devices[i];
+
+		dev->host = host;
+		dev->desc = &host->machine.devices[i];
+		dev->index = i;
+		pthread_mutex_init(&dev->lock, NULL);
+		pthread_rwlock_init(&dev->access, NULL);
+	}
+	ret = iommufd_host_create(host);
+	for (unsigned int i = 0; i < host->machine.n_devices && !ret; i++) {
+		ret = create_function(&host->devices[i], &host->devices[i].pci);
+		if (ret)
+			db_error_set(ret, "cannot make device %s", host->devices[i].desc->address);
+		else
+			bind_at_start(&host->devices[i]);
+	}
+	return ret;
+}
+
+static void destroy_devices(struct soft_host *host)
+{
+	for (unsigned int i = 0; host->devices && i < host->machine.n_devices; i++) {
+		struct soft_device *dev = &host->devices[i];
+
+		if (dev->pci)
+			pci_dev_destroy(dev->pci);
+		pthread_rwlock_destroy(&dev->access);
+		pthread_mutex_destroy(&dev->lock);
+	}
+	if (host->iommufd)
+		iommufd_host_destroy(host);
+	soft_free(host->devices);
+}
+
+/* --- The machine --- */
+
+static int create_hardware(struct soft_host *host)
+{
+	const struct machine *m = &host->machine;
+	int ret;
+
+	host->bus = bus_create();
+	if (!host->bus)
+		return -ENOMEM;
+	host->gic = gic_create(host->bus, m->processors, m->lpi_bits);
+	if (!host->gic)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < m->n_itses; i++) {
+		ret = gic_add_msi_frame(host->gic, &m->itses[i], &host->itses[i]);
+		if (ret) {
+			db_error_set(ret, "cannot make its %u", i);
+			return ret;
+		}
+	}
+	for (unsigned int i = 0; i < m->n_smmus; i++) {
+		struct smmu_dev_config config = { .bus = host->bus, .sid_bits = m->smmus[i].sid_bits };
+
+		memcpy(config.idr, m->smmus[i].idr, sizeof(config.idr));
+		host->smmus[i] = smmu_dev_create(&config);
+		if (!host->smmus[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void destroy_hardware(struct soft_host *host)
+{
+	for (unsigned int i = 0; i < host->machine.n_smmus; i++) {
+		if (host->smmus[i])
+			smmu_dev_destroy(host->smmus[i]);
+	}
+	if (host->gic)
+		gic_destroy(host->gic);
+	if (host->bus)
+		bus_destroy(host->bus);
+}
+
+static void soft_release(struct db_sys *sys)
+{
+	struct soft_host *host = to_host(sys);
+
+	/* What was not given back is taken back, as at the end of a process. */
+	mappings_destroy(host->mappings);
+	for (unsigned int fd = 0; fd < host->n_files; fd++)
+		soft_file_close(host, (int)fd);
+	destroy_devices(host);
+	destroy_hardware(host);
+	machine_free(&host->machine);
+	pthread_mutex_destroy(&host->lock);
+	soft_free(host->files);
+	soft_free(host);
+}
+
+static const struct db_sys_ops soft_ops = {
+	.open = soft_open,
+	.close = soft_close,
+	.ioctl = soft_ioctl,
+	.read = soft_read,
+	.pread = soft_pread,
+	.pwrite = soft_pwrite,
+	.mmap = soft_mmap,
+	.munmap = soft_munmap,
+	.mmio_read = soft_mmio_read,
+	.mmio_write = soft_mmio_write,
+	.readlink = soft_readlink,
+	.list = soft_list,
+	.release = soft_release,
+};
+
+int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
+{
+	struct soft_host *host = soft_calloc(1, sizeof(*host));
+	char why[256];
+	int ret;
+
+	if (!host) {
+		db_error_set(-ENOMEM, "no memory for a software host");
+		return -ENOMEM;
+	}
+	ret = machine_parse(text, len, &host->machine, why, sizeof(why));
+	if (ret) {
+		db_error_set(ret, "machine description, %s", ret == -EINVAL ? why : "no memory");
+		soft_free(host);
+		return ret;
+	}
+	host->sys.ops = &soft_ops;
+	pthread_mutex_init(&host->lock, NULL);
+	db_error_set(-ENOMEM, "no memory for the machine");
+	host->mappings = mappings_create();
+	ret = host->mappings ? create_hardware(host) : -ENOMEM;
+	if (!ret)
+		ret = create_devices(host);
+	if (ret) {
+		soft_release(&host->sys);
+		return ret;
+	}
+	*out = &host->sys;
+	return 0;
+}

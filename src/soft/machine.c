@@ -1,0 +1,913 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "soft/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/alloc.h"
+#include "soft/machine_lex.h"
+
+/*
+ * SMMU_IDR fields that a file may change (IHI 0070 §6.3). The default is what a server has: two-level stream tables, 16-bit StreamIDs and
+ * SubstreamIDs, range invalidation, all granules; 48-bit output, since the machine's PAs are addresses of this process.
+ */
+#define IDR0_STAGES 0x00000003u
+#define IDR0_S2P (1u << 0)
+#define IDR0_S1P (1u << 1)
+#define IDR0_ST_LEVEL (3u << 27)
+#define IDR1_SSIDSIZE (0x1fu << 6)
+#define IDR3_RIL (1u << 10)
+#define IDR5_OAS 7u
+#define IDR5_GRANULES (7u << 4)
+
+static const struct machine_smmu default_smmu = {
+	.idr = { 0x0d4c101b, 0x02730410, 0, 0x00001414, 0, 0x00000075 },
+	.nesting_coherent = true,
+	.sid_bits = 16,
+};
+
+static const struct msi_frame_config default_its = {
+	.kind = DOORBELL_ITS, .base = 0x08080000, .device_bits = 16, .event_bits = 16,
+};
+
+static const char default_devices[] =
+	"device 0000:01:00.0 nvme\n"
+	"device 0000:02:00.0 bell\n"
+	"device 0000:03:00.0 bell msi=32\n";
+
+#define DEFAULT_IO_QUEUES 64
+#define DEFAULT_DISK (16ull << 20)
+#define ITS_SIZE 0x20000ull
+#define V2M_SIZE 0x1000ull
+
+struct parser {
+	struct machine_lex lex;
+	struct machine *m;
+	unsigned int device_room;
+	unsigned int smmu_lines[MACHINE_SMMUS], its_lines[MACHINE_ITSES], reserved_lines[MACHINE_RESERVED];
+	unsigned int *device_lines;
+	bool *own_group;
+};
+
+/* --- Options --- */
+
+static int bad_value(struct parser *p, const struct word *word, const char *want)
+{
+	return lex_error(&p->lex, 0, "%.*s must be %s, not \"%.*s\"", SLICE_ARG(word->key), want, SLICE_ARG(word->value));
+}
+
+static int number(struct parser *p, const struct word *word, uint64_t min, uint64_t max, uint64_t *out)
+{
+	if (!slice_number(word->value, false, min, max, out))
+		return 0;
+	return lex_error(&p->lex, 0, "%.*s must be a number from %llu to %llu, not \"%.*s\"", SLICE_ARG(word->key),
+			 (unsigned long long)min, (unsigned long long)max, SLICE_ARG(word->value));
+}
+
+static int number_u32(struct parser *p, const struct word *word, uint32_t min, uint32_t max, uint32_t *out)
+{
+	uint64_t value;
+	int ret = number(p, word, min, max, &value);
+
+	if (!ret)
+		*out = (uint32_t)value;
+	return ret;
+}
+
+static int unknown_option(struct parser *p, const struct word *word, const char *statement)
+{
+	return lex_error(&p->lex, 0, "%s: unknown option \"%.*s\"", statement, SLICE_ARG(word->key));
+}
+
+/* The one argument of a statement such as "kernel". */
+static int argument(struct parser *p, const char *statement, struct word *word)
+{
+	int ret = lex_word(&p->lex, word);
+
+	if (ret < 0)
+		return ret;
+	if (!ret || word->has_value)
+		return lex_error(&p->lex, 0, "%s: an argument is missing", statement);
+	word->value = word->key;
+	word->key = (struct slice){ statement, strlen(statement) };
+	return 0;
+}
+
+/* Runs @option for each further word of the line. */
+static int options(struct parser *p, int (*option)(struct parser *p, const struct word *word, void *arg), void *arg)
+{
+	struct word word;
+	int ret;
+
+	while ((ret = lex_word(&p->lex, &word)) > 0) {
+		ret = option(p, &word, arg);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+/* --- smmu --- */
+
+static int granules(struct parser *p, const struct word *word, uint32_t *idr5)
+{
+	static const char *const names[] = { "4k", "16k", "64k" };
+	struct slice rest = word->value, name;
+	unsigned int i;
+
+	*idr5 &= ~IDR5_GRANULES;
+	while (rest.len) {
+		if (!slice_split(rest, ",", &name, &rest)) {
+			name = rest;
+			rest.len = 0;
+		}
+		for (i = 0; i < 3 && !slice_is(name, names[i]); i++)
+			;
+		if (i == 3)
+			return bad_value(p, word, "a list of 4k, 16k and 64k");
+		*idr5 |= 1u << (4 + i);
+	}
+	return *idr5 & IDR5_GRANULES ? 0 : bad_value(p, word, "a list of 4k, 16k and 64k");
+}
+
+static int output_bits(struct parser *p, const struct word *word, uint32_t *idr5)
+{
+	static const unsigned int sizes[] = { 32, 36, 40, 42, 44, 48 };
+	uint64_t bits;
+
+	if (!slice_number(word->value, false, 32, 48, &bits)) {
+		for (uint32_t i = 0; i < 6; i++) {
+			if (sizes[i] == bits) {
+				*idr5 = (*idr5 & ~IDR5_OAS) | i;
+				return 0;
+			}
+		}
+	}
+	return bad_value(p, word, "32, 36, 40, 42, 44 or 48");
+}
+
+static int stages(struct parser *p, const struct word *word, uint32_t *idr0)
+{
+	*idr0 &= ~IDR0_STAGES;
+	if (slice_is(word->value, "1"))
+		*idr0 |= IDR0_S1P;
+	else if (slice_is(word->value, "2"))
+		*idr0 |= IDR0_S2P;
+	else if (slice_is(word->value, "both"))
+		*idr0 |= IDR0_S1P | IDR0_S2P;
+	else
+		return bad_value(p, word, "1, 2 or both");
+	return 0;
+}
+
+static int smmu_option(struct parser *p, const struct word *word, void *arg)
+{
+	struct machine_smmu *smmu = arg;
+	struct slice key = word->key;
+
+	if (key.len == 4 && !memcmp(key.p, "idr", 3) && key.p[3] >= '0' && key.p[3] <= '5')
+		return number_u32(p, word, 0, UINT32_MAX, &smmu->idr[key.p[3] - '0']);
+	if (slice_is(key, "sid-bits"))
+		return number_u32(p, word, 1, 24, &smmu->sid_bits);
+	if (slice_is(key, "granules"))
+		return granules(p, word, &smmu->idr[5]);
+	if (slice_is(key, "output-bits"))
+		return output_bits(p, word, &smmu->idr[5]);
+	if (slice_is(key, "stages"))
+		return stages(p, word, &smmu->idr[0]);
+	if (word->has_value)
+		return unknown_option(p, word, "smmu");
+	if (slice_is(key, "not-coherent"))
+		smmu->nesting_coherent = false;
+	else if (slice_is(key, "no-range-invalidation"))
+		smmu->idr[3] &= ~IDR3_RIL;
+	else if (slice_is(key, "no-substreams"))
+		smmu->idr[1] &= ~IDR1_SSIDSIZE;
+	else if (slice_is(key, "linear-streams"))
+		smmu->idr[0] &= ~IDR0_ST_LEVEL;
+	else
+		return unknown_option(p, word, "smmu");
+	return 0;
+}
+
+static int smmu_statement(struct parser *p)
+{
+	struct machine_smmu *smmu = &p->m->smmus[p->m->n_smmus];
+	int ret;
+
+	if (p->m->n_smmus == MACHINE_SMMUS)
+		return lex_error(&p->lex, 0, "more than %u SMMUs", MACHINE_SMMUS);
+	*smmu = default_smmu;
+	ret = options(p, smmu_option, smmu);
+	if (ret)
+		return ret;
+	/* SIDSIZE follows the number of bits in use, whatever the file says of IDR1 otherwise. */
+	smmu->idr[1] = (smmu->idr[1] & ~0x3fu) | smmu->sid_bits;
+	p->smmu_lines[p->m->n_smmus++] = p->lex.line;
+	return 0;
+}
+
+/* --- its --- */
+
+static int its_spis(struct parser *p, const struct word *word, struct msi_frame_config *its)
+{
+	struct slice base, count;
+	uint64_t first, n;
+
+	if (!slice_split(word->value, "+", &base, &count) || slice_number(base, false, 32, 1019, &first) ||
+	    slice_number(count, false, 1, 1020 - first, &n))
+		return bad_value(p, word, "FIRST+COUNT within 32 to 1019");
+	its->spi_base = (uint32_t)first;
+	its->spi_count = (uint32_t)n;
+	return 0;
+}
+
+static int its_option(struct parser *p, const struct word *word, void *arg)
+{
+	struct msi_frame_config *its = arg;
+
+	if (slice_is(word->key, "base"))
+		return number(p, word, 0, BUS_MMIO_TOP - 1, &its->base);
+	if (slice_is(word->key, "window") && its->kind == DOORBELL_PRE_ITS)
+		return number(p, word, 0, BUS_MMIO_TOP - 1, &its->pre_its_base);
+	if (slice_is(word->key, "spis") && its->kind == DOORBELL_V2M)
+		return its_spis(p, word, its);
+	if (slice_is(word->key, "device-bits") && its->kind != DOORBELL_V2M)
+		return number_u32(p, word, 1, 24, &its->device_bits);
+	if (slice_is(word->key, "event-bits") && its->kind != DOORBELL_V2M)
+		return number_u32(p, word, 1, 16, &its->event_bits);
+	return unknown_option(p, word, "its");
+}
+
+static int its_statement(struct parser *p)
+{
+	static const char *const kinds[] = {
+		[DOORBELL_ITS] = "its", [DOORBELL_PRE_ITS] = "pre-its", [DOORBELL_V2M] = "v2m",
+	};
+	struct msi_frame_config *its = &p->m->itses[p->m->n_itses];
+	struct word word;
+	unsigned int kind;
+	int ret;
+
+	if (p->m->n_itses == MACHINE_ITSES)
+		return lex_error(&p->lex, 0, "more than %u ITSes and frames", MACHINE_ITSES);
+	ret = argument(p, "its", &word);
+	if (ret)
+		return ret;
+	for (kind = 0; kind < 3 && !slice_is(word.value, kinds[kind]); kind++)
+		;
+	if (kind == 3)
+		return bad_value(p, &word, "its, pre-its or v2m");
+	*its = (struct msi_frame_config){
+		.kind = kind, .base = UINT64_MAX, .pre_its_base = UINT64_MAX,
+		.device_bits = default_its.device_bits, .event_bits = default_its.event_bits,
+	};
+	ret = options(p, its_option, its);
+	if (ret)
+		return ret;
+	if (its->base == UINT64_MAX)
+		return lex_error(&p->lex, 0, "its: base= is missing");
+	if (its->kind == DOORBELL_PRE_ITS) {
+		if (its->pre_its_base == UINT64_MAX)
+			return lex_error(&p->lex, 0, "its: window= is missing");
+		its->pre_its_size = 4ull << its->device_bits;
+		if (its->pre_its_size < 0x1000)
+			its->pre_its_size = 0x1000;
+	}
+	if (its->kind == DOORBELL_V2M && !its->spi_count)
+		return lex_error(&p->lex, 0, "its: spis= is missing");
+	p->its_lines[p->m->n_itses++] = p->lex.line;
+	return 0;
+}
+
+/* --- device --- */
+
+struct device_spec {
+	struct machine_device dev;
+	struct slice disk;
+	uint32_t count;
+	bool sid, device_id, group;	/* given, not the default */
+};
+
+/* "0000:01:00.0": segment, bus, device (5 bits), function (3 bits), in hexadecimal. */
+static int parse_address(struct slice s, uint32_t *segment_and_rid)
+{
+	static const char form[] = "xxxx:xx:xx.x";
+	unsigned int digits[9], n = 0;
+	uint64_t value;
+
+	if (s.len != sizeof(form) - 1)
+		return -EINVAL;
+	for (size_t i = 0; i < s.len; i++) {
+		char hex[3] = { '0', 'x', s.p[i] };
+
+		if (form[i] != 'x') {
+			if (s.p[i] != form[i])
+				return -EINVAL;
+			continue;
+		}
+		if (slice_number((struct slice){ hex, 3 }, false, 0, 15, &value))
+			return -EINVAL;
+		digits[n++] = (unsigned int)value;
+	}
+	if (digits[6] > 1 || digits[8] > 7)
+		return -EINVAL;
+	*segment_and_rid = digits[0] << 28 | digits[1] << 24 | digits[2] << 20 | digits[3] << 16 | digits[4] << 12 |
+			   digits[5] << 8 | (digits[6] << 4 | digits[7]) << 3 | digits[8];
+	return 0;
+}
+
+static void format_address(struct machine_device *dev, uint32_t segment_and_rid)
+{
+	dev->requester_id = (uint16_t)segment_and_rid;
+	snprintf(dev->address, sizeof(dev->address), "%04x:%02x:%02x.%x", segment_and_rid >> 16, segment_and_rid >> 8 & 0xff,
+		 segment_and_rid >> 3 & 0x1f, segment_and_rid & 7);
+}
+
+static int bell_option(struct parser *p, const struct word *word, struct bell_config *bell)
+{
+	int ret;
+
+	if (slice_is(word->key, "vectors")) {
+		bell->msi_vectors = 0;
+		return number_u32(p, word, 1, PCI_MSIX_MAX, &bell->msix_vectors);
+	}
+	if (slice_is(word->key, "msi")) {
+		bell->msix_vectors = 0;
+		ret = number_u32(p, word, 1, 32, &bell->msi_vectors);
+		if (!ret && bell->msi_vectors & (bell->msi_vectors - 1))
+			return bad_value(p, word, "a power of two");
+		return ret;
+	}
+	return unknown_option(p, word, "bell");
+}
+
+static int nvme_option(struct parser *p, const struct word *word, struct device_spec *spec)
+{
+	struct nvme_config *nvme = &spec->dev.nvme;
+
+	if (slice_is(word->key, "io-queues"))
+		return number_u32(p, word, 1, 255, &nvme->io_queues);
+	if (slice_is(word->key, "seed"))
+		return number(p, word, 0, UINT64_MAX, &nvme->seed);
+	if (slice_is(word->key, "size")) {
+		if (slice_number(word->value, true, 512, 1ull << 40, &nvme->size) || nvme->size % 512)
+			return bad_value(p, word, "a number of 512-byte blocks, with k, m, g");
+		return 0;
+	}
+	if (slice_is(word->key, "disk") && word->value.len) {
+		spec->disk = word->value;
+		return 0;
+	}
+	if (slice_is(word->key, "read-only") && !word->has_value) {
+		nvme->read_only = true;
+		return 0;
+	}
+	return unknown_option(p, word, "nvme");
+}
+
+static int device_flag(struct parser *p, const struct word *word, struct machine_device *dev, bool *found)
+{
+	bool *flag = NULL, value = false;
+
+	*found = true;
+	if (slice_is(word->key, "not-mappable"))
+		flag = &dev->msix_mappable;
+	else if (slice_is(word->key, "no-reset"))
+		flag = &dev->resettable;
+	else if (slice_is(word->key, "noresize")) {
+		flag = &dev->msix_noresize;
+		value = true;
+	} else if (slice_is(word->key, "in-use")) {
+		flag = &dev->bound;
+		value = true;
+	}
+	if (!flag) {
+		*found = false;
+		return 0;
+	}
+	if (word->has_value)
+		return lex_error(&p->lex, 0, "%.*s takes no value", SLICE_ARG(word->key));
+	*flag = value;
+	return 0;
+}
+
+static int device_option(struct parser *p, const struct word *word, void *arg)
+{
+	struct device_spec *spec = arg;
+	struct machine_device *dev = &spec->dev;
+	bool found;
+	int ret;
+
+	ret = device_flag(p, word, dev, &found);
+	if (ret || found)
+		return ret;
+	if (slice_is(word->key, "smmu"))
+		return number_u32(p, word, 0, MACHINE_SMMUS - 1, &dev->smmu);
+	if (slice_is(word->key, "its"))
+		return number_u32(p, word, 0, MACHINE_ITSES - 1, &dev->its);
+	if (slice_is(word->key, "count"))
+		return number_u32(p, word, 1, MACHINE_DEVICES, &spec->count);
+	if (slice_is(word->key, "sid")) {
+		spec->sid = true;
+		return number_u32(p, word, 0, (1u << 24) - 1, &dev->sid);
+	}
+	if (slice_is(word->key, "device-id")) {
+		spec->device_id = true;
+		return number_u32(p, word, 0, (1u << 24) - 1, &dev->device_id);
+	}
+	if (slice_is(word->key, "group")) {
+		spec->group = true;
+		return number_u32(p, word, 0, 1u << 20, &dev->group);
+	}
+	return dev->kind == MACHINE_BELL ? bell_option(p, word, &dev->bell) : nvme_option(p, word, spec);
+}
+
+static int grow_devices(struct parser *p, unsigned int want)
+{
+	unsigned int room = p->device_room ? p->device_room : 8;
+	void *grown;
+
+	while (room < want)
+		room *= 2;
+	if (room == p->device_room)
+		return 0;
+	grown = soft_grow(p->m->devices, p->device_room, room, sizeof(*p->m->devices));
+	if (!grown)
+		return -ENOMEM;
+	p->m->devices = grown;
+	grown = soft_grow(p->device_lines, p->device_room, room, sizeof(*p->device_lines));
+	if (!grown)
+		return -ENOMEM;
+	p->device_lines = grown;
+	grown = soft_grow(p->own_group, p->device_room, room, sizeof(*p->own_group));
+	if (!grown)
+		return -ENOMEM;
+	p->own_group = grown;
+	p->device_room = room;
+	return 0;
+}
+
+/* One of the devices of a statement: the @i-th one up from @id. */
+static int add_device(struct parser *p, const struct device_spec *spec, uint32_t id, uint32_t i)
+{
+	struct machine_device dev = spec->dev;
+	char *disk;
+
+	format_address(&dev, id + 8 * i);
+	dev.sid = spec->sid ? dev.sid + i : id + 8 * i;
+	dev.device_id = spec->device_id ? dev.device_id + i : id + 8 * i;
+	if (spec->disk.p) {
+		disk = soft_calloc(1, spec->disk.len + 1);
+		if (!disk)
+			return -ENOMEM;
+		memcpy(disk, spec->disk.p, spec->disk.len);
+		dev.nvme.disk = disk;
+	}
+	p->m->devices[p->m->n_devices] = dev;
+	p->device_lines[p->m->n_devices] = p->lex.line;
+	p->own_group[p->m->n_devices] = spec->group;
+	p->m->n_devices++;
+	return 0;
+}
+
+static int device_statement(struct parser *p)
+{
+	struct device_spec spec = {
+		.count = 1,
+		.dev = {
+			.bell = { .msix_vectors = PCI_MSIX_MAX },
+			.nvme = { .io_queues = DEFAULT_IO_QUEUES, .size = DEFAULT_DISK, .seed = 1 },
+			.msix_mappable = true, .resettable = true,
+		},
+	};
+	struct word word;
+	uint32_t id;
+	int ret;
+
+	ret = argument(p, "device", &word);
+	if (ret)
+		return ret;
+	if (parse_address(word.value, &id))
+		return bad_value(p, &word, "an address like 0000:01:00.0");
+	ret = argument(p, "device", &word);
+	if (ret)
+		return ret;
+	if (slice_is(word.value, "bell"))
+		spec.dev.kind = MACHINE_BELL;
+	else if (slice_is(word.value, "nvme"))
+		spec.dev.kind = MACHINE_NVME;
+	else
+		return bad_value(p, &word, "bell or nvme");
+
+	ret = options(p, device_option, &spec);
+	if (ret)
+		return ret;
+	if (spec.count > MACHINE_DEVICES - p->m->n_devices)
+		return lex_error(&p->lex, 0, "more than %u devices", MACHINE_DEVICES);
+	if ((id & 0xffff) + 8 * (spec.count - 1) > 0xffff)
+		return lex_error(&p->lex, 0, "%u devices from there on do not fit into the segment", spec.count);
+	ret = grow_devices(p, p->m->n_devices + spec.count);
+	for (uint32_t i = 0; i < spec.count && !ret; i++)
+		ret = add_device(p, &spec, id, i);
+	return ret;
+}
+
+/* --- The other statements --- */
+
+static int kernel_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "kernel", &word);
+
+	if (ret)
+		return ret;
+	if (slice_is(word.value, "stock"))
+		p->m->kernel = KERNEL_STOCK;
+	else if (slice_is(word.value, "doorbell"))
+		p->m->kernel = KERNEL_DOORBELL;
+	else
+		return bad_value(p, &word, "stock or doorbell");
+	return 0;
+}
+
+static int page_size_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "page-size", &word);
+
+	if (ret)
+		return ret;
+	if (slice_is(word.value, "4k"))
+		p->m->page_shift = 12;
+	else if (slice_is(word.value, "16k"))
+		p->m->page_shift = 14;
+	else if (slice_is(word.value, "64k"))
+		p->m->page_shift = 16;
+	else
+		return bad_value(p, &word, "4k, 16k or 64k");
+	return 0;
+}
+
+static int ram_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "ram", &word);
+
+	if (!ret && slice_number(word.value, true, 1 << 20, 1ull << 47, &p->m->ram))
+		ret = bad_value(p, &word, "a size of at least 1m, with k, m, g, t");
+	return ret;
+}
+
+static int processors_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "processors", &word);
+
+	return ret ? ret : number_u32(p, &word, 1, 512, &p->m->processors);
+}
+
+static int lpi_bits_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "lpi-bits", &word);
+
+	return ret ? ret : number_u32(p, &word, 14, 24, &p->m->lpi_bits);
+}
+
+static int sw_msi_statement(struct parser *p)
+{
+	struct word word;
+	int ret = argument(p, "sw-msi", &word);
+
+	if (ret)
+		return ret;
+	if (slice_number(word.value, true, 0, (1ull << 48) - 1, &p->m->sw_msi_start))
+		return bad_value(p, &word, "an address");
+	ret = argument(p, "sw-msi", &word);
+	if (ret)
+		return ret;
+	if (slice_number(word.value, true, 1, (1ull << 48) - p->m->sw_msi_start, &p->m->sw_msi_size))
+		return bad_value(p, &word, "a size within 48 bits");
+	return 0;
+}
+
+static int reserved_statement(struct parser *p)
+{
+	static const char *const types[] = { "direct", "direct-relaxable", "reserved", "msi" };
+	struct machine_reserved *region = &p->m->reserved[p->m->n_reserved];
+	struct slice first, last;
+	struct word word;
+	uint64_t group;
+	int ret;
+
+	if (p->m->n_reserved == MACHINE_RESERVED)
+		return lex_error(&p->lex, 0, "more than %u reserved regions", MACHINE_RESERVED);
+	ret = argument(p, "reserved", &word);
+	if (ret)
+		return ret;
+	ret = number(p, &word, 0, 1u << 20, &group);
+	if (ret)
+		return ret;
+	region->group = (unsigned int)group;
+	ret = argument(p, "reserved", &word);
+	if (ret)
+		return ret;
+	if (!slice_split(word.value, "..", &first, &last) || slice_number(first, false, 0, UINT64_MAX, &region->start) ||
+	    slice_number(last, false, region->start, UINT64_MAX, &region->last))
+		return bad_value(p, &word, "FIRST..LAST");
+	ret = argument(p, "reserved", &word);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < 4; i++) {
+		if (slice_is(word.value, types[i])) {
+			snprintf(region->type, sizeof(region->type), "%s", types[i]);
+			p->reserved_lines[p->m->n_reserved++] = p->lex.line;
+			return 0;
+		}
+	}
+	return bad_value(p, &word, "direct, direct-relaxable, reserved or msi");
+}
+
+static int statement(struct parser *p)
+{
+	static const struct {
+		const char *name;
+		int (*parse)(struct parser *p);
+	} statements[] = {
+		{ "kernel", kernel_statement }, { "page-size", page_size_statement }, { "ram", ram_statement },
+		{ "processors", processors_statement }, { "lpi-bits", lpi_bits_statement }, { "sw-msi", sw_msi_statement },
+		{ "smmu", smmu_statement }, { "its", its_statement }, { "device", device_statement },
+		{ "reserved", reserved_statement },
+	};
+	struct word word, extra;
+	int ret;
+
+	ret = lex_word(&p->lex, &word);
+	if (ret <= 0)
+		return ret;
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		if (word.has_value || !slice_is(word.key, statements[i].name))
+			continue;
+		ret = statements[i].parse(p);
+		if (ret)
+			return ret;
+		ret = lex_word(&p->lex, &extra);
+		if (ret > 0)
+			ret = lex_error(&p->lex, 0, "%s: \"%.*s\" is too much", statements[i].name, SLICE_ARG(extra.key));
+		return ret;
+	}
+	return lex_error(&p->lex, 0, "unknown statement \"%.*s\"", SLICE_ARG(word.key));
+}
+
+/* --- What must hold between statements --- */
+
+/* What a frame occupies on the bus; a pre-ITS is reached by its window alone. */
+static void frame_range(const struct msi_frame_config *its, uint64_t *start, uint64_t *size)
+{
+	*start = its->kind == DOORBELL_PRE_ITS ? its->pre_its_base : its->base;
+	*size = its->kind == DOORBELL_PRE_ITS ? its->pre_its_size : its->kind == DOORBELL_ITS ? ITS_SIZE : V2M_SIZE;
+}
+
+static int check_itses(struct parser *p)
+{
+	struct machine *m = p->m;
+	uint64_t start, size, other, other_size;
+
+	for (unsigned int i = 0; i < m->n_itses; i++) {
+		frame_range(&m->itses[i], &start, &size);
+		if ((m->itses[i].kind == DOORBELL_ITS && start % 0x10000) || start % 0x1000)
+			return lex_error(&p->lex, p->its_lines[i], "its: %#llx is not aligned to its frame", (unsigned long long)start);
+		if (start + size > BUS_MMIO_TOP)
+			return lex_error(&p->lex, p->its_lines[i], "its: it does not fit below 4 GiB");
+		for (unsigned int j = 0; j < i; j++) {
+			frame_range(&m->itses[j], &other, &other_size);
+			if (start < other + other_size && other < start + size)
+				return lex_error(&p->lex, p->its_lines[i], "its: it overlaps that of line %u", p->its_lines[j]);
+		}
+	}
+	return 0;
+}
+
+static int check_smmus(struct parser *p)
+{
+	for (unsigned int i = 0; i < p->m->n_smmus; i++) {
+		/* IDR5.GRANxK: 4, 16, 64 KiB; the kernel needs one that divides its own pages. */
+		uint32_t up_to = (2u << ((p->m->page_shift - 12) / 2)) - 1;
+
+		if (!(p->m->smmus[i].idr[5] >> 4 & up_to))
+			return lex_error(&p->lex, p->smmu_lines[i], "smmu: no granule of at most the host's page size (%u KiB)",
+					 1u << (p->m->page_shift - 10));
+	}
+	return 0;
+}
+
+struct claim {
+	uint64_t key;
+	unsigned int device;
+};
+
+static int compare_claims(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return x->device < y->device ? -1 : x->device > y->device;
+}
+
+static uint64_t address_key(const struct machine_device *dev)
+{
+	return (uint64_t)strtoul(dev->address, NULL, 16) << 16 | dev->requester_id;
+}
+
+static uint64_t sid_key(const struct machine_device *dev)
+{
+	return (uint64_t)dev->smmu << 32 | dev->sid;
+}
+
+static uint64_t device_id_key(const struct machine_device *dev)
+{
+	return (uint64_t)dev->its << 32 | dev->device_id;
+}
+
+/* No two devices may have the same of what @key gives. */
+static int check_unique(struct parser *p, struct claim *claims, uint64_t (*key)(const struct machine_device *dev), const char *what)
+{
+	unsigned int n = p->m->n_devices;
+
+	for (unsigned int i = 0; i < n; i++)
+		claims[i] = (struct claim){ key(&p->m->devices[i]), i };
+	qsort(claims, n, sizeof(*claims), compare_claims);
+	for (unsigned int i = 1; i < n; i++) {
+		unsigned int first = claims[i - 1].device, second = claims[i].device;
+
+		if (claims[i].key == claims[i - 1].key)
+			return lex_error(&p->lex, p->device_lines[second], "device %s: %s is taken by %s (line %u)",
+					 p->m->devices[second].address, what, p->m->devices[first].address,
+					 p->device_lines[first]);
+	}
+	return 0;
+}
+
+static int check_device(struct parser *p, unsigned int i)
+{
+	const struct machine_device *dev = &p->m->devices[i];
+	unsigned int line = p->device_lines[i];
+
+	if (dev->smmu >= p->m->n_smmus)
+		return lex_error(&p->lex, line, "device %s: there is no smmu %u", dev->address, dev->smmu);
+	if (dev->its >= p->m->n_itses)
+		return lex_error(&p->lex, line, "device %s: there is no its %u", dev->address, dev->its);
+	if (dev->sid >> p->m->smmus[dev->smmu].sid_bits)
+		return lex_error(&p->lex, line, "device %s: StreamID %#x has more than the SMMU's %u bits (set sid= or sid-bits=)",
+				 dev->address, dev->sid, p->m->smmus[dev->smmu].sid_bits);
+	if (p->m->itses[dev->its].kind != DOORBELL_V2M && dev->device_id >> p->m->itses[dev->its].device_bits)
+		return lex_error(&p->lex, line, "device %s: DeviceID %#x has more than the ITS's %u bits (set device-id= or device-bits=)",
+				 dev->address, dev->device_id, p->m->itses[dev->its].device_bits);
+	return 0;
+}
+
+/* Devices without a group of their own choice get the numbers above those chosen. */
+static void number_groups(struct parser *p)
+{
+	unsigned int next = 0;
+
+	for (unsigned int i = 0; i < p->m->n_devices; i++) {
+		if (p->own_group[i] && p->m->devices[i].group >= next)
+			next = p->m->devices[i].group + 1;
+	}
+	for (unsigned int i = 0; i < p->m->n_devices; i++) {
+		if (!p->own_group[i])
+			p->m->devices[i].group = next++;
+	}
+}
+
+static uint64_t group_key(const struct machine_device *dev)
+{
+	return dev->group;
+}
+
+/* A group is what an SMMU can tell apart: its devices are behind one. And a reserved region is some group's. */
+static int check_groups(struct parser *p, struct claim *claims)
+{
+	const struct machine_device *devices = p->m->devices;
+	unsigned int n = p->m->n_devices, i, j;
+
+	for (i = 0; i < n; i++)
+		claims[i] = (struct claim){ group_key(&devices[i]), i };
+	qsort(claims, n, sizeof(*claims), compare_claims);
+	for (i = 1; i < n; i++) {
+		unsigned int first = claims[i - 1].device, second = claims[i].device;
+
+		if (claims[i].key == claims[i - 1].key && devices[first].smmu != devices[second].smmu)
+			return lex_error(&p->lex, p->device_lines[second], "device %s: %s of the same group is behind another SMMU",
+					 devices[second].address, devices[first].address);
+	}
+	for (i = 0; i < p->m->n_reserved; i++) {
+		for (j = 0; j < n && devices[j].group != p->m->reserved[i].group; j++)
+			;
+		if (j == n)
+			return lex_error(&p->lex, p->reserved_lines[i], "reserved: there is no group %u", p->m->reserved[i].group);
+	}
+	return 0;
+}
+
+static int check_devices(struct parser *p)
+{
+	struct claim *claims;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < p->m->n_devices && !ret; i++)
+		ret = check_device(p, i);
+	if (ret)
+		return ret;
+	number_groups(p);
+	claims = soft_calloc(p->m->n_devices, sizeof(*claims));
+	if (!claims)
+		return -ENOMEM;
+	ret = check_unique(p, claims, address_key, "the address");
+	if (!ret)
+		ret = check_unique(p, claims, sid_key, "the StreamID");
+	if (!ret)
+		ret = check_unique(p, claims, device_id_key, "the DeviceID");
+	if (!ret)
+		ret = check_groups(p, claims);
+	soft_free(claims);
+	return ret;
+}
+
+static int check_machine(struct parser *p)
+{
+	int ret;
+
+	if ((p->m->sw_msi_start | p->m->sw_msi_size) & ((1ull << p->m->page_shift) - 1))
+		return lex_error(&p->lex, 0, "sw-msi: start and size must be multiples of the page size");
+	ret = check_smmus(p);
+	if (!ret)
+		ret = check_itses(p);
+	return ret ? ret : check_devices(p);
+}
+
+/* --- */
+
+static int parse_text(struct parser *p, const char *text, size_t len)
+{
+	int ret = 0;
+
+	p->lex.p = text;
+	p->lex.end = text + len;
+	p->lex.line = 0;
+	while (!ret && lex_line(&p->lex))
+		ret = statement(p);
+	return ret;
+}
+
+int machine_parse(const char *text, size_t len, struct machine *out, char *why, size_t size)
+{
+	struct parser p = { .lex = { .why = why, .why_size = size }, .m = out };
+	int ret = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (size)
+		why[0] = '\0';
+	*out = (struct machine){
+		.kernel = KERNEL_DOORBELL, .page_shift = 12, .ram = 16ull << 30, .processors = 4, .lpi_bits = 16,
+		.sw_msi_start = 0x8000000, .sw_msi_size = 0x100000,
+	};
+	out->reserved = soft_calloc(MACHINE_RESERVED, sizeof(*out->reserved));
+	if (!out->reserved)
+		ret = -ENOMEM;
+
+	if (!ret && text)
+		ret = parse_text(&p, text, len);
+	/* What the file does not speak of is as in the built-in machine. */
+	if (!ret && !out->n_smmus)
+		out->smmus[out->n_smmus++] = default_smmu;
+	if (!ret && !out->n_itses)
+		out->itses[out->n_itses++] = default_its;
+	if (!ret && !out->n_devices)
+		ret = parse_text(&p, default_devices, sizeof(default_devices) - 1);
+	if (!ret)
+		ret = check_machine(&p);
+
+	soft_free(p.device_lines);
+	soft_free(p.own_group);
+	if (ret)
+		machine_free(out);
+	return ret;
+}
+
+void machine_free(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->n_devices; i++)
+		soft_free((void *)m->devices[i].nvme.disk);
+	soft_free(m->devices);
+	soft_free(m->reserved);
+	m->devices = NULL;
+	m->reserved = NULL;
+	m->n_devices = 0;
+	m->n_reserved = 0;
+}

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "soft/uapi/irq.h"
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/vfio.h"
+#include "soft/alloc.h"
+
+struct irq_vector {
+	uint32_t event;		/* EventID on an ITS */
+	uint32_t intid;
+	uint64_t address;	/* of the message; valid once composed */
+	uint32_t data;
+	bool allocated;
+	bool composed;
+	bool started;
+};
+
+struct irq_domain {
+	struct soft_device *dev;
+	struct iommufd_device *idev;
+	struct pci_dev *pci;		/* NULL after removal */
+	struct its_dev *its;
+	struct gic *gic;
+	uint32_t device_id;
+
+	/* Made for one kind of interrupt with the capability's size, kept until the other kind is enabled. */
+	unsigned int kind;		/* VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX; 0: none yet */
+	unsigned int size;		/* vectors of the capability */
+	unsigned int n_events;		/* of the ITT, and LPIs from first_lpi; 0 for a v2m frame */
+	uint32_t first_lpi;
+	uint64_t events[PCI_MSIX_MAX / 64];	/* in use */
+	struct irq_vector *vectors;	/* size of them */
+
+	bool enabled;
+	unsigned int allocated;		/* MSI: vectors of the one message */
+	unsigned int cap;		/* of kind, in config space */
+	bool msi_64bit, msi_maskable;
+	uint32_t msi_mask;		/* as last written */
+};
+
+static bool is_msix(const struct irq_domain *domain)
+{
+	return domain->kind == VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+static bool is_v2m(const struct irq_domain *domain)
+{
+	return its_dev_config(domain->its)->kind == DOORBELL_V2M;
+}
+
+static unsigned int round_up_pow2(unsigned int n)
+{
+	unsigned int p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+int irq_domain_create(struct soft_device *dev, struct iommufd_device *idev, struct irq_domain **out)
+{
+	struct irq_domain *domain = soft_calloc(1, sizeof(*domain));
+
+	if (!domain)
+		return -ENOMEM;
+	domain->dev = dev;
+	domain->idev = idev;
+	domain->pci = dev->pci;
+	domain->its = dev->host->itses[dev->desc->its];
+	domain->gic = dev->host->gic;
+	domain->device_id = dev->desc->device_id;
+	*out = domain;
+	return 0;
+}
+
+/* --- ITS: events and LPIs --- */
+
+static void its_invalidate(struct irq_domain *domain, uint32_t event)
+{
+	const uint64_t inv[1][4] = { { 0x0c | (uint64_t)domain->device_id << 32, event } };	/* INV, IHI 0069 §5.3.6 */
+
+	if (!is_v2m(domain))
+		its_dev_commands(domain->its, inv, 1);
+}
+
+/* The device's ITT and its LPIs, of which there may be fewer than events: vectors beyond these cannot be allocated. */
+static int its_create_device(struct irq_domain *domain)
+{
+	unsigned int events = round_up_pow2(domain->size), lpis;
+	unsigned int most = 1u << its_dev_config(domain->its)->event_bits;
+	int ret;
+
+	/* DeviceID 0 is what a machine without wired DeviceIDs has for all: Linux leaves room for more than one device. */
+	if (!domain->device_id && events < 32)
+		events = 32;
+	if (events > most)
+		events = most;
+
+	for (lpis = events; lpis; lpis /= 2) {
+		ret = gic_alloc_interrupts(domain->gic, domain->its, lpis, &domain->first_lpi);
+		if (ret != -ENOSPC)
+			break;
+	}
+	if (!lpis || ret)
+		return -ENODEV;
+
+	ret = its_dev_map_device(domain->its, domain->device_id, events < 2 ? 2 : events);
+	if (ret) {
+		gic_free_interrupts(domain->gic, domain->its, domain->first_lpi, lpis);
+		return -ENODEV;
+	}
+	domain->n_events = lpis;
+	return 0;
+}
+
+static void release_kind(struct irq_domain *domain)
+{
+	if (domain->n_events) {
+		its_dev_unmap_device(domain->its, domain->device_id);
+		gic_free_interrupts(domain->gic, domain->its, domain->first_lpi, domain->n_events);
+	}
+	soft_free(domain->vectors);
+	domain->vectors = NULL;
+	domain->n_events = 0;
+	domain->kind = 0;
+}
+
+void irq_domain_destroy(struct irq_domain *domain)
+{
+	irq_free_vectors(domain);
+	release_kind(domain);
+	soft_free(domain);
+}
+
+static int setup_kind(struct irq_domain *domain, unsigned int kind)
+{
+	const struct pci_shape *shape = pci_dev_shape(domain->pci);
+	uint32_t flags;
+	int ret;
+
+	if (domain->kind == kind)
+		return 0;
+	release_kind(domain);
+
+	domain->size = kind == VFIO_PCI_MSIX_IRQ_INDEX ? shape->msix_vectors : shape->msi_vectors;
+	domain->vectors = soft_calloc(domain->size, sizeof(*domain->vectors));
+	if (!domain->vectors)
+		return -ENODEV;
+	if (!is_v2m(domain)) {
+		ret = its_create_device(domain);
+		if (ret) {
+			release_kind(domain);
+			return ret;
+		}
+	}
+	domain->kind = kind;
+	domain->cap = pci_find_capability(domain->pci, is_msix(domain) ? PCI_CAP_ID_MSIX : PCI_CAP_ID_MSI);
+	if (!is_msix(domain)) {
+		flags = pci_config_read(domain->pci, domain->cap + PCI_MSI_FLAGS, 2);
+		domain->msi_64bit = flags & PCI_MSI_FLAGS_64BIT;
+		domain->msi_maskable = flags & PCI_MSI_FLAGS_MASKBIT;
+	}
+	return 0;
+}
+
+static bool event_in_use(const struct irq_domain *domain, unsigned int event)
+{
+	return domain->events[event / 64] >> (event % 64) & 1;
+}
+
+/* The first @count (a power of two) free events at a multiple of @count. */
+static int alloc_events(struct irq_domain *domain, unsigned int count, uint32_t *first)
+{
+	unsigned int base, i;
+
+	for (base = 0; base + count <= domain->n_events; base += count) {
+		for (i = 0; i < count && !event_in_use(domain, base + i); i++)
+			;
+		if (i < count)
+			continue;
+		for (i = 0; i < count; i++)
+			domain->events[(base + i) / 64] |= 1ull << ((base + i) % 64);
+		*first = base;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void free_events(struct irq_domain *domain, uint32_t first, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		domain->events[(first + i) / 64] &= ~(1ull << ((first + i) % 64));
+}
+
+/* Interrupts for @count vectors from @vector on that share a message (1 for MSI-X), mapped but disabled. */
+static int alloc_interrupts(struct irq_domain *domain, unsigned int vector, unsigned int count)
+{
+	unsigned int span = round_up_pow2(count), i;
+	uint32_t event = 0, intid;
+	int ret;
+
+	if (is_v2m(domain)) {
+		ret = gic_alloc_interrupts(domain->gic, domain->its, span, &intid);
+		if (ret)
+			return ret;
+	} else {
+		ret = alloc_events(domain, span, &event);
+		if (ret)
+			return ret;
+		intid = domain->first_lpi + event;
+		ret = its_dev_map_events(domain->its, domain->device_id, event, span, intid,
+					 event % domain->dev->host->machine.processors);
+		if (ret) {
+			free_events(domain, event, span);
+			return ret;
+		}
+	}
+	for (i = 0; i < count; i++) {
+		domain->vectors[vector + i] = (struct irq_vector){
+			.event = event + i,
+			.intid = intid + i,
+			.data = its_dev_message_data(domain->its, event + i, intid + i),
+			.allocated = true,
+		};
+	}
+	return 0;
+}
+
+static void free_interrupts(struct irq_domain *domain, unsigned int vector, unsigned int count)
+{
+	unsigned int span = round_up_pow2(count);
+	const struct irq_vector *first = &domain->vectors[vector];
+
+	if (is_v2m(domain)) {
+		gic_free_interrupts(domain->gic, domain->its, first->intid, span);
+	} else {
+		its_dev_unmap_events(domain->its, domain->device_id, first->event, span);
+		free_events(domain, first->event, span);
+	}
+	memset(&domain->vectors[vector], 0, count * sizeof(domain->vectors[0]));
+}
+
+/* --- The device's registers --- */
+
+static void msix_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
+{
+	uint32_t control;
+
+	if (!domain->pci)
+		return;
+	control = pci_config_read(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2);
+	pci_config_write(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2, (control & ~(uint32_t)clear) | set);
+}
+
+static void msix_entry_write(struct irq_domain *domain, unsigned int vector, unsigned int reg, uint32_t value)
+{
+	const struct pci_shape *shape;
+
+	if (!domain->pci)
+		return;
+	shape = pci_dev_shape(domain->pci);
+	pci_bar_write(domain->pci, shape->msix_bar, shape->msix_table_off + (uint64_t)vector * PCI_MSIX_ENTRY_SIZE + reg, 4, value);
+}
+
+static void msix_mask(struct irq_domain *domain, unsigned int vector, bool mask)
+{
+	msix_entry_write(domain, vector, PCI_MSIX_ENTRY_VECTOR_CTRL, mask ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
+}
+
+static void msi_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
+{
+	uint32_t control;
+
+	if (!domain->pci)
+		return;
+	control = pci_config_read(domain->pci, domain->cap + PCI_MSI_FLAGS, 2);
+	pci_config_write(domain->pci, domain->cap + PCI_MSI_FLAGS, 2, (control & ~(uint32_t)clear) | set);
+}
+
+static void msi_set_mask(struct irq_domain *domain, uint32_t clear, uint32_t set)
+{
+	if (!domain->msi_maskable)
+		return;
+	domain->msi_mask = (domain->msi_mask & ~clear) | set;
+	if (domain->pci)
+		pci_config_write(domain->pci, domain->cap + (domain->msi_64bit ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4,
+				 domain->msi_mask);
+}
+
+static uint16_t msi_multiple(const struct irq_domain *domain)
+{
+	unsigned int log2 = 0;
+
+	while (1u << log2 < domain->allocated)
+		log2++;
+	return (uint16_t)(log2 << 4);
+}
+
+/* An MSI-X entry must be masked while its message changes (PCIe 6.1.4.2), or the device might send half of each. */
+static void write_message(struct irq_domain *domain, unsigned int vector)
+{
+	const struct irq_vector *v = &domain->vectors[vector];
+
+	if (!domain->pci || !v->composed)
+		return;
+	if (is_msix(domain)) {
+		if (v->started)
+			msix_mask(domain, vector, true);
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)v->address);
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(v->address >> 32));
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_DATA, v->data);
+		if (v->started)
+			msix_mask(domain, vector, false);
+		return;
+	}
+	msi_set_control(domain, PCI_MSI_FLAGS_QSIZE, msi_multiple(domain));
+	pci_config_write(domain->pci, domain->cap + PCI_MSI_ADDRESS_LO, 4, (uint32_t)v->address);
+	if (domain->msi_64bit)
+		pci_config_write(domain->pci, domain->cap + PCI_MSI_ADDRESS_HI, 4, (uint32_t)(v->address >> 32));
+	pci_config_write(domain->pci, domain->cap + (domain->msi_64bit ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, v->data);
+}
+
+/* --- Messages --- */
+
+/* MSI has one message, that of vector 0. */
+static int compose(struct irq_domain *domain, unsigned int vector)
+{
+	struct irq_vector *v = &domain->vectors[vector];
+	uint64_t address;
+	int ret;
+
+	ret = iommufd_sw_msi(domain->idev, domain->kind, vector, its_dev_doorbell(domain->its, domain->device_id), &address);
+	if (ret)
+		return ret;
+	v->address = address;
+	v->composed = true;
+	write_message(domain, vector);
+	return 0;
+}
+
+/*
+ * A vector that has no address yet is allocated all the same: with MSI-X enabled for some vectors, those between get interrupts too, though
+ * nobody will start them.
+ */
+static int compose_at_allocation(struct irq_domain *domain, unsigned int vector)
+{
+	int ret = compose(domain, vector);
+
+	return ret == -EDESTADDRREQ ? 0 : ret;
+}
+
+/* --- Allocation --- */
+
+static void free_msix_vectors(struct irq_domain *domain)
+{
+	for (unsigned int i = 0; i < domain->size; i++) {
+		if (!domain->vectors[i].allocated)
+			continue;
+		msix_mask(domain, i, true);
+		free_interrupts(domain, i, 1);
+	}
+}
+
+static int alloc_msix_vector(struct irq_domain *domain, unsigned int vector)
+{
+	int ret;
+
+	ret = alloc_interrupts(domain, vector, 1);
+	if (ret)
+		return ret;
+	msix_mask(domain, vector, true);
+	ret = compose_at_allocation(domain, vector);
+	if (ret)
+		free_interrupts(domain, vector, 1);
+	return ret;
+}
+
+static int alloc_msix(struct irq_domain *domain, unsigned int nvec)
+{
+	unsigned int i;
+
+	/* The table is written with the function masked, so that nothing is sent before all entries are. */
+	msix_set_control(domain, 0, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	for (i = 0; i < domain->size; i++)
+		msix_mask(domain, i, true);
+	for (i = 0; i < nvec; i++) {
+		if (!alloc_msix_vector(domain, i))
+			continue;
+		/* Linux tells how many there were, or just that there was none, whatever the reason. */
+		free_msix_vectors(domain);
+		msix_set_control(domain, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL, 0);
+		return i ? (int)i : -ENOSPC;
+	}
+	msix_set_control(domain, PCI_MSIX_FLAGS_MASKALL, 0);
+	return 0;
+}
+
+static void free_msi_block(struct irq_domain *domain)
+{
+	free_interrupts(domain, 0, domain->allocated);
+	domain->allocated = 0;
+}
+
+static int alloc_msi_block(struct irq_domain *domain, unsigned int nvec)
+{
+	int ret;
+
+	ret = alloc_interrupts(domain, 0, nvec);
+	if (ret)
+		return -ENOSPC;
+	domain->allocated = nvec;
+	ret = compose_at_allocation(domain, 0);
+	if (ret)
+		ret = -ENOSPC;
+	else if (!domain->msi_64bit && domain->vectors[0].address >> 32)
+		ret = -EIO;
+	if (ret)
+		free_msi_block(domain);
+	return ret;
+}
+
+static int alloc_msi(struct irq_domain *domain, unsigned int nvec)
+{
+	uint32_t all = nvec == 32 ? UINT32_MAX : (1u << nvec) - 1;
+	int ret;
+
+	msi_set_control(domain, PCI_MSI_FLAGS_ENABLE, 0);
+	msi_set_mask(domain, 0, all);
+	ret = alloc_msi_block(domain, nvec);
+	if (ret == -ENOSPC && nvec > 1) {
+		/* Linux then tries a single one, and tells of it. */
+		ret = alloc_msi_block(domain, 1);
+		if (!ret) {
+			free_msi_block(domain);
+			ret = 1;
+		}
+	}
+	if (ret) {
+		msi_set_mask(domain, all, 0);
+		return ret;
+	}
+	msi_set_control(domain, 0, PCI_MSI_FLAGS_ENABLE);
+	return 0;
+}
+
+int irq_alloc_vectors(struct irq_domain *domain, unsigned int irq_index, unsigned int nvec)
+{
+	int ret;
+
+	if (!nvec)
+		return -ERANGE;
+	ret = setup_kind(domain, irq_index);
+	if (ret)
+		return ret;
+	ret = is_msix(domain) ? alloc_msix(domain, nvec) : alloc_msi(domain, nvec);
+	domain->enabled = !ret;
+	return ret;
+}
+
+void irq_free_vectors(struct irq_domain *domain)
+{
+	if (!domain->enabled)
+		return;
+	domain->enabled = false;
+	if (is_msix(domain)) {
+		free_msix_vectors(domain);
+		msix_set_control(domain, PCI_MSIX_FLAGS_ENABLE, 0);
+		return;
+	}
+	msi_set_control(domain, PCI_MSI_FLAGS_ENABLE, 0);
+	msi_set_mask(domain, UINT32_MAX, 0);
+	free_msi_block(domain);
+}
+
+bool irq_has_vector(const struct irq_domain *domain, unsigned int vector)
+{
+	return domain->enabled && vector < domain->size && domain->vectors[vector].allocated;
+}
+
+bool irq_can_grow(const struct soft_device *dev)
+{
+	/* Linux's v2m driver gives interrupts only when MSI-X is enabled. */
+	return !dev->desc->msix_noresize && its_dev_config(dev->host->itses[dev->desc->its])->kind != DOORBELL_V2M;
+}
+
+int irq_alloc_vector(struct irq_domain *domain, unsigned int vector)
+{
+	return alloc_msix_vector(domain, vector);
+}
+
+/* --- request_irq, free_irq --- */
+
+int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx), void *ctx)
+{
+	struct irq_vector *v = &domain->vectors[vector];
+	int ret;
+
+	if (!domain->vectors[is_msix(domain) ? vector : 0].composed) {
+		ret = compose(domain, is_msix(domain) ? vector : 0);
+		if (ret)
+			return ret;
+	} else if (is_msix(domain)) {
+		/* vfio-pci writes the remembered message again: a reset behind the kernel's back may have lost it. */
+		write_message(domain, vector);
+	}
+
+	ret = gic_set_handler(domain->gic, v->intid, handler, ctx);
+	if (ret)
+		return ret;
+	v->started = true;
+	gic_set_enabled(domain->gic, v->intid, true);
+	its_invalidate(domain, v->event);
+	if (is_msix(domain))
+		msix_mask(domain, vector, false);
+	else
+		msi_set_mask(domain, 1u << vector, 0);
+	return 0;
+}
+
+static void silence_vector(struct irq_domain *domain, unsigned int vector)
+{
+	struct irq_vector *v = &domain->vectors[vector];
+
+	if (is_msix(domain))
+		msix_mask(domain, vector, true);
+	else
+		msi_set_mask(domain, 0, 1u << vector);
+	gic_set_enabled(domain->gic, v->intid, false);
+	its_invalidate(domain, v->event);
+	v->started = false;
+}
+
+/* Handlers of neighbouring interrupts end together: each end waits for a grace period. */
+void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
+{
+	unsigned int end = start + count, i, run;
+
+	for (i = start; i < end; i += run) {
+		run = 1;
+		if (!domain->vectors[i].started)
+			continue;
+		silence_vector(domain, i);
+		while (i + run < end && domain->vectors[i + run].started &&
+		       domain->vectors[i + run].intid == domain->vectors[i].intid + run)
+			silence_vector(domain, i + run++);
+		gic_clear_handlers(domain->gic, domain->vectors[i].intid, run);
+	}
+}
+
+void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
+{
+	if (!domain->enabled)
+		return;
+	if (!is_msix(domain))
+		count = start ? 0 : 1;
+	for (unsigned int i = start; i < start + count; i++) {
+		struct irq_vector *v = &domain->vectors[i];
+
+		if (!v->allocated)
+			continue;
+		/* An address that was taken away: an armed vector keeps its message; one that is not is refused when it is armed. */
+		if (compose(domain, i) && !v->started)
+			v->composed = false;
+	}
+}
+
+/* --- Reset and removal --- */
+
+void irq_restore(struct irq_domain *domain)
+{
+	if (!domain->enabled)
+		return;
+	if (!is_msix(domain)) {
+		msi_set_control(domain, PCI_MSI_FLAGS_ENABLE, 0);
+		write_message(domain, 0);
+		msi_set_mask(domain, 0, 0);
+		msi_set_control(domain, 0, msi_multiple(domain) | PCI_MSI_FLAGS_ENABLE);
+		return;
+	}
+	msix_set_control(domain, 0, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	for (unsigned int i = 0; i < domain->size; i++) {
+		if (!domain->vectors[i].allocated)
+			continue;
+		write_message(domain, i);
+		msix_mask(domain, i, !domain->vectors[i].started);
+	}
+	msix_set_control(domain, PCI_MSIX_FLAGS_MASKALL, 0);
+}
+
+void irq_device_removed(struct irq_domain *domain)
+{
+	domain->pci = NULL;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vfio-pci inside: what it keeps for a device from bind to close, and its parts. Everything here is called with soft_device.lock held unless it
+ * says otherwise.
+ */
+#ifndef SOFT_UAPI_VFIO_PRIV_H
+#define SOFT_UAPI_VFIO_PRIV_H
+
+#include "abi/vfio.h"
+#include "soft/uapi/irq.h"
+#include "soft/uapi/vfio.h"
+
+/* Offsets of the device's file: the region's index above bit 40, as vfio-pci places them. */
+#define VFIO_OFFSET_SHIFT 40
+#define VFIO_OFFSET_MASK ((1ull << VFIO_OFFSET_SHIFT) - 1)
+
+/* Where an interrupt goes: a descriptor of our own for the eventfd, so that the user may close his. */
+struct vfio_trigger {
+	int fd;
+	bool nonblocking;
+};
+
+/* A dma-buf that was handed out, to be revoked when the device goes away. */
+struct vfio_dmabuf {
+	struct vfio_dmabuf *next;
+	struct soft_file *file;
+};
+
+struct vfio_device {
+	struct soft_device *dev;
+	struct iommufd_ctx *ctx;
+	struct iommufd_device *idev;
+	bool attached;
+	bool removed;			/* the device went away under its user */
+	bool reset_works;
+
+	/* Config space: what the user sees where virt has a 1, and what he may change where writable has one. */
+	uint8_t vconfig[PCI_CONFIG_SIZE];
+	uint8_t virt[PCI_CONFIG_SIZE];
+	uint8_t writable[PCI_CONFIG_SIZE];
+	uint32_t bars[PCI_BARS];	/* as the machine assigned them */
+	unsigned int msi_cap, exp_cap;	/* offsets, or 0 */
+	unsigned int msi_qmax;		/* log2 of the MSI vectors that are enabled */
+
+	/* Interrupts. */
+	unsigned int irq_type;		/* VFIO_PCI_MSI(X)_IRQ_INDEX when enabled, else VFIO_PCI_NUM_IRQS */
+	struct irq_domain *irqs;
+	struct vfio_trigger **vectors;	/* of irq_type: NULL where none is set */
+	unsigned int n_vectors;
+	struct vfio_trigger *err, *req;
+
+	struct vfio_dmabuf *dmabufs;
+};
+
+/* vfio_config.c */
+void vfio_config_init(struct vfio_device *vdev);
+ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset, bool write);
+bool vfio_memory_enabled(const struct vfio_device *vdev);	/* with soft_device.lock or .access */
+
+/* vfio_region.c */
+int vfio_region_info(struct vfio_device *vdev, void *arg);
+ssize_t vfio_region_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset, bool write);
+int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot, uint64_t offset, void **out);
+
+/* vfio_irqs.c */
+unsigned int vfio_irq_count(const struct vfio_device *vdev, unsigned int index);
+int vfio_irq_info(struct vfio_device *vdev, void *arg);
+int vfio_set_irqs(struct vfio_device *vdev, void *arg);
+void vfio_irqs_request_device(struct vfio_device *vdev);	/* signals the request eventfd */
+void vfio_irqs_disable(struct vfio_device *vdev);
+void vfio_irqs_free(struct vfio_device *vdev);
+
+/* vfio_prepare.c: SET_IRQS with ACTION_PREPARE. */
+int vfio_prepare_irqs(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *arg);
+
+/* vfio_feature.c */
+int vfio_feature(struct vfio_device *vdev, void *arg);
+void vfio_dmabufs_revoke(struct vfio_device *vdev);
+void vfio_dmabufs_put(struct vfio_device *vdev);
+
+/* vfio_reset.c: function-level reset with everything the kernel had set put back. Takes soft_device.access. */
+int vfio_reset(struct vfio_device *vdev);
+
+#endif
