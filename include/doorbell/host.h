@@ -92,6 +92,13 @@ struct db_caps {
  */
 int db_device_caps(struct db_device *dev, struct db_caps *caps);
 
+/*
+ * Moves the window in which the kernel maps doorbells by itself (SW_MSI) to [start, start + size), both multiples of 1 MiB, so that the VMM
+ * may use the addresses under it. Before the device joins a vIOMMU.
+ * Errors: -EINVAL (alignment, range), -EBUSY (attached already), -EADDRINUSE (a reserved region is there), -EOPNOTSUPP (the kernel cannot).
+ */
+int db_device_set_window(struct db_device *dev, uint64_t start, uint64_t size);
+
 /* Copies up to @max reserved regions and returns how many there are. */
 int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max);
 

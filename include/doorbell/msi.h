@@ -59,17 +59,26 @@ struct db_msi_vector {
 };
 
 /*
- * Arms, re-programs or disarms vectors [start, start + count) with as few ioctls as possible. An armed vector that only gets
- * another address loses no interrupt. All or nothing: on error the vectors are as before.
- * Errors: -EINVAL (range), -ENOSPC (the host has no more interrupts; fewer can be tried), -EIO, -ENOMEM.
+ * Arms, re-programs or disarms vectors [start, start + count) with as few ioctls as possible; what is in force already costs none. An
+ * armed vector that only gets another address loses no interrupt. All or nothing: on error the vectors are as before (if even
+ * putting them back fails, those concerned are disarmed).
+ *
+ * MSI-X vectors may be armed one by one. MSI (and MSI-X of a host that says VFIO_IRQ_INFO_NORESIZE) gets its interrupts when the first vector
+ * is armed: MSI as many as that call's start + count, which is what the device is told; MSI-X all that there are. Disarming the last
+ * vector gives them back. All vectors of an MSI capability have one address.
+ *
+ * Errors: -EINVAL (range, descriptor, addresses of MSI), -ENOSPC (the host has no more interrupts; fewer can be tried), -EXDEV (stock: the
+ * device is behind another ITS than the one whose doorbell is at doorbell_ipa), -EBUSY (the device's other capability has vectors
+ * armed), -EBADF (no eventfd), -EIO (the device does not answer), -ENOMEM.
  */
 int db_msi_set(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors);
 
 /* What stands in the device for vector @index: the address that the device writes to and the host's data, as far as the host shows
- * it (-EOPNOTSUPP if not). For people and tests. */
+ * it (-EOPNOTSUPP if not: MSI, and MSI-X tables that cannot be mapped). For people and tests. */
 int db_msi_message(struct db_msi *msi, unsigned int index, uint64_t *address, uint32_t *data);
 
-/* Call after db_device_reset() or a function-level reset by the guest: puts the addresses back where the library keeps them. */
+/* Call after db_device_reset() or a function-level reset by the guest: puts back the addresses and masks that the library keeps in the
+ * device itself. -EIO: the device does not answer. */
 int db_msi_restore(struct db_msi *msi);
 
 /* --- What the guest sees --- */
@@ -77,17 +86,31 @@ int db_msi_restore(struct db_msi *msi);
 struct db_vmsix;
 struct db_vmsi;
 
+/*
+ * What the VMM does for a virtual capability. The calls come from within the db_vmsix_ or db_vmsi_ call that caused them, in its thread; they
+ * must not call back into the same virtual capability or its db_msi.
+ */
 struct db_msi_guest_ops {
-	/* The guest's message for @index is complete and unmasked: connect @index to this (address, data) of the guest's vITS and return
-	 * the eventfd that delivers it (>= 0), or -errno: the vector stays unarmed and is tried again when the guest next writes it. */
+	/*
+	 * The guest's message for @index is complete and unmasked: connect @index to this (address, data) of the guest's vITS and return
+	 * the eventfd that delivers it (>= 0), or -errno: the vector stays unarmed and is tried again when the guest next writes it. Called
+	 * again only for another message, or after @disconnect. The same descriptor may be returned as before. For MSI it is called for
+	 * masked vectors too, when the capability is enabled.
+	 */
 	int (*connect)(void *ctx, unsigned int index, uint64_t address, uint32_t data);
-	/* Vector @index is masked or disabled by the guest: the eventfd may be left connected. Optional. */
+	/* Vector @index is masked or disabled by the guest: the eventfd may be left connected, and stays open. Optional. */
 	void (*disconnect)(void *ctx, unsigned int index);
 };
 
 /*
- * A virtual MSI-X table and PBA (PCIe 6.8.2). @ctx is handed to @ops. The accesses of a guest, 4 or 8 bytes aligned; others
- * read as ~0 and are ignored. Masked vectors collect their interrupts in the PBA: the eventfd of a masked vector is not signalled.
+ * A virtual MSI-X table and PBA (PCIe 7.7.2). @ctx is handed to @ops. The accesses of a guest, 4 or 8 bytes, naturally aligned; others
+ * read as ~0 and are ignored. @msi must stay, and its vectors be left to the table. All vectors are masked at first.
+ *
+ * Masked vectors collect their interrupts in the PBA: the eventfd of a masked vector is not signalled. Where the device's table can be mapped the
+ * mask bit is set in the device, which then has the pending bit too; where not, an internal eventfd takes the interrupts meanwhile.
+ * Either way nothing is lost or doubled; several interrupts of a masked vector are one after unmasking, as PCIe has it.
+ *
+ * A write returns 0, or an error of @connect or of db_msi_set(): the register has the value all the same. -ENOMEM for create.
  */
 int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsix **out);
 void db_vmsix_destroy(struct db_vmsix *vmsix);
@@ -99,10 +122,17 @@ uint64_t db_vmsix_pba_read(struct db_vmsix *vmsix, uint64_t offset, unsigned int
 uint16_t db_vmsix_control_read(struct db_vmsix *vmsix);
 int db_vmsix_control_write(struct db_vmsix *vmsix, uint16_t value);
 
-/* A virtual MSI capability (PCIe 7.7.1): @offset from the capability's start, sizes 1, 2, 4. */
+/* The guest's device was reset: disabled, every entry 0 and masked. */
+void db_vmsix_reset(struct db_vmsix *vmsix);
+
+/*
+ * A virtual MSI capability (PCIe 7.7.1) of the shape of the device's own: @offset from the capability's start, sizes 1, 2, 4, naturally
+ * aligned; others read as ~0 and are ignored. The pointer to the next capability (byte 1) is the VMM's to fill in, and reads 0 here.
+ */
 int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsi **out);
 void db_vmsi_destroy(struct db_vmsi *vmsi);
 uint32_t db_vmsi_read(struct db_vmsi *vmsi, unsigned int offset, unsigned int size);
 int db_vmsi_write(struct db_vmsi *vmsi, unsigned int offset, unsigned int size, uint32_t value);
+void db_vmsi_reset(struct db_vmsi *vmsi);
 
 #endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lib/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/vfio.h"
+#include "lib/bind.h"
+#include "lib/bytes.h"
+#include "sys/error.h"
+
+/* PCI Local Bus and PCIe 7.5.1, 7.5.2, 7.7.1, 7.7.2. */
+#define PCI_COMMAND 0x04
+#define PCI_COMMAND_MEMORY 0x0002
+#define PCI_STATUS 0x06
+#define PCI_STATUS_CAP_LIST 0x0010
+#define PCI_CAPABILITY_POINTER 0x34
+#define PCI_CAP_PM 0x01
+#define PCI_CAP_MSI 0x05
+#define PCI_CAP_MSIX 0x11
+#define PCI_PM_CONTROL 4
+#define PCI_PM_STATE 0x0003
+#define PCI_MSI_FLAGS 2
+#define PCI_MSI_FLAGS_64BIT 0x0080
+#define PCI_MSI_FLAGS_MASKABLE 0x0100
+#define PCI_MSIX_FLAGS 2
+#define PCI_MSIX_TABLE 4
+#define PCI_MSIX_PBA 8
+#define PCI_MSIX_COUNT 0x07ff
+#define PCI_MSIX_BAR 0x7
+#define PCI_HEADER 256
+
+/* Room for the capability chain of one region: a BAR's is a few tens of bytes. */
+#define REGION_INFO_SIZE 1024
+
+int device_ioctl(struct db_device *dev, unsigned long request, void *arg)
+{
+	return dev->host->sys->ops->ioctl(dev->host->sys, dev->fd, request, arg);
+}
+
+int device_attach(struct db_device *dev, uint32_t pt_id)
+{
+	struct vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = pt_id };
+	int ret;
+
+	pthread_mutex_lock(&dev->lock);
+	ret = device_ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+	if (ret >= 0)
+		dev->attached = true;
+	pthread_mutex_unlock(&dev->lock);
+	return ret < 0 ? ret : 0;
+}
+
+void device_detach(struct db_device *dev)
+{
+	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
+
+	pthread_mutex_lock(&dev->lock);
+	device_ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+	dev->attached = false;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* "dddd:bb:dd.f" in lower-case hexadecimal, as sysfs writes it; it becomes part of paths. */
+static bool address_valid(const char *address)
+{
+	static const char form[] = "hhhh:hh:hh.o";
+	size_t i;
+
+	if (strlen(address) != sizeof(form) - 1)
+		return false;
+	for (i = 0; form[i]; i++) {
+		if (form[i] == 'h' ? !strchr("0123456789abcdef", address[i]) :
+		    form[i] == 'o' ? !strchr("01234567", address[i]) : address[i] != form[i])
+			return false;
+	}
+	return true;
+}
+
+static int bind_iommufd(struct db_device *dev)
+{
+	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->host->fd };
+	int ret;
+
+	ret = device_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+	if (ret < 0) {
+		if (ret == -EBUSY || ret == -EPERM)
+			db_error_set(ret, "%s cannot be taken: another program has it, or a device of IOMMU group %u is used by a "
+				     "driver of the host; bind all of the group to vfio-pci", dev->address, dev->group);
+		else
+			db_error_set(ret, "cannot bind %s to the iommufd", dev->address);
+		return ret;
+	}
+	dev->dev_id = cmd.out_devid;
+	return 0;
+}
+
+/* Steps through the capability chain of a region; offsets come from the kernel, but a loop in them must not hang us. */
+static bool region_has_cap(const uint8_t *buf, size_t size, uint32_t offset, uint16_t id)
+{
+	struct vfio_info_cap_header cap;
+	unsigned int steps;
+
+	for (steps = 0; offset && offset <= size - sizeof(cap) && steps < 64; steps++) {
+		memcpy(&cap, buf + offset, sizeof(cap));
+		if (cap.id == id)
+			return true;
+		offset = cap.next;
+	}
+	return false;
+}
+
+static int read_region(struct db_device *dev, unsigned int index, struct device_region *region)
+{
+	union {
+		struct vfio_region_info info;
+		uint8_t bytes[REGION_INFO_SIZE];
+	} u = { .info = { .argsz = sizeof(u), .index = index } };
+	int ret;
+
+	ret = device_ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, &u);
+	if (ret < 0) {
+		db_error_set(ret, "cannot ask for region %u of %s", index, dev->address);
+		return ret;
+	}
+	region->size = u.info.size;
+	region->offset = u.info.offset;
+	region->mappable = u.info.flags & VFIO_REGION_INFO_FLAG_MMAP;
+	region->msix_mappable = (u.info.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
+		region_has_cap(u.bytes, sizeof(u), u.info.cap_offset, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+	return 0;
+}
+
+static void read_msix(struct db_device *dev, const uint8_t *cap)
+{
+	struct device_msix *msix = &dev->msix;
+	uint32_t table = get32(cap + PCI_MSIX_TABLE), pba = get32(cap + PCI_MSIX_PBA);
+
+	msix->count = (get16(cap + PCI_MSIX_FLAGS) & PCI_MSIX_COUNT) + 1;
+	msix->table_bar = table & PCI_MSIX_BAR;
+	msix->table_offset = table & ~PCI_MSIX_BAR;
+	msix->pba_bar = pba & PCI_MSIX_BAR;
+	msix->pba_offset = pba & ~PCI_MSIX_BAR;
+	if (msix->table_bar >= DEVICE_BARS || msix->pba_bar >= DEVICE_BARS)
+		msix->count = 0;
+}
+
+static void refresh_memory_on(struct db_device *dev)
+{
+	uint8_t command[2], pm[2] = { 0 };
+	struct db_sys *sys = dev->host->sys;
+
+	dev->memory_on = false;
+	if (sys->ops->pread(sys, dev->fd, command, 2, dev->config.offset + PCI_COMMAND) != 2)
+		return;
+	if (dev->cap_pm && sys->ops->pread(sys, dev->fd, pm, 2, dev->config.offset + dev->cap_pm + PCI_PM_CONTROL) != 2)
+		return;
+	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && !(get16(pm) & PCI_PM_STATE);
+}
+
+static int read_capabilities(struct db_device *dev)
+{
+	struct db_sys *sys = dev->host->sys;
+	uint8_t header[PCI_HEADER];
+	unsigned int pos, steps;
+	ssize_t ret;
+
+	ret = sys->ops->pread(sys, dev->fd, header, sizeof(header), dev->config.offset);
+	if (ret != (ssize_t)sizeof(header)) {
+		ret = ret < 0 ? ret : -EIO;
+		db_error_set(ret, "cannot read the config space of %s", dev->address);
+		return ret;
+	}
+	if (!(get16(header + PCI_STATUS) & PCI_STATUS_CAP_LIST))
+		return 0;
+	pos = header[PCI_CAPABILITY_POINTER] & ~3u;
+	for (steps = 0; pos >= 0x40 && pos <= PCI_HEADER - 12 && steps < 48; steps++) {
+		if (header[pos] == PCI_CAP_PM)
+			dev->cap_pm = pos;
+		if (header[pos] == PCI_CAP_MSI) {
+			dev->cap_msi = pos;
+			dev->msi_64bit = get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT;
+			dev->msi_maskable = get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKABLE;
+		}
+		if (header[pos] == PCI_CAP_MSIX)
+			read_msix(dev, header + pos);
+		pos = header[pos + 1] & ~3u;
+	}
+	return 0;
+}
+
+static int read_irq(struct db_device *dev, unsigned int index, unsigned int *count, bool *noresize)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+	int ret;
+
+	ret = device_ioctl(dev, VFIO_DEVICE_GET_IRQ_INFO, &info);
+	if (ret < 0) {
+		db_error_set(ret, "cannot ask for the interrupts of %s", dev->address);
+		return ret;
+	}
+	*count = info.flags & VFIO_IRQ_INFO_EVENTFD ? info.count : 0;
+	*noresize = info.flags & VFIO_IRQ_INFO_NORESIZE;
+	return 0;
+}
+
+/* What stays the same for as long as the device is open. */
+static int learn(struct db_device *dev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	unsigned int i;
+	bool noresize;
+	int ret;
+
+	ret = device_ioctl(dev, VFIO_DEVICE_GET_INFO, &info);
+	if (ret < 0) {
+		db_error_set(ret, "cannot ask VFIO for %s", dev->address);
+		return ret;
+	}
+	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI)) {
+		db_error_set(-EOPNOTSUPP, "%s is no PCI device for VFIO", dev->address);
+		return -EOPNOTSUPP;
+	}
+	dev->resettable = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	for (i = 0; i < DEVICE_BARS; i++) {
+		ret = read_region(dev, VFIO_PCI_BAR0_REGION_INDEX + i, &dev->bar[i]);
+		if (ret)
+			return ret;
+	}
+	ret = read_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &dev->config);
+	if (!ret)
+		ret = read_capabilities(dev);
+	if (!ret)
+		ret = read_irq(dev, VFIO_PCI_MSI_IRQ_INDEX, &dev->msi_vectors, &noresize);
+	if (!ret)
+		ret = read_irq(dev, VFIO_PCI_MSIX_IRQ_INDEX, &dev->msix_vectors, &dev->msix_noresize);
+	if (!ret)
+		refresh_memory_on(dev);
+	return ret;
+}
+
+int db_device_open(struct db_host *host, const char *address, unsigned int flags, struct db_device **out)
+{
+	struct db_device *dev;
+	int ret;
+
+	if (!address_valid(address) || (flags & ~DB_OPEN_REBIND)) {
+		db_error_set(-EINVAL, "\"%s\" is no PCI address such as 0000:01:00.0, or a flag is unknown", address);
+		return -EINVAL;
+	}
+	dev = calloc(1, sizeof(*dev));
+	if (!dev) {
+		db_error_set(-ENOMEM, "no memory for device %s", address);
+		return -ENOMEM;
+	}
+	dev->host = host;
+	strcpy(dev->address, address);
+	pthread_mutex_init(&dev->lock, NULL);
+	ret = bind_open(dev, flags);
+	if (ret)
+		goto free_device;
+	ret = bind_iommufd(dev);
+	if (!ret)
+		ret = learn(dev);
+	if (ret)
+		goto close_node;
+	*out = dev;
+	return 0;
+
+close_node:
+	host->sys->ops->close(host->sys, dev->fd);
+	bind_restore(dev);
+free_device:
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	return ret;
+}
+
+void db_device_close(struct db_device *dev)
+{
+	if (!dev)
+		return;
+	/* The kernel resets the device when its last descriptor goes, where the device can be reset at all. */
+	dev->host->sys->ops->close(dev->host->sys, dev->fd);
+	bind_restore(dev);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev->caps);
+	free(dev);
+}
+
+const char *db_device_address(const struct db_device *dev)
+{
+	return dev->address;
+}
+
+static int range_check(struct db_device *dev, const struct device_region *region, size_t len, uint64_t offset)
+{
+	if (offset <= region->size && len <= region->size - offset)
+		return 0;
+	db_error_set(-EINVAL, "%s: access of %zu bytes at 0x%llx is beyond the end (0x%llx)", dev->address, len,
+		     (unsigned long long)offset, (unsigned long long)region->size);
+	return -EINVAL;
+}
+
+static ssize_t region_read(struct db_device *dev, const struct device_region *region, void *buf, size_t len, uint64_t offset)
+{
+	struct db_sys *sys = dev->host->sys;
+	ssize_t ret;
+
+	ret = range_check(dev, region, len, offset);
+	if (ret)
+		return ret;
+	ret = sys->ops->pread(sys, dev->fd, buf, len, region->offset + offset);
+	if (ret < 0)
+		db_error_set(ret, "%s: cannot read at 0x%llx", dev->address, (unsigned long long)offset);
+	return ret;
+}
+
+static ssize_t region_write(struct db_device *dev, const struct device_region *region, const void *buf, size_t len, uint64_t offset)
+{
+	struct db_sys *sys = dev->host->sys;
+	ssize_t ret;
+
+	ret = range_check(dev, region, len, offset);
+	if (ret)
+		return ret;
+	ret = sys->ops->pwrite(sys, dev->fd, buf, len, region->offset + offset);
+	if (ret < 0)
+		db_error_set(ret, "%s: cannot write at 0x%llx", dev->address, (unsigned long long)offset);
+	return ret;
+}
+
+ssize_t db_device_config_read(struct db_device *dev, void *buf, size_t len, uint64_t offset)
+{
+	return region_read(dev, &dev->config, buf, len, offset);
+}
+
+static bool overlaps(uint64_t offset, size_t len, uint64_t reg, size_t size)
+{
+	return offset < reg + size && reg < offset + len;
+}
+
+ssize_t db_device_config_write(struct db_device *dev, const void *buf, size_t len, uint64_t offset)
+{
+	ssize_t ret;
+
+	pthread_mutex_lock(&dev->lock);
+	ret = region_write(dev, &dev->config, buf, len, offset);
+	/* Also after an error: the write may have been done in part. */
+	if (overlaps(offset, len, PCI_COMMAND, 2) || (dev->cap_pm && overlaps(offset, len, dev->cap_pm + PCI_PM_CONTROL, 2)))
+		refresh_memory_on(dev);
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static const struct device_region *find_bar(struct db_device *dev, unsigned int bar)
+{
+	if (bar < DEVICE_BARS)
+		return &dev->bar[bar];
+	db_error_set(-EINVAL, "%s: a PCI function has no BAR %u", dev->address, bar);
+	return NULL;
+}
+
+int db_device_bar_size(struct db_device *dev, unsigned int bar, uint64_t *size)
+{
+	const struct device_region *region = find_bar(dev, bar);
+
+	if (!region)
+		return -EINVAL;
+	*size = region->size;
+	return 0;
+}
+
+ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, size_t len, uint64_t offset)
+{
+	const struct device_region *region = find_bar(dev, bar);
+
+	return region ? region_read(dev, region, buf, len, offset) : -EINVAL;
+}
+
+ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len, uint64_t offset)
+{
+	const struct device_region *region = find_bar(dev, bar);
+
+	return region ? region_write(dev, region, buf, len, offset) : -EINVAL;
+}
+
+int db_device_reset(struct db_device *dev)
+{
+	int ret;
+
+	if (!dev->resettable) {
+		db_error_set(-EOPNOTSUPP, "%s has no reset that affects it alone", dev->address);
+		return -EOPNOTSUPP;
+	}
+	pthread_mutex_lock(&dev->lock);
+	ret = device_ioctl(dev, VFIO_DEVICE_RESET, NULL);
+	refresh_memory_on(dev);
+	pthread_mutex_unlock(&dev->lock);
+	if (ret < 0)
+		db_error_set(ret, "cannot reset %s", dev->address);
+	return ret < 0 ? ret : 0;
+}
+
+static bool memory_switch(struct db_device *dev, bool on)
+{
+	struct db_sys *sys = dev->host->sys;
+	uint64_t offset = dev->config.offset + PCI_COMMAND;
+	uint8_t command[2];
+
+	if (sys->ops->pread(sys, dev->fd, command, 2, offset) != 2)
+		return false;
+	command[0] = (command[0] & ~PCI_COMMAND_MEMORY) | (on ? PCI_COMMAND_MEMORY : 0);
+	if (sys->ops->pwrite(sys, dev->fd, command, 2, offset) != 2)
+		return false;
+	refresh_memory_on(dev);
+	return dev->memory_on == on;
+}
+
+int device_memory_begin(struct db_device *dev, bool *was_off)
+{
+	pthread_mutex_lock(&dev->lock);
+	*was_off = !dev->memory_on;
+	if (!*was_off || memory_switch(dev, true))
+		return 0;
+	/* D3: leave the command register as the guest had it. */
+	memory_switch(dev, false);
+	pthread_mutex_unlock(&dev->lock);
+	db_error_set(-EIO, "%s does not answer (powered down, or gone): its MSI-X table cannot be reached", dev->address);
+	return -EIO;
+}
+
+void device_memory_end(struct db_device *dev, bool was_off)
+{
+	if (was_off)
+		memory_switch(dev, false);
+	pthread_mutex_unlock(&dev->lock);
+}

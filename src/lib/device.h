@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A PCI device that is open and bound to the host's iommufd, as the other parts of the library use it. */
+#ifndef LIB_DEVICE_H
+#define LIB_DEVICE_H
+
+#include <pthread.h>
+#include <doorbell/host.h>
+
+#include "lib/host.h"
+
+#define DEVICE_BARS 6
+#define DEVICE_NAME 64
+
+struct db_msi;
+struct db_viommu;
+struct viommu_member;
+
+struct device_region {
+	uint64_t size;		/* 0: not there */
+	uint64_t offset;	/* in the device's file */
+	bool mappable;
+	bool msix_mappable;	/* the MSI-X table in it may be mapped too */
+};
+
+/* The MSI-X capability (PCIe 7.7.2), as the hardware has it. */
+struct device_msix {
+	unsigned int count;	/* 0: no such capability */
+	unsigned int table_bar, pba_bar;
+	uint32_t table_offset, pba_offset;
+};
+
+struct db_device {
+	/* Fixed once open. */
+	struct db_host *host;
+	char address[16];
+	int fd;
+	uint32_t dev_id;
+	unsigned int group;
+	bool resettable;
+	struct device_region config;
+	struct device_region bar[DEVICE_BARS];
+	uint8_t cap_msi, cap_pm;	/* offsets in config space, 0: none */
+	struct device_msix msix;
+	unsigned int msi_vectors, msix_vectors;	/* VFIO_DEVICE_GET_IRQ_INFO */
+	bool msi_64bit, msi_maskable;
+	bool msix_noresize;
+	/* How the device was found, to leave it so. */
+	char former_driver[DEVICE_NAME], former_override[DEVICE_NAME];
+	bool rebound;
+
+	pthread_mutex_t lock;		/* what follows, and the order of config, reset and table accesses */
+	bool attached;			/* to a HWPT */
+	bool memory_on;			/* memory decoding and D0: the BARs answer */
+	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
+	struct db_msi *armed;		/* whose vectors are enabled: MSI and MSI-X exclude each other */
+
+	struct viommu_member *member;	/* under the vIOMMU's lock; set while a member */
+};
+
+int device_ioctl(struct db_device *dev, unsigned long request, void *arg);
+
+/* VFIO_DEVICE_ATTACH_IOMMUFD_PT: replaces what was attached. */
+int device_attach(struct db_device *dev, uint32_t pt_id);
+void device_detach(struct db_device *dev);
+
+/*
+ * Makes sure that the BARs answer while the table is accessed, and holds the device's lock till device_memory_end(). A guest that
+ * switched memory decoding off has it on for the moment (as the kernel does for its own accesses); one that put the device into D3
+ * gets -EIO: an access to a mapping would be a bus error.
+ */
+int device_memory_begin(struct db_device *dev, bool *was_off);
+void device_memory_end(struct db_device *dev, bool was_off);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guest-physical space: one IOAS, the nest parents over it (one for each SMMU), and the doorbells mapped in it. */
+#ifndef LIB_SPACE_H
+#define LIB_SPACE_H
+
+#include <pthread.h>
+#include <doorbell/space.h>
+
+#include "lib/host.h"
+
+/* Memory mappings are not kept here: the kernel's IOAS is the one record of them. Doorbells are few. */
+struct space_doorbell {
+	struct space_doorbell *next;
+	uint64_t ipa, size, id;
+	struct db_device *provider;	/* whose dma-buf is mapped: the mapping lives no longer than this device */
+	struct space_doorbell_user *users;
+};
+
+/* One db_space_map_doorbell() call. */
+struct space_doorbell_user {
+	struct space_doorbell_user *next;
+	struct db_device *dev;
+};
+
+/* Stage 2 for one SMMU. */
+struct space_parent {
+	struct space_parent *next;
+	uint32_t hwpt;
+	unsigned int refs;
+};
+
+struct db_space {
+	struct db_host *host;
+	uint32_t ioas;
+	uint64_t page_size;		/* of the process; the host may ask for more */
+	pthread_mutex_t lock;		/* the lists */
+	struct space_doorbell *doorbells;
+	struct space_parent *parents;
+};
+
+/*
+ * A vIOMMU for the SMMU of @dev over a nest parent of that SMMU, which is found or made. The message is set on error. @parent is given
+ * back with space_parent_put() after the vIOMMU is destroyed.
+ */
+int space_viommu_alloc(struct db_space *space, struct db_device *dev, struct space_parent **parent, uint32_t *viommu);
+void space_parent_put(struct db_space *space, struct space_parent *parent);
+
+#endif
