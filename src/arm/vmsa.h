@@ -43,7 +43,9 @@ uint64_t vmsa_leaf_sizes(const struct vmsa_format *f);
 #define VMSA_DEVICE (1u << 4)		/* Device-nGnRE instead of Normal write-back memory */
 #define VMSA_NOT_GLOBAL (1u << 5)	/* stage 1: nG */
 
-/* A table being built. @alloc gives a zeroed, naturally aligned table of @size bytes and its address (host PA, or IPA for a guest). */
+/*
+ * A table being built. Input addresses count from the start of the region that it translates: for a TTBR1 table they are the VA's low ia_bits.
+ * Not thread-safe against other changes of the same table; walks may go on at any time. @alloc gives a zeroed, naturally aligned table of @size bytes and its address (host PA, or IPA for a guest). */
 struct vmsa_table {
 	struct vmsa_format format;
 	struct arm_mem mem;		/* the builder's view of the tables' memory */
@@ -58,7 +60,8 @@ void vmsa_table_fini(struct vmsa_table *t);	/* frees every table */
 
 /*
  * Maps [ia, ia + size) to [oa, oa + size), in the largest leaves that alignment allows. Granule-aligned.
- * -EEXIST: part of it is mapped (nothing was changed); -EINVAL: alignment or range; errors of alloc (what was done is undone).
+ * Stage 1 cannot take the right to read away: VMSA_WRITE or VMSA_EXEC alone also allow reads there, and no right at all is -EINVAL.
+ * -EEXIST: part of it is mapped (nothing was changed); -EINVAL: alignment or range; errors of alloc (nothing was changed).
  */
 int vmsa_map(struct vmsa_table *t, uint64_t ia, uint64_t oa, uint64_t size, unsigned int prot);
 

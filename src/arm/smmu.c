@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The engine: its memory, and a translation from the first look into the caches on. */
+#include "arm/smmu.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "arm/smmu_internal.h"
+
+/* One configuration cache entry for so many TLB entries. */
+#define TLB_PER_CONFIG 4
+
+/* Model choice: an SMMU of at least one set, and no more than a set for each 4 KiB of the largest sensible TLB. */
+#define TLB_MIN_ENTRIES 64u
+#define TLB_MAX_ENTRIES (UINT32_C(1) << 24)
+
+static uint32_t tlb_entries(const struct smmu_config *config)
+{
+	uint32_t wanted = config->tlb_entries ? config->tlb_entries : TLB_DEFAULT_ENTRIES;
+	uint32_t entries = TLB_MIN_ENTRIES;
+
+	while (entries < wanted && entries < TLB_MAX_ENTRIES)
+		entries *= 2;
+	return entries;
+}
+
+static size_t engine_size(void)
+{
+	return (sizeof(struct smmu) + 63) & ~(size_t)63;
+}
+
+size_t smmu_footprint(const struct smmu_config *config)
+{
+	uint32_t entries = tlb_entries(config);
+
+	return engine_size() + tlb_footprint(entries) + cache_footprint(entries / TLB_PER_CONFIG);
+}
+
+struct smmu *smmu_init(void *memory, const struct smmu_config *config)
+{
+	uint32_t entries = tlb_entries(config);
+	struct smmu *smmu = memory;
+	char *sets = (char *)memory + engine_size();
+
+	memset(smmu, 0, sizeof(*smmu));
+	smmu->mem = config->mem;
+	smmu_features_decode(&smmu->features, config->idr);
+	smmu->two_level_streams = FIELD_GET64(SMMU_IDR0_ST_LEVEL, config->idr[0]) == SMMU_IDR0_ST_LEVEL_TWO;
+	tlb_init(&smmu->tlb, sets, entries);
+	cache_init(&smmu->cache, sets + tlb_footprint(entries), entries / TLB_PER_CONFIG);
+	/* Until smmu_set_stream_table() no StreamID is in range but 0, whose STE at address 0 is hardly memory. */
+	return smmu;
+}
+
+void smmu_set_stream_table(struct smmu *smmu, uint64_t strtab_base, uint32_t strtab_base_cfg)
+{
+	uint64_t base = strtab_base & SMMU_STRTAB_BASE_ADDR;
+	unsigned int log2size = FIELD_GET64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, strtab_base_cfg);
+	unsigned int split = FIELD_GET64(SMMU_STRTAB_BASE_CFG_SPLIT, strtab_base_cfg);
+	uint64_t size;
+
+	if (log2size > smmu->features.sid_bits)
+		log2size = smmu->features.sid_bits;
+	/* §6.3.25: other values are Reserved and behave as 6. */
+	if (split != 8 && split != 10)
+		split = 6;
+	smmu->strtab_2level = smmu->two_level_streams &&
+			      FIELD_GET64(SMMU_STRTAB_BASE_CFG_FMT, strtab_base_cfg) == SMMU_STRTAB_BASE_CFG_FMT_2LVL;
+	smmu->strtab_log2size = log2size;
+	smmu->strtab_split = split;
+
+	/* §6.3.24: the base is aligned to the table's size, by ignoring the bits below; of a first-level table, to 64 bytes at least. */
+	if (!smmu->strtab_2level)
+		size = BIT64(log2size + SMMU_STE_SHIFT);
+	else
+		size = log2size > split + 3 ? UINT64_C(8) << (log2size - split) : 64;
+	smmu->strtab_base = base & ~(size - 1);
+
+	tlb_flush(&smmu->tlb);
+	cache_flush(&smmu->cache);
+}
+
+static bool overridden(uint64_t override, bool incoming)
+{
+	return override == SMMU_INCOMING ? incoming : override == SMMU_FORCE_SET;
+}
+
+/* The hit path: what the caches alone can answer. */
+static inline bool translate_cached(const struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+{
+	uint64_t hot = cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid));
+	bool write = txn->access == SMMU_WRITE;
+	uint64_t va = txn->addr;
+	struct tlb_hit hit;
+	unsigned int perm;
+
+	if (!(hot & SMMU_HOT_TRANSLATE))
+		return false;
+	if (hot & (va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
+		va = (uint64_t)((int64_t)(va << 8) >> 8);
+	if (!tlb_lookup(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot), FIELD_GET64(SMMU_HOT_VMID, hot),
+			FIELD_GET64(SMMU_HOT_ASID, hot), va, &hit))
+		return false;
+	perm = vmsa_perm(overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, hot), txn->privileged), write,
+			 overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, hot), txn->instruction));
+	if (!(hit.data & perm))
+		return false;
+	res->page_size = BIT64(hit.shift);
+	res->pa = (hit.data & TLB_DATA_ADDR) | (va & (res->page_size - 1));
+	return true;
+}
+
+/* §3.4: with all stages in bypass an address beyond OAS is a stage-1 Address Size fault. */
+static int translate_bypass(struct smmu_walk *w)
+{
+	if (w->txn->addr >> w->smmu->features.oa_bits)
+		return smmu_fault_s1(w, SMMU_EVT_F_ADDR_SIZE);
+	w->res->pa = w->txn->addr;
+	w->res->page_size = BIT64(w->smmu->features.oa_bits);
+	if (smmu_traced(w))
+		smmu_trace(w, &(struct smmu_step){ .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = w->txn->addr });
+	return 0;
+}
+
+static int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+{
+	struct smmu_walk w = { .smmu = smmu, .txn = txn, .res = res };
+	int rc = smmu_find_binding(&w);
+
+	if (rc)
+		return rc;
+	switch (w.b.mode) {
+	case SMMU_MODE_ABORT:
+		/* §5.2 Config: aborted, and no event. */
+		res->record = false;
+		res->abort = true;
+		return -EFAULT;
+	case SMMU_MODE_BYPASS:
+		return translate_bypass(&w);
+	default:
+		w.va = txn->addr;
+		if (w.b.tbi[w.va >> 55 & 1])
+			w.va = (uint64_t)((int64_t)(w.va << 8) >> 8);
+		return smmu_walk_tables(&w);
+	}
+}
+
+int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+{
+	if (!txn->tracer && translate_cached(smmu, txn, res))
+		return 0;
+	return translate_walk(smmu, txn, res);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arm/smmu_cache.h"
+
+#include <string.h>
+
+size_t cache_footprint(uint32_t entries)
+{
+	return entries * sizeof(struct cache_entry);
+}
+
+void cache_init(struct cache *c, void *entries_memory, uint32_t entries)
+{
+	memset(c, 0, sizeof(*c));
+	c->entries = entries_memory;
+	c->mask = entries - 1;
+	cache_flush(c);
+}
+
+void cache_flush(struct cache *c)
+{
+	memset(c->entries, 0, cache_footprint(c->mask + 1));
+	atomic_store_explicit(&c->substreams, false, memory_order_relaxed);
+}
+
+bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b)
+{
+	uint64_t index = cache_index(c, key);
+	uint64_t words[SMMU_BINDING_WORDS];
+	unsigned int way, i;
+
+	for (way = 0; way < 2; way++) {
+		const struct cache_entry *e = &c->entries[index ^ way];
+		uint32_t seq = atomic_load_explicit(&e->seq, memory_order_acquire);
+
+		if (seq & 1 || atomic_load_explicit(&e->key, memory_order_acquire) != key)
+			continue;
+		for (i = 0; i < SMMU_BINDING_WORDS; i++)
+			words[i] = atomic_load_explicit(&e->words[i], memory_order_acquire);
+		if (atomic_load_explicit(&e->seq, memory_order_relaxed) != seq)
+			continue;
+		memcpy(b, words, sizeof(*b));
+		return true;
+	}
+	return false;
+}
+
+static uint64_t hot_word(const struct smmu_binding *b)
+{
+	static const uint8_t kind[] = { [SMMU_MODE_S1] = TLB_S1, [SMMU_MODE_NESTED] = TLB_NESTED, [SMMU_MODE_S2] = TLB_S2 };
+
+	if (b->mode < SMMU_MODE_S1)
+		return 0;
+	return SMMU_HOT_TRANSLATE |
+	       FIELD_PREP64(SMMU_HOT_KIND, kind[b->mode]) |
+	       FIELD_PREP64(SMMU_HOT_ASID, b->mode == SMMU_MODE_S2 ? 0 : b->asid) |
+	       FIELD_PREP64(SMMU_HOT_VMID, b->vmid) |
+	       (b->tbi[0] ? SMMU_HOT_TBI0 : 0) | (b->tbi[1] ? SMMU_HOT_TBI1 : 0) |
+	       FIELD_PREP64(SMMU_HOT_PRIVILEGED, b->privileged) |
+	       FIELD_PREP64(SMMU_HOT_INSTRUCTION, b->instruction);
+}
+
+static bool entry_try(struct cache_entry *e, uint32_t *seq)
+{
+	*seq = atomic_load_explicit(&e->seq, memory_order_relaxed);
+	return !(*seq & 1) && atomic_compare_exchange_strong(&e->seq, seq, *seq + 1);
+}
+
+static void entry_done(struct cache_entry *e, uint32_t seq)
+{
+	atomic_store_explicit(&e->seq, seq + 2, memory_order_release);
+}
+
+/* The entry to replace: the same key's, or a free one, or the first. */
+static struct cache_entry *choose(struct cache *c, uint64_t key)
+{
+	uint64_t index = cache_index(c, key);
+	struct cache_entry *first = &c->entries[index], *second = &c->entries[index ^ 1];
+	uint64_t k1 = atomic_load_explicit(&first->key, memory_order_relaxed);
+	uint64_t k2 = atomic_load_explicit(&second->key, memory_order_relaxed);
+
+	if (k1 == key || (k2 != key && !(k1 & CACHE_KEY_VALID)))
+		return first;
+	return k2 == key || !(k2 & CACHE_KEY_VALID) ? second : first;
+}
+
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, uint64_t epoch)
+{
+	struct cache_entry *e = choose(c, key);
+	uint64_t words[SMMU_BINDING_WORDS];
+	unsigned int i;
+	uint32_t seq;
+
+	if (key & CACHE_KEY_SSV && !atomic_load_explicit(&c->substreams, memory_order_acquire))
+		atomic_store(&c->substreams, true);
+	if (!entry_try(e, &seq))
+		return;
+	if (atomic_load(cache_epoch_of(c, FIELD_GET64(CACHE_KEY_SID, key))) == epoch) {
+		memcpy(words, b, sizeof(words));
+		atomic_store_explicit(&e->key, key, memory_order_release);
+		atomic_store_explicit(&e->hot, hot_word(b), memory_order_release);
+		for (i = 0; i < SMMU_BINDING_WORDS; i++)
+			atomic_store_explicit(&e->words[i], words[i], memory_order_release);
+	}
+	entry_done(e, seq);
+}
+
+struct scope {
+	uint32_t first, last;
+	const uint32_t *cd;
+};
+
+/* CD 0 also serves transactions without a SubstreamID (§4.3.3). */
+static bool covered(const struct scope *s, uint64_t key)
+{
+	uint32_t sid = FIELD_GET64(CACHE_KEY_SID, key);
+
+	return key & CACHE_KEY_VALID && sid >= s->first && sid <= s->last &&
+	       (!s->cd || FIELD_GET64(CACHE_KEY_SSID, key) == *s->cd);
+}
+
+static void purge(struct cache_entry *e, const struct scope *s)
+{
+	uint32_t seq = atomic_load(&e->seq);
+
+	if (!(seq & 1) && !covered(s, atomic_load_explicit(&e->key, memory_order_acquire)) &&
+	    atomic_load_explicit(&e->seq, memory_order_relaxed) == seq)
+		return;
+	while (!entry_try(e, &seq))
+		;
+	if (covered(s, atomic_load_explicit(&e->key, memory_order_relaxed)))
+		atomic_store_explicit(&e->key, 0, memory_order_release);
+	entry_done(e, seq);
+}
+
+void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid)
+{
+	struct scope scope = { first, last, cd_only_ssid };
+	uint64_t i;
+
+	for (i = 0; i < TLB_EPOCHS; i++) {
+		if (first != last || first % TLB_EPOCHS == i)
+			atomic_fetch_add(&c->epoch[i], 1);
+	}
+	if (first == last && !atomic_load(&c->substreams)) {
+		i = cache_index(c, cache_key(first, 0, false));
+		purge(&c->entries[i], &scope);
+		purge(&c->entries[i ^ 1], &scope);
+		return;
+	}
+	for (i = 0; i <= c->mask; i++)
+		purge(&c->entries[i], &scope);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration cache: what (StreamID, SubstreamID) was found to mean. Two ways; read as the TLB is (see smmu_tlb.h): a sequence
+ * number for each entry, no lock and no write for readers, epochs (chosen by StreamID) against insertions that an invalidation overtook.
+ */
+#ifndef ARM_SMMU_CACHE_H
+#define ARM_SMMU_CACHE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arm/smmu_decode.h"
+#include "arm/smmu_tlb.h"
+
+enum smmu_mode {
+	SMMU_MODE_ABORT,
+	SMMU_MODE_BYPASS,
+	SMMU_MODE_S1,
+	SMMU_MODE_NESTED,
+	SMMU_MODE_S2,
+};
+
+/* A decoded configuration, STE and CD together. */
+struct smmu_binding {
+	struct vmsa_regime ttb[2], s2;
+	uint16_t vmid, asid;
+	uint8_t mode;			/* enum smmu_mode */
+	uint8_t privileged, instruction;	/* enum smmu_override */
+	bool epd[2], tbi[2];
+	bool wxn, pan;
+	bool s1_record, s1_abort;
+	bool s2_record, s2_protect_walks;
+};
+
+#define SMMU_BINDING_WORDS (sizeof(struct smmu_binding) / 8)
+_Static_assert(sizeof(struct smmu_binding) % 8 == 0, "a binding is cached as dwords");
+
+/* What a TLB hit needs of a binding, in one word. */
+#define SMMU_HOT_ASID GENMASK64(15, 0)
+#define SMMU_HOT_VMID GENMASK64(31, 16)
+#define SMMU_HOT_KIND GENMASK64(33, 32)		/* enum tlb_kind */
+#define SMMU_HOT_TRANSLATE BIT64(34)		/* some stage translates; else the kind means nothing */
+#define SMMU_HOT_TBI0 BIT64(35)
+#define SMMU_HOT_TBI1 BIT64(36)
+#define SMMU_HOT_PRIVILEGED GENMASK64(38, 37)	/* enum smmu_override */
+#define SMMU_HOT_INSTRUCTION GENMASK64(40, 39)
+
+struct cache_entry {
+	_Alignas(64) _Atomic uint32_t seq;
+	_Atomic uint64_t key;
+	_Atomic uint64_t hot;
+	_Atomic uint64_t words[SMMU_BINDING_WORDS];
+};
+
+/* cache_entry.key */
+#define CACHE_KEY_SID GENMASK64(31, 0)
+#define CACHE_KEY_SSID GENMASK64(51, 32)
+#define CACHE_KEY_SSV BIT64(52)
+#define CACHE_KEY_VALID BIT64(63)
+
+struct cache {
+	struct cache_entry *entries;
+	uint64_t mask;
+	_Atomic bool substreams;	/* some entry has SSV: invalidation of a StreamID has to look everywhere */
+	_Alignas(64) _Atomic uint64_t epoch[TLB_EPOCHS];
+};
+
+size_t cache_footprint(uint32_t entries);	/* @entries: a power of two >= 2 */
+void cache_init(struct cache *c, void *entries_memory, uint32_t entries);
+void cache_flush(struct cache *c);		/* not concurrent with anything */
+
+static inline uint64_t cache_key(uint32_t sid, uint32_t ssid, bool ssid_valid)
+{
+	uint64_t key = CACHE_KEY_VALID | sid;
+
+	return ssid_valid ? key | CACHE_KEY_SSV | FIELD_PREP64(CACHE_KEY_SSID, ssid) : key;
+}
+
+/* StreamIDs of one SMMU are dense, so they index as they are. */
+static inline uint64_t cache_index(const struct cache *c, uint64_t key)
+{
+	uint64_t sid = FIELD_GET64(CACHE_KEY_SID, key), ssid = FIELD_GET64(CACHE_KEY_SSID, key);
+
+	return (sid ^ (sid >> 11) ^ (ssid * UINT64_C(0x9e3779b1))) & c->mask;
+}
+
+/* The hot word of @key; 0 if it is not cached. */
+static inline uint64_t cache_hot(const struct cache *c, uint64_t key)
+{
+	uint64_t index = cache_index(c, key);
+	unsigned int way;
+
+	for (way = 0; way < 2; way++) {
+		const struct cache_entry *e = &c->entries[index ^ way];
+		uint32_t seq = atomic_load_explicit(&e->seq, memory_order_acquire);
+		uint64_t hot;
+
+		if (atomic_load_explicit(&e->key, memory_order_acquire) != key)
+			continue;
+		hot = atomic_load_explicit(&e->hot, memory_order_acquire);
+		if (!(seq & 1) && atomic_load_explicit(&e->seq, memory_order_relaxed) == seq)
+			return hot;
+	}
+	return 0;
+}
+
+static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint32_t sid)
+{
+	return &c->epoch[sid % TLB_EPOCHS];
+}
+
+/* The whole binding, copied out. */
+bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b);
+
+/* @epoch: what *cache_epoch_of() was before the STE was read. Any number of callers. */
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, uint64_t epoch);
+
+/* StreamIDs [first, last]; with @cd_only_ssid not NULL only what was made from CD *cd_only_ssid of theirs. One caller at a time. */
+void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid);
+
+#endif

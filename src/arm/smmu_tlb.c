@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arm/smmu_tlb.h"
+
+#include <string.h>
+
+const uint8_t tlb_class_shift[TLB_CLASSES] = { 12, 14, 16, 21, 25, 29, 30 };
+
+static unsigned int class_of(unsigned int shift)
+{
+	unsigned int class = TLB_CLASSES - 1;
+
+	while (class && tlb_class_shift[class] > shift)
+		class--;
+	return class;
+}
+
+size_t tlb_footprint(uint32_t entries)
+{
+	return entries / TLB_WAYS * sizeof(struct tlb_set);
+}
+
+void tlb_init(struct tlb *t, void *sets, uint32_t entries)
+{
+	memset(t, 0, sizeof(*t));
+	t->sets = sets;
+	t->set_mask = entries / TLB_WAYS - 1;
+	tlb_flush(t);
+}
+
+void tlb_flush(struct tlb *t)
+{
+	unsigned int kind;
+
+	memset(t->sets, 0, (t->set_mask + 1) * sizeof(*t->sets));
+	for (kind = 0; kind < TLB_KINDS; kind++)
+		atomic_store_explicit(&t->classes[kind], 0, memory_order_relaxed);
+	atomic_store_explicit(&t->broken, 0, memory_order_relaxed);
+}
+
+/* --- A set's writer --- */
+
+static bool set_try(struct tlb_set *set, uint32_t *seq)
+{
+	*seq = atomic_load_explicit(&set->seq, memory_order_relaxed);
+	return !(*seq & 1) && atomic_compare_exchange_strong(&set->seq, seq, *seq + 1);
+}
+
+static void set_done(struct tlb_set *set, uint32_t seq)
+{
+	atomic_store_explicit(&set->seq, seq + 2, memory_order_release);
+}
+
+static bool ticket_valid(const struct tlb_ticket *ticket)
+{
+	return atomic_load(ticket->epoch[0]) == ticket->value[0] && atomic_load(ticket->epoch[1]) == ticket->value[1];
+}
+
+/* Says that look-ups have to try this class; before the entry can be found, and before the ticket is looked at. */
+static void announce(_Atomic uint32_t *mask, uint32_t bit)
+{
+	if (!(atomic_load_explicit(mask, memory_order_acquire) & bit))
+		atomic_fetch_or(mask, bit);
+}
+
+/* The way for @key: the same region's old entry, else a free one, else the next in turn. */
+static unsigned int choose_way(struct tlb_set *set, uint64_t key, uint32_t context)
+{
+	unsigned int way, chosen = TLB_WAYS;
+	uint32_t victim;
+
+	for (way = 0; way < TLB_WAYS; way++) {
+		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
+
+		if (k == key && atomic_load_explicit(&set->context[way], memory_order_relaxed) == context)
+			return way;
+		if (!(k & TLB_KEY_VALID))
+			chosen = way;
+	}
+	if (chosen < TLB_WAYS)
+		return chosen;
+	victim = atomic_load_explicit(&set->victim, memory_order_relaxed);
+	atomic_store_explicit(&set->victim, victim + 1, memory_order_relaxed);
+	return victim % TLB_WAYS;
+}
+
+void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticket *ticket)
+{
+	unsigned int class = class_of(e->shift), leaf_class = class_of(e->leaf_shift);
+	uint32_t context = tlb_context(e->vmid, e->global ? 0 : e->asid);
+	struct tlb_set *set = tlb_set_of(t, context, e->addr >> tlb_class_shift[class]);
+	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
+	uint64_t key, data, generation = 0;
+	unsigned int way;
+	uint32_t seq;
+
+	key = (e->addr & region) | TLB_KEY_VALID | (e->global ? TLB_KEY_GLOBAL : 0) |
+	      FIELD_PREP64(TLB_KEY_KIND, e->kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
+	data = (e->pa & region & TLB_DATA_ADDR) | (e->device ? TLB_DATA_DEVICE : 0) | FIELD_PREP64(TLB_DATA_PERMS, e->perms);
+	if (leaf_class > class) {
+		data |= TLB_DATA_FRAGMENT | FIELD_PREP64(TLB_DATA_LEAF_CLASS, leaf_class);
+		announce(&t->broken, UINT32_C(1) << leaf_class);
+	}
+	announce(&t->classes[e->kind], UINT32_C(1) << (e->global ? TLB_CLASSES + class : class));
+
+	if (!set_try(set, &seq))
+		return;
+	if (data & TLB_DATA_FRAGMENT)
+		generation = atomic_load(&t->generation[tlb_generation_index(e->vmid, e->addr, tlb_class_shift[leaf_class])]);
+	if (ticket_valid(ticket)) {
+		way = choose_way(set, key, context);
+		atomic_store_explicit(&set->key[way], key, memory_order_release);
+		atomic_store_explicit(&set->context[way], context, memory_order_release);
+		atomic_store_explicit(&set->data[way], data, memory_order_release);
+		atomic_store_explicit(&set->generation[way], generation, memory_order_release);
+	}
+	set_done(set, seq);
+}
+
+/* --- Invalidation --- */
+
+/* A fragment covers its whole leaf as far as invalidation is concerned. */
+static bool covered(const struct tlb_scope *s, uint64_t key, uint32_t context, uint64_t data)
+{
+	enum tlb_kind kind = FIELD_GET64(TLB_KEY_KIND, key);
+	unsigned int class = FIELD_GET64(data & TLB_DATA_FRAGMENT ? TLB_DATA_LEAF_CLASS : TLB_KEY_CLASS,
+					 data & TLB_DATA_FRAGMENT ? data : key);
+	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
+	uint64_t addr = key & TLB_KEY_ADDR;
+
+	if (!(key & TLB_KEY_VALID) || !(kind == TLB_S2 ? s->s2 : s->s1))
+		return false;
+	if (!s->any_vmid && context >> 16 != s->vmid)
+		return false;
+	if (key & TLB_KEY_GLOBAL ? s->keep_global : !s->any_asid && kind != TLB_S2 && (context & 0xffff) != s->asid)
+		return false;
+	return (addr | ~region) >= s->first && (addr & region) <= s->last;
+}
+
+static bool set_has(const struct tlb_set *set, const struct tlb_scope *scope)
+{
+	unsigned int way;
+
+	for (way = 0; way < TLB_WAYS; way++) {
+		if (covered(scope, atomic_load_explicit(&set->key[way], memory_order_acquire),
+			    atomic_load_explicit(&set->context[way], memory_order_acquire),
+			    atomic_load_explicit(&set->data[way], memory_order_acquire)))
+			return true;
+	}
+	return false;
+}
+
+static void set_purge(struct tlb_set *set, const struct tlb_scope *scope)
+{
+	uint32_t seq = atomic_load(&set->seq);
+	unsigned int way;
+
+	/* Nobody writes it, and it holds nothing to remove: an insertion that comes later has seen the epoch. */
+	if (!(seq & 1) && !set_has(set, scope) && atomic_load_explicit(&set->seq, memory_order_relaxed) == seq)
+		return;
+	/* An insertion holds a set for some tens of instructions. */
+	while (!set_try(set, &seq))
+		;
+	for (way = 0; way < TLB_WAYS; way++) {
+		if (covered(scope, atomic_load_explicit(&set->key[way], memory_order_relaxed),
+			    atomic_load_explicit(&set->context[way], memory_order_relaxed),
+			    atomic_load_explicit(&set->data[way], memory_order_relaxed)))
+			atomic_store_explicit(&set->key[way], 0, memory_order_release);
+	}
+	set_done(set, seq);
+}
+
+static void move_epochs(struct tlb *t, const struct tlb_scope *s)
+{
+	unsigned int i;
+
+	if (!s->any_vmid) {
+		atomic_fetch_add(&t->epoch[s->vmid % TLB_EPOCHS], 1);
+		return;
+	}
+	for (i = 0; i < TLB_EPOCHS; i++)
+		atomic_fetch_add(&t->epoch[i], 1);
+}
+
+static uint32_t scope_classes(const struct tlb *t, const struct tlb_scope *s)
+{
+	uint32_t classes = 0;
+
+	if (s->s1)
+		classes |= atomic_load(&t->classes[TLB_S1]) | atomic_load(&t->classes[TLB_NESTED]);
+	if (s->s2)
+		classes |= atomic_load(&t->classes[TLB_S2]);
+	return classes;
+}
+
+/* How many regions of 2^@shift the scope touches, less one. */
+static uint64_t regions(const struct tlb_scope *s, unsigned int shift)
+{
+	return (s->last >> shift) - (s->first >> shift);
+}
+
+static unsigned int class_of_bit(uint32_t classes)
+{
+	unsigned int bit = __builtin_ctz(classes);
+
+	return bit >= TLB_CLASSES ? bit - TLB_CLASSES : bit;
+}
+
+/* Can entries be found by address, in fewer probes than there are sets? */
+static bool probing_pays(const struct tlb *t, const struct tlb_scope *s, uint32_t classes)
+{
+	uint64_t probes = 0;
+
+	if (s->any_vmid || (s->s1 && s->any_asid))
+		return false;
+	for (; classes; classes &= classes - 1) {
+		uint64_t n = regions(s, tlb_class_shift[class_of_bit(classes)]);
+
+		if (n > t->set_mask)
+			return false;
+		probes += n + 1;
+	}
+	return probes <= t->set_mask + 1;
+}
+
+static void probe_regions(struct tlb *t, const struct tlb_scope *s, uint32_t classes)
+{
+	for (; classes; classes &= classes - 1) {
+		bool global = __builtin_ctz(classes) >= TLB_CLASSES;
+		unsigned int shift = tlb_class_shift[class_of_bit(classes)];
+		uint32_t context = tlb_context(s->vmid, global || !s->s1 ? 0 : s->asid);
+		uint64_t page = s->first >> shift, n = regions(s, shift);
+
+		do {
+			set_purge(tlb_set_of(t, context, page++), s);
+		} while (n--);
+	}
+}
+
+/* Fragments may lie in any set: their leaves' generations end. */
+static void end_generations(struct tlb *t, const struct tlb_scope *s)
+{
+	uint32_t broken = s->s1 ? atomic_load(&t->broken) : 0;
+
+	for (; broken; broken &= broken - 1) {
+		unsigned int shift = tlb_class_shift[__builtin_ctz(broken)];
+		uint64_t n = regions(s, shift), addr = s->first;
+
+		for (;; addr += BIT64(shift)) {
+			atomic_fetch_add(&t->generation[tlb_generation_index(s->vmid, addr, shift)], 1);
+			if (!n--)
+				break;
+		}
+	}
+}
+
+void tlb_invalidate(struct tlb *t, const struct tlb_scope *scope)
+{
+	uint32_t classes;
+	uint64_t i;
+
+	move_epochs(t, scope);
+	classes = scope_classes(t, scope);
+	if (!classes)
+		return;
+	if (probing_pays(t, scope, classes)) {
+		end_generations(t, scope);
+		probe_regions(t, scope, classes);
+		return;
+	}
+	for (i = 0; i <= t->set_mask; i++)
+		set_purge(&t->sets[i], scope);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TLB of the SMMU model: a set-associative table that readers search without a lock and without writing.
+ *
+ * What an entry is. The translation of one naturally aligned region by everything between its input and its output: both stages for
+ * nested streams. Its size is the smallest leaf on the way, its tag {kind, VMID, ASID, input region}. A global translation is tagged
+ * with the VMID only. Each size that was ever inserted is one probe of a look-up, smallest first. The contiguous hint makes no larger
+ * entries, so an invalidation never has to guess what a hint covered.
+ *
+ * Fragments. Where stage 2 has smaller leaves than stage 1, one stage-1 leaf becomes many entries, and an invalidation by any address in the leaf
+ * must hit them all (§4.4). Finding them would cost what the leaf covers; instead each fragment remembers the generation of its
+ * leaf (a counter chosen by hash of VMID and leaf address) and is dead once an invalidation has moved it on. So invalidating an address
+ * is one probe for each size of entry and one increment for each size of broken-up leaf, whatever the TLB holds.
+ *
+ * Readers and writers. Each set has a sequence number, odd while it is written. Readers load it (acquire), then the entry, then it again;
+ * an entry's words are stored with release and loaded with acquire, so a reader that sees a word of a later write also sees the later sequence number.
+ * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set taken gives up, an invalidation waits.
+ *
+ * Insertion against invalidation. An invalidation first moves the epoch of its VMID, then removes entries. A walk takes a ticket (the
+ * epoch) before it reads tables, and its result is entered only if the epoch is the same with the set taken. Of an insertion and an invalidation
+ * of the same set, either the insertion sees the new epoch, or the invalidation sees the set taken, waits, and removes the entry
+ * (both orders by sequentially consistent accesses). So after an invalidation no result of an older walk is found.
+ */
+#ifndef ARM_SMMU_TLB_H
+#define ARM_SMMU_TLB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arm/bits.h"
+
+#define TLB_WAYS 4
+#define TLB_EPOCHS 64
+#define TLB_GENERATIONS 1024
+#define TLB_DEFAULT_ENTRIES 8192u
+
+enum tlb_kind {
+	TLB_S1,		/* VA to PA, stage 1 alone */
+	TLB_NESTED,	/* VA to PA */
+	TLB_S2,		/* IPA to PA: accesses without stage 1, and the tables of stage 1 */
+	TLB_KINDS,
+};
+
+/* Sizes of leaves: 4K, 16K, 64K, 2M, 32M, 512M, 1G; a class is an index into these. */
+#define TLB_CLASSES 7
+extern const uint8_t tlb_class_shift[TLB_CLASSES];
+
+/* tlb_set.key: the region's address in the bits from its size up, and below */
+#define TLB_KEY_VALID BIT64(0)
+#define TLB_KEY_GLOBAL BIT64(1)
+#define TLB_KEY_KIND GENMASK64(3, 2)
+#define TLB_KEY_CLASS GENMASK64(6, 4)
+#define TLB_KEY_ADDR GENMASK64(63, 12)
+
+/* tlb_set.data: output address, and what is allowed */
+#define TLB_DATA_PERMS GENMASK64(5, 0)		/* VMSA_PERM_* */
+#define TLB_DATA_DEVICE BIT64(6)		/* TLB_S2: Device memory */
+#define TLB_DATA_FRAGMENT BIT64(7)
+#define TLB_DATA_LEAF_CLASS GENMASK64(10, 8)	/* of the stage-1 leaf, for a fragment */
+#define TLB_DATA_ADDR GENMASK64(51, 12)
+
+struct tlb_set {
+	/* What a look-up compares, in one cache line. */
+	_Alignas(64) _Atomic uint32_t seq;
+	_Atomic uint32_t victim;	/* round robin, by who has the set */
+	_Atomic uint64_t key[TLB_WAYS];
+	_Atomic uint32_t context[TLB_WAYS];	/* VMID << 16 | ASID */
+
+	_Alignas(64) _Atomic uint64_t data[TLB_WAYS];
+	_Atomic uint64_t generation[TLB_WAYS];
+};
+
+struct tlb {
+	struct tlb_set *sets;
+	uint64_t set_mask;
+	/* Bit c: class c was inserted; bit TLB_CLASSES + c: as global. Grows only. */
+	_Atomic uint32_t classes[TLB_KINDS];
+	_Atomic uint32_t broken;	/* classes of stage-1 leaves that have fragments */
+
+	/* Written by invalidations: apart from what every look-up reads. */
+	_Alignas(64) _Atomic uint64_t epoch[TLB_EPOCHS];
+	_Atomic uint64_t generation[TLB_GENERATIONS];
+};
+
+size_t tlb_footprint(uint32_t entries);		/* @entries: a power of two >= TLB_WAYS */
+void tlb_init(struct tlb *t, void *sets, uint32_t entries);
+void tlb_flush(struct tlb *t);			/* not concurrent with anything */
+
+struct tlb_hit {
+	uint64_t data;
+	unsigned int shift;	/* log2 of the region */
+};
+
+static inline uint32_t tlb_context(uint16_t vmid, uint16_t asid)
+{
+	return (uint32_t)vmid << 16 | asid;
+}
+
+/*
+ * Which set: the page number folded, so that pages in a row and pages at any power-of-two distance spread evenly, and moved by the
+ * context, so that guests that use the same addresses do not meet.
+ */
+static inline struct tlb_set *tlb_set_of(const struct tlb *t, uint32_t context, uint64_t page)
+{
+	uint64_t h = page ^ (page >> 11);
+
+	h ^= h >> 22;
+	return &t->sets[(h ^ ((context * UINT32_C(0x9e3779b1)) >> 12)) & t->set_mask];
+}
+
+static inline unsigned int tlb_generation_index(uint16_t vmid, uint64_t addr, unsigned int leaf_shift)
+{
+	uint64_t h = ((addr >> leaf_shift) + ((uint64_t)vmid << 40)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return h >> 54;
+}
+
+_Static_assert(TLB_GENERATIONS == 1 << (64 - 54), "tlb_generation_index() covers the counters");
+
+static inline bool tlb_fragment_alive(const struct tlb *t, uint64_t data, uint64_t generation, uint16_t vmid, uint64_t addr)
+{
+	unsigned int leaf_shift = tlb_class_shift[FIELD_GET64(TLB_DATA_LEAF_CLASS, data)];
+
+	return generation == atomic_load_explicit(&t->generation[tlb_generation_index(vmid, addr, leaf_shift)],
+						  memory_order_acquire);
+}
+
+/* One size: a seqlock read of one set. */
+static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uint64_t key, uint32_t context, uint64_t addr, uint64_t *data)
+{
+	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_acquire);
+	unsigned int way;
+
+	for (way = 0; way < TLB_WAYS; way++) {
+		uint64_t d;
+
+		if (atomic_load_explicit(&set->key[way], memory_order_acquire) != key ||
+		    atomic_load_explicit(&set->context[way], memory_order_acquire) != context)
+			continue;
+		d = atomic_load_explicit(&set->data[way], memory_order_acquire);
+		if (d & TLB_DATA_FRAGMENT) {
+			uint64_t g = atomic_load_explicit(&set->generation[way], memory_order_acquire);
+
+			if (!tlb_fragment_alive(t, d, g, context >> 16, addr))
+				return false;
+		}
+		*data = d;
+		return !(seq & 1) && atomic_load_explicit(&set->seq, memory_order_relaxed) == seq;
+	}
+	return false;
+}
+
+/* @addr: VA in its canonical form, or IPA. @asid is 0 for TLB_S2. */
+static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint16_t vmid, uint16_t asid, uint64_t addr, struct tlb_hit *hit)
+{
+	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
+
+	for (; classes; classes &= classes - 1) {
+		unsigned int class = __builtin_ctz(classes);
+		uint64_t key = TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind);
+		uint32_t context = tlb_context(vmid, asid);
+		unsigned int shift;
+
+		if (class >= TLB_CLASSES) {
+			class -= TLB_CLASSES;
+			key |= TLB_KEY_GLOBAL;
+			context = tlb_context(vmid, 0);
+		}
+		shift = tlb_class_shift[class];
+		key |= (addr & (~UINT64_C(0) << shift)) | FIELD_PREP64(TLB_KEY_CLASS, class);
+		if (tlb_probe(t, tlb_set_of(t, context, addr >> shift), key, context, addr, &hit->data)) {
+			hit->shift = shift;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Promises that what is inserted was read after no invalidation it should have seen: epochs as they were before the walk. */
+struct tlb_ticket {
+	const _Atomic uint64_t *epoch[2];
+	uint64_t value[2];
+};
+
+static inline const _Atomic uint64_t *tlb_epoch_of(const struct tlb *t, uint16_t vmid)
+{
+	return &t->epoch[vmid % TLB_EPOCHS];
+}
+
+struct tlb_entry {
+	enum tlb_kind kind;
+	uint16_t vmid, asid;
+	bool global;
+	bool device;
+	uint64_t addr, pa;
+	unsigned int shift;		/* log2 of the region: a leaf size */
+	unsigned int leaf_shift;	/* of the stage-1 leaf; equal to shift, or larger: a fragment */
+	unsigned int perms;
+};
+
+/* Enters @e unless the ticket is void or the set is busy. Any number of callers. */
+void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticket *ticket);
+
+/* What an invalidation covers. */
+struct tlb_scope {
+	bool s1, s2;			/* TLB_S1 and TLB_NESTED; TLB_S2 */
+	bool any_vmid, any_asid;
+	bool keep_global;		/* global entries stay (by ASID) */
+	uint16_t vmid, asid;
+	uint64_t first, last;		/* addresses; 0 and ~0 for all */
+};
+
+/* One caller at a time. */
+void tlb_invalidate(struct tlb *t, const struct tlb_scope *scope);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Walking VMSAv8-64 tables (Arm DDI 0487, D8.2 to D8.4), one descriptor at a time. The caller reads the descriptors, each exactly once:
+ *
+ *	fault = vmsa_walk_start(&walk, &regime, ia);
+ *	while (!fault && walk.state == VMSA_WALK_TABLE) {
+ *		desc = read(vmsa_walk_addr(&walk));
+ *		fault = vmsa_walk_step(&walk, desc);
+ *	}
+ *
+ * so that stage 1 can fetch through stage 2 without this file knowing. At most four steps, whatever the tables hold. All inline: this is
+ * the inner loop of a TLB miss.
+ */
+#ifndef ARM_VMSA_WALK_H
+#define ARM_VMSA_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arm/vmsa.h"
+#include "arm/vmsa_desc.h"
+
+/* What a walk needs to know of TCR/VTCR and TTBR, or of the CD or STE that stands for them. */
+struct vmsa_regime {
+	uint64_t root;		/* aligned to the start level's table size */
+	uint8_t granule_shift;
+	uint8_t ia_bits;
+	uint8_t oa_bits;
+	uint8_t start_level;
+	bool af_fault;		/* AF = 0 faults (AFFD = 0); there is no hardware update of AF */
+	bool flat;		/* hierarchical permissions disabled (HAD), or stage 2, which has none */
+};
+
+/* In the order of priority at one level (D8.15.3): a translation fault first. */
+enum vmsa_fault {
+	VMSA_OK,
+	VMSA_FAULT_TRANSLATION,
+	VMSA_FAULT_ADDR_SIZE,
+	VMSA_FAULT_ACCESS,
+};
+
+enum vmsa_walk_state {
+	VMSA_WALK_TABLE,	/* a descriptor is to be read */
+	VMSA_WALK_LEAF,		/* done: oa, desc, shift */
+};
+
+struct vmsa_walk {
+	const struct vmsa_regime *regime;
+	uint64_t ia;
+	uint64_t table;
+	uint64_t index_mask;	/* of the next level's table */
+	uint64_t hierarchy;	/* VMSA_TABLE_HIERARCHY bits collected on the way */
+	uint64_t desc;		/* the leaf */
+	uint64_t oa;		/* the whole output address */
+	unsigned int level;
+	unsigned int shift;	/* log2 of what an entry at level maps; for a leaf, its size */
+	enum vmsa_walk_state state;
+};
+
+/* Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked at again). */
+static inline enum vmsa_fault vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, uint64_t ia, bool upper)
+{
+	if ((upper ? ~ia : ia) >> r->ia_bits)
+		return VMSA_FAULT_TRANSLATION;
+	w->regime = r;
+	w->ia = ia;
+	w->table = r->root;
+	w->hierarchy = 0;
+	w->level = r->start_level;
+	w->shift = vmsa_level_shift(r->granule_shift, r->start_level);
+	w->index_mask = BIT64(r->ia_bits - w->shift) - 1;
+	w->state = VMSA_WALK_TABLE;
+	return VMSA_OK;
+}
+
+static inline uint64_t vmsa_walk_index(const struct vmsa_walk *w)
+{
+	return (w->ia >> w->shift) & w->index_mask;
+}
+
+/* Where the next descriptor is. */
+static inline uint64_t vmsa_walk_addr(const struct vmsa_walk *w)
+{
+	return w->table + vmsa_walk_index(w) * 8;
+}
+
+/*
+ * Takes the descriptor that was read from vmsa_walk_addr(). Output addresses are 48 bits at most, so bits above are not part of the address
+ * (RES0, ignored). Model choice: the contiguous hint is ignored by walks, as an implementation may.
+ */
+static inline enum vmsa_fault vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
+{
+	const struct vmsa_regime *r = w->regime;
+	uint64_t addr = desc & VMSA_DESC_ADDR & ~(BIT64(r->granule_shift) - 1);
+	bool next = (desc & VMSA_DESC_TYPE) == VMSA_DESC_TYPE_TABLE;
+
+	if (next && w->level < VMSA_LAST_LEVEL) {
+		if (addr >> r->oa_bits)
+			return VMSA_FAULT_ADDR_SIZE;
+		if (!r->flat)
+			w->hierarchy |= desc & VMSA_TABLE_HIERARCHY;
+		w->table = addr;
+		w->level++;
+		w->shift -= vmsa_stride(r->granule_shift);
+		w->index_mask = BIT64(vmsa_stride(r->granule_shift)) - 1;
+		return VMSA_OK;
+	}
+	/* A leaf: a page at the last level, a block above it where blocks may be. All else is invalid or reserved. */
+	if (!(desc & VMSA_DESC_VALID) || next != (w->level == VMSA_LAST_LEVEL) || !vmsa_leaf_allowed(r->granule_shift, w->level))
+		return VMSA_FAULT_TRANSLATION;
+	addr &= ~(BIT64(w->shift) - 1);
+	if (addr >> r->oa_bits)
+		return VMSA_FAULT_ADDR_SIZE;
+	if (r->af_fault && !(desc & VMSA_LEAF_AF))
+		return VMSA_FAULT_ACCESS;
+	w->desc = desc;
+	w->oa = addr | (w->ia & (BIT64(w->shift) - 1));
+	w->state = VMSA_WALK_LEAF;
+	return VMSA_OK;
+}
+
+/* --- Permissions --- */
+
+/* Which accesses are allowed: unprivileged in the low bits, privileged in the high ones. */
+#define VMSA_PERM_R (1u << 0)
+#define VMSA_PERM_W (1u << 1)
+#define VMSA_PERM_X (1u << 2)
+#define VMSA_PERM_PRIV_SHIFT 3
+#define VMSA_PERM_ALL 0x3fu
+
+static inline unsigned int vmsa_perm(bool privileged, bool write, bool instruction)
+{
+	unsigned int p = write ? VMSA_PERM_W : instruction ? VMSA_PERM_X : VMSA_PERM_R;
+
+	return privileged ? p << VMSA_PERM_PRIV_SHIFT : p;
+}
+
+/*
+ * Stage 1 with two privilege levels (D8.4.1 to D8.4.3): the leaf, then what tables above it took away, then WXN and PAN. What
+ * unprivileged accesses may write, privileged ones never execute.
+ */
+static inline unsigned int vmsa_s1_perms(uint64_t desc, uint64_t hierarchy, bool wxn, bool pan)
+{
+	bool unpriv = desc & VMSA_S1_AP_UNPRIV && !(hierarchy & VMSA_TABLE_AP_PRIV_ONLY);
+	bool write = !(desc & VMSA_S1_AP_RDONLY) && !(hierarchy & VMSA_TABLE_AP_RDONLY);
+	bool uw = unpriv && write;
+	bool ux = !(desc & VMSA_S1_UXN) && !(hierarchy & VMSA_TABLE_UXN) && !(wxn && uw);
+	bool px = !(desc & VMSA_S1_PXN) && !(hierarchy & VMSA_TABLE_PXN) && !uw && !(wxn && write);
+	bool pdata = !(pan && unpriv);
+
+	return (unpriv ? VMSA_PERM_R : 0) | (uw ? VMSA_PERM_W : 0) | (ux ? VMSA_PERM_X : 0) |
+	       ((pdata ? VMSA_PERM_R : 0) | (pdata && write ? VMSA_PERM_W : 0) | (px ? VMSA_PERM_X : 0)) << VMSA_PERM_PRIV_SHIFT;
+}
+
+/* Stage 2 (D8.4.4): execution does not need the right to read. @xnx: FEAT_XNX, XN[0] splits execution by privilege. */
+static inline unsigned int vmsa_s2_perms(uint64_t desc, bool xnx)
+{
+	unsigned int rw = (desc & VMSA_S2_S2AP_READ ? VMSA_PERM_R : 0) | (desc & VMSA_S2_S2AP_WRITE ? VMSA_PERM_W : 0);
+	bool xn1 = desc & VMSA_S2_XN1;
+	bool xn0 = xnx && desc & VMSA_S2_XN0;
+
+	/* XN[1:0]: 00 both, 01 unprivileged only, 10 none, 11 privileged only. */
+	return rw | rw << VMSA_PERM_PRIV_SHIFT | (!xn1 ? VMSA_PERM_X : 0) | (xn1 == xn0 ? VMSA_PERM_X << VMSA_PERM_PRIV_SHIFT : 0);
+}
+
+#endif
