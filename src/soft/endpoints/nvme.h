@@ -18,6 +18,13 @@ struct nvme_config {
 	bool read_only;
 };
 
+/* The content that memory is made of: bytes [offset, offset + len) of the disk of @seed. For who wants to check what was read. */
+void nvme_content(uint64_t seed, uint64_t offset, void *buf, size_t len);
+
+/*
+ * Commands are executed to the end in the thread that writes the doorbell; different queues may be rung by different threads at once. -EINVAL: no
+ * queues, a disk of no blocks; errors of open(2); -ENOMEM.
+ */
 int nvme_create(const struct pci_slot *slot, const struct nvme_config *config, struct pci_dev **out);
 
 #endif
