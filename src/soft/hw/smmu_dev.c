@@ -215,6 +215,24 @@ static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste
 	return 0;
 }
 
+/*
+ * An entry that aborts says so in its first dword, whatever the others hold (§5.2 Config), so it needs no new table and cannot fail: a
+ * device can always be taken away.
+ */
+static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+{
+	const struct l2_table *l2 = smmu->l2[sid >> STRTAB_SPLIT];
+
+	for (unsigned int i = 0; i < STE_DWORDS; i++)
+		if (ste[i] != (i ? 0 : STE_0_V))
+			return false;
+	if (l2) {
+		store_dword(l2->pa, sid % L2_ENTRIES * STE_DWORDS, STE_0_V);
+		forget_ste(smmu, sid);
+	}
+	return true;
+}
+
 /* A linear table cannot be replaced under the SMMU: the stream is without an entry for a moment. */
 static void replace_in_place(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
 {
@@ -232,10 +250,10 @@ int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8
 	if ((uint64_t)sid >> smmu->config.sid_bits)
 		return -ERANGE;
 	pthread_mutex_lock(&smmu->lock);
-	if (smmu->l2)
-		err = replace_in_l2(smmu, sid, ste);
-	else
+	if (!smmu->l2)
 		replace_in_place(smmu, sid, ste);
+	else if (!abort_in_l2(smmu, sid, ste))
+		err = replace_in_l2(smmu, sid, ste);
 	pthread_mutex_unlock(&smmu->lock);
 	return err;
 }

@@ -27,7 +27,8 @@ const uint32_t *smmu_dev_idr(const struct smmu_dev *smmu);
 
 /*
  * Writes the STE in memory so that no mixture of old and new is ever valid (§3.21.3); the caller then sends CMD_CFGI_STE and CMD_SYNC. Where the
- * SMMU has two-level stream tables the stream is not without an entry in between. -ERANGE: sid; -ENOMEM: the old entry stays.
+ * SMMU has two-level stream tables the stream is not without an entry in between. -ERANGE: sid; -ENOMEM: the old entry stays (never for an STE that
+ * aborts, all else 0).
  */
 int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8]);
 

@@ -51,7 +51,7 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start, unsigned int count, const uint64_t *iova);
 
 /* A dma-buf file over [pa, pa + size) of the machine (write-only MMIO), which IOMMU_IOAS_MAP_FILE takes; revoked by iommufd_dmabuf_revoke(). */
-int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size, uint64_t doorbell_id, struct soft_file **out);
+int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size, struct soft_file **out);
 void iommufd_dmabuf_revoke(struct soft_file *dmabuf);
 
 #endif

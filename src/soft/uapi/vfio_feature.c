@@ -115,7 +115,7 @@ static int msi_doorbell(struct vfio_device *vdev, uint32_t flags, void *arg, siz
 	dmabuf = soft_calloc(1, sizeof(*dmabuf));
 	if (!dmabuf)
 		return -ENOMEM;
-	ret = iommufd_dmabuf_create(dev->host, pa, page, doorbell.id, &dmabuf->file);
+	ret = iommufd_dmabuf_create(dev->host, pa, page, &dmabuf->file);
 	if (ret) {
 		soft_free(dmabuf);
 		return ret;

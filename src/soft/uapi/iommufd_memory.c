@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The memory that devices are let at: the process's own, parts of files, and dma-bufs; and the process's memory as arguments of requests.
+ *
+ * Pinning is a model choice throughout. A page of the process has its address as PA (soft/hw/bus.h), so nothing has to be done to find it; what a
+ * kernel's pin guarantees, that the page stays, is up to the process here: it must not unmap what it has mapped for a device. That the
+ * memory exists is checked whole, that it may be written only at both ends, since more would populate it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "soft/alloc.h"
+#include "soft/uapi/iommufd_private.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* End of what a process can have. */
+#define PROCESS_TOP (1ull << 47)
+
+#define BLOCK (2ull << 20)
+
+/* Whether all of it is mapped. msync(2) with MS_ASYNC does nothing but look. */
+static bool is_mapped(uint64_t va, uint64_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = va & ~(page - 1), end;
+
+	if (__builtin_add_overflow(va, len, &end) || end > PROCESS_TOP || va < page)
+		return false;
+	return !msync((void *)(uintptr_t)start, end - start, MS_ASYNC);
+}
+
+int user_read(void *dst, uint64_t uptr, size_t len)
+{
+	if (!len)
+		return 0;
+	if (!is_mapped(uptr, len))
+		return -EFAULT;
+	memcpy(dst, (const void *)(uintptr_t)uptr, len);
+	return 0;
+}
+
+int user_write(uint64_t uptr, const void *src, size_t len)
+{
+	if (!len)
+		return 0;
+	if (!is_mapped(uptr, len))
+		return -EFAULT;
+	memcpy((void *)(uintptr_t)uptr, src, len);
+	return 0;
+}
+
+int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize)
+{
+	const uint8_t *src = (const uint8_t *)(uintptr_t)uptr;
+	size_t n = usize < ksize ? usize : ksize;
+
+	if (!is_mapped(uptr, usize))
+		return -EFAULT;
+	for (size_t i = n; i < usize; i++)
+		if (src[i])
+			return -E2BIG;
+	memcpy(dst, src, n);
+	memset((uint8_t *)dst + n, 0, ksize - n);
+	return 0;
+}
+
+/* --- files --- */
+
+int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable, struct memory_source **out)
+{
+	uint64_t page = 1ull << host->machine.page_shift, last;
+	struct memory_source *s;
+	int rc = 0;
+
+	if (!length)
+		return -EINVAL;
+	if (__builtin_add_overflow(start, length - 1, &last))
+		return -EOVERFLOW;
+	s = soft_calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->refs = 1;
+	s->fd = -1;
+	s->start = start & ~(page - 1);
+	s->size = last - s->start + 1;
+	s->writable = writable;
+	s->dmabuf = dmabuf_get(host, fd);
+	if (s->dmabuf) {
+		rc = dmabuf_size(s->dmabuf) <= last ? -EINVAL : dmabuf_revoked(s->dmabuf) ? -ENODEV : 0;
+	} else {
+		s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (s->fd < 0)
+			rc = -errno;
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	if (rc) {
+		source_put(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void source_hold(struct memory_source *s)
+{
+	__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);
+}
+
+void source_put(struct memory_source *s)
+{
+	if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (s->va)
+		munmap(s->va, s->size);
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->dmabuf)
+		dmabuf_put(s->dmabuf);
+	pthread_mutex_destroy(&s->lock);
+	soft_free(s);
+}
+
+/* Room for @size bytes at an address that is @offset modulo @align. */
+static void *reserve_aligned(uint64_t size, uint64_t align, uint64_t offset)
+{
+	uint64_t whole = size + align, at, end;
+	uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (base == MAP_FAILED)
+		return NULL;
+	at = (((uintptr_t)base - offset + align - 1) & ~(align - 1)) + offset;
+	if (at > (uintptr_t)base)
+		munmap(base, at - (uintptr_t)base);
+	end = (at + size + page - 1) & ~(page - 1);
+	if ((uintptr_t)base + whole > end)
+		munmap((void *)(uintptr_t)end, (uintptr_t)base + whole - end);
+	return (void *)(uintptr_t)at;
+}
+
+/*
+ * Maps the file, where blocks can map it if it is large. Only memory files can be pinned for as long as one likes; others are refused, as is
+ * what lies beyond the end (EINVAL).
+ */
+static int map_file(struct memory_source *s, uint64_t machine_page)
+{
+	uint64_t align = s->size >= BLOCK && machine_page < BLOCK ? BLOCK : machine_page;
+	int prot = PROT_READ | (s->writable ? PROT_WRITE : 0);
+	struct stat st;
+	void *at;
+
+	if (fcntl(s->fd, F_GET_SEALS) < 0 || fstat(s->fd, &st) || (uint64_t)st.st_size < s->start + s->size)
+		return -EINVAL;
+	if (soft_alloc_fails())
+		return -ENOMEM;
+	at = reserve_aligned(s->size, align, s->start & (align - 1));
+	if (!at)
+		return -ENOMEM;
+	if (mmap(at, s->size, prot, MAP_SHARED | MAP_FIXED, s->fd, (off_t)s->start) == MAP_FAILED) {
+		int rc = errno == EACCES ? -EPERM : -errno;
+
+		munmap(at, s->size);
+		return rc;
+	}
+	s->va = at;
+	return 0;
+}
+
+static int pin_source(struct iommufd_host *ih, struct memory_source *s)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (!s->va)
+		rc = map_file(s, ih->page_size);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static int pin_process(const struct iova_area *area)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), len = area->last - area->start + 1;
+	uint64_t first = area->addr & ~(page - 1), end = (area->addr + len - 1) & ~(page - 1);
+	int how = area->may_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+
+	/* Below lie the device frames (soft/hw/bus.h). */
+	if (area->addr < BUS_MMIO_TOP || !is_mapped(area->addr, len))
+		return -EFAULT;
+	/* A kernel that does not know the advice says EINVAL: then it is not checked. */
+	if (madvise((void *)(uintptr_t)first, page, how) && errno != EINVAL)
+		return -EFAULT;
+	if (end != first && madvise((void *)(uintptr_t)end, page, how) && errno != EINVAL)
+		return -EFAULT;
+	return 0;
+}
+
+/* Counts against the machine's memory. */
+static int charge(struct iommufd_host *ih, uint64_t bytes)
+{
+	uint64_t before = __atomic_fetch_add(&ih->pinned, bytes, __ATOMIC_RELAXED);
+
+	if (!ih->ram || before + bytes <= ih->ram)
+		return 0;
+	__atomic_fetch_sub(&ih->pinned, bytes, __ATOMIC_RELAXED);
+	return -ENOMEM;
+}
+
+static bool is_memory(const struct iova_area *area)
+{
+	return !area->source || !area->source->dmabuf;
+}
+
+int area_pin(struct iommufd_host *ih, const struct iova_area *area)
+{
+	uint64_t len = area->last - area->start + 1;
+	int rc;
+
+	if (!is_memory(area))
+		return 0;
+	rc = charge(ih, len);
+	if (rc)
+		return rc;
+	rc = area->source ? pin_source(ih, area->source) : pin_process(area);
+	if (rc)
+		area_unpin(ih, area);
+	return rc;
+}
+
+/* A file stays mapped as long as an area refers to it. */
+void area_unpin(struct iommufd_host *ih, const struct iova_area *area)
+{
+	if (is_memory(area))
+		__atomic_fetch_sub(&ih->pinned, area->last - area->start + 1, __ATOMIC_RELAXED);
+}
+
+uint64_t area_pa(const struct iova_area *area)
+{
+	const struct memory_source *s = area->source;
+
+	if (!s)
+		return area->addr;
+	return area->addr + (s->dmabuf ? dmabuf_pa(s->dmabuf) + s->start : (uintptr_t)s->va);
+}
