@@ -6,6 +6,7 @@ The test's output goes to standard output as it comes, the kernel's log to FILE 
 to standard error). Exit status: the test's own, or one of those below."""
 
 import argparse
+import ctypes
 import os
 import re
 import selectors
@@ -33,6 +34,11 @@ TAIL = 30
 
 def say(text):
     print(f"emu: {text}", file=sys.stderr, flush=True)
+
+
+def die_with_parent(how):
+    """This process gets the signal when its parent ends, even if that is killed itself."""
+    ctypes.CDLL(None).prctl(1, how)     # PR_SET_PDEATHSIG
 
 
 class Watch:
@@ -105,7 +111,8 @@ def watch(qemu, timeout, state):
     argv = qemu + ["-chardev", f"file,id=log,path=/dev/fd/{log_write}", "-serial", "chardev:log",
                    "-chardev", f"file,id=out,path=/dev/fd/{out_write}", "-serial", "chardev:out"]
     proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=(log_write, out_write),
-                            start_new_session=True)
+                            start_new_session=True,
+                            preexec_fn=lambda: die_with_parent(signal.SIGKILL))
     os.close(log_write)
     os.close(out_write)
     try:
@@ -129,7 +136,7 @@ def watch(qemu, timeout, state):
         try:
             proc.wait(0 if sys.exc_info()[0] or state.elapsed() >= timeout else 10)
         except subprocess.TimeoutExpired:
-            os.killpg(proc.pid, signal.SIGKILL)
+            proc.kill()
             proc.wait()
 
 
@@ -158,6 +165,7 @@ def main():
     parser.add_argument("qemu", nargs="+")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    die_with_parent(signal.SIGTERM)
     with open(args.log, "w", encoding="utf-8") as log:
         state = Watch(log, args.verbose)
         ended = watch(args.qemu, args.timeout, state)

@@ -55,9 +55,7 @@ initramfs() {
 boot() {
 	local timeout=$1 log=$2 initrd=$3
 	shift 3
-	# `timeout` is there for the case that the watcher itself is killed.
 	python3 "$EMU/lib/boot.py" --timeout "$timeout" --log "$log" "$@" -- \
-		timeout --foreground -s KILL $((timeout + 15)) \
 		"$QEMU" "${MACHINE[@]}" -kernel "$KERNEL_DIR/Image" -initrd "$initrd" \
 		-append "console=ttyAMA0 loglevel=7 panic=-1 oops=panic vfio_pci.enable_sriov=Y $APPEND"
 }

@@ -452,35 +452,26 @@ static int clear_leaf(struct vmsa_table *t, const struct span *s, uint64_t index
 }
 
 /*
- * Is the table of @s empty, now that [from, last] of it is? The neighbours of what was cleared answer for dense tables, so that unmapping page
- * by page is linear; only for sparse ones is the table read through.
+ * Is the table of @s empty, now that [from, last] was unmapped? The entries at the ends of that, and their neighbours, answer for dense tables,
+ * so that unmapping page by page is linear; only for sparse ones is the table read through.
  */
 static int table_empty(struct vmsa_table *t, const struct span *s, bool *empty)
 {
 	uint64_t entries = table_size(t) / 8;
 	uint64_t from = index_in(t, s, s->from), last = index_in(t, s, s->last);
-	uint64_t probe[2] = { last + 1, from - 1 };
+	uint64_t likely[4] = { last + 1, from - 1, last, from };
 	uint64_t i, desc;
-	unsigned int k;
 
 	*empty = false;
-	for (k = 0; k < 2; k++) {
-		if (probe[k] >= entries)
+	for (i = 0; i < 4 + entries; i++) {
+		uint64_t index = i < 4 ? likely[i] : i - 4;
+		int rc;
+
+		if (index >= entries)
 			continue;
-		if (get(t, s->table, probe[k], &desc))
-			return -EFAULT;
-		if (desc)
-			return 0;
-	}
-	for (i = 0; i < entries; i++) {
-		if (i == from)
-			i = last + 1;
-		if (i >= entries)
-			break;
-		if (get(t, s->table, i, &desc))
-			return -EFAULT;
-		if (desc)
-			return 0;
+		rc = get(t, s->table, index, &desc);
+		if (rc || desc)
+			return rc;
 	}
 	*empty = true;
 	return 0;

@@ -111,7 +111,7 @@ static inline void ram_fini(struct ram *ram)
 
 static inline uint64_t ram_get(struct ram *ram, uint64_t pa)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	assert_int_equal(ram_read64(ram, pa, &value), 0);
 	return value;
