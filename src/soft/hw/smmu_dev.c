@@ -15,24 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arm/smmu_build.h"
 #include "soft/hw/rcu.h"
 
-#define STE_DWORDS 8
-#define STE_BYTES 64
-#define STE_0_V 1ull	/* and Config 0b000: abort, without an event */
+#define STE_BYTES (SMMU_STE_DWORDS * 8)
 
 #define STRTAB_SPLIT 6u
 #define L2_ENTRIES (1u << STRTAB_SPLIT)
 #define L2_BYTES ((size_t)L2_ENTRIES * STE_BYTES)
-#define L1STD_SPAN_FULL (STRTAB_SPLIT + 1)	/* §5.1: 2^(Span - 1) entries */
-
-#define IDR0_ST_LEVEL(v) (((v) >> 27) & 3)
-#define IDR1_SIDSIZE(v) ((v)&0x3f)
-#define STRTAB_BASE_CFG(fmt, split, bits) ((fmt) << 16 | (split) << 6 | (bits))
-
-#define CMD_OPCODE(dw) ((dw)&0xff)
-#define CMD_CFGI_STE 0x03ull	/* dword 0 [63:32] StreamID; dword 1 [0] Leaf */
-#define CMD_SYNC 0x46
+#define L1STD_SPAN_FULL (STRTAB_SPLIT + 1)	/* 2^(Span - 1) entries */
 
 /* A second-level table. A replaced one waits in a list for the grace period. */
 struct l2_table {
@@ -63,6 +54,22 @@ static void store_dword(uint64_t pa, unsigned int n, uint64_t value)
 	__atomic_store_n((uint64_t *)(uintptr_t)pa + n, htole64(value), __ATOMIC_RELEASE);
 }
 
+/* Dword 0 last: it has the valid bit. */
+static void fill_ste(uint64_t pa, const uint64_t ste[SMMU_STE_DWORDS])
+{
+	for (unsigned int i = SMMU_STE_DWORDS; i--;)
+		store_dword(pa, i, ste[i]);
+}
+
+static void fill_abort(uint64_t pa, uint64_t count)
+{
+	uint64_t ste[SMMU_STE_DWORDS];
+
+	smmu_ste_abort(ste);
+	for (uint64_t i = 0; i < count; i++)
+		fill_ste(pa + i * STE_BYTES, ste);
+}
+
 /* --- Set-up --- */
 
 static struct l2_table *l2_create(struct bus *bus)
@@ -75,8 +82,7 @@ static struct l2_table *l2_create(struct bus *bus)
 		free(l2);
 		return NULL;
 	}
-	for (unsigned int i = 0; i < L2_ENTRIES; i++)
-		store_dword(l2->pa, i * STE_DWORDS, STE_0_V);
+	fill_abort(l2->pa, L2_ENTRIES);
 	return l2;
 }
 
@@ -96,7 +102,7 @@ static size_t n_l2(const struct smmu_dev *smmu)
 static int make_stream_table(struct smmu_dev *smmu)
 {
 	unsigned int bits = smmu->config.sid_bits;
-	bool two_level = IDR0_ST_LEVEL(smmu->config.idr[0]) == 1 && bits > STRTAB_SPLIT;
+	bool two_level = FIELD_GET64(SMMU_IDR0_ST_LEVEL, smmu->config.idr[0]) == SMMU_IDR0_ST_LEVEL_TWO && bits > STRTAB_SPLIT;
 
 	smmu->table_size = two_level ? 8ull << (bits - STRTAB_SPLIT) : (uint64_t)STE_BYTES << bits;
 	if (smmu->table_size < STE_BYTES)
@@ -108,10 +114,13 @@ static int make_stream_table(struct smmu_dev *smmu)
 		if (!smmu->l2)
 			return -ENOMEM;
 	} else {
-		for (uint64_t sid = 0; sid < 1ull << bits; sid++)
-			store_dword(smmu->table, sid * STE_DWORDS, STE_0_V);
+		fill_abort(smmu->table, 1ull << bits);
 	}
-	smmu_set_stream_table(smmu->smmu, smmu->table, STRTAB_BASE_CFG(two_level ? 1u : 0u, two_level ? STRTAB_SPLIT : 0u, bits));
+	smmu_set_stream_table(smmu->smmu, smmu->table,
+			      FIELD_PREP64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, bits) |
+				      (two_level ? FIELD_PREP64(SMMU_STRTAB_BASE_CFG_SPLIT, STRTAB_SPLIT) |
+							   FIELD_PREP64(SMMU_STRTAB_BASE_CFG_FMT, SMMU_STRTAB_BASE_CFG_FMT_2LVL) :
+						   0));
 	return 0;
 }
 
@@ -121,7 +130,7 @@ struct smmu_dev *smmu_dev_create(const struct smmu_dev_config *config)
 	struct smmu_dev *smmu;
 	void *memory;
 
-	if (config->sid_bits > IDR1_SIDSIZE(config->idr[1]) || config->sid_bits > 32)
+	if (config->sid_bits > FIELD_GET64(SMMU_IDR1_SIDSIZE, config->idr[1]) || config->sid_bits > 32)
 		return NULL;
 	smmu = calloc(1, sizeof(*smmu));
 	if (!smmu)
@@ -180,20 +189,13 @@ const uint32_t *smmu_dev_idr(const struct smmu_dev *smmu)
 
 static void forget_ste(struct smmu_dev *smmu, uint32_t sid)
 {
-	uint64_t cfgi[2] = { CMD_CFGI_STE | (uint64_t)sid << 32, 0 };
+	uint64_t cfgi[2] = { SMMU_CMD_OP_CFGI_STE | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid), 0 };
 
 	/* Cannot fail: @sid is in range. Leaf = 0: the first level, too. */
 	smmu_command(smmu->smmu, cfgi);
 }
 
-static void fill_ste(uint64_t pa, uint32_t n, const uint64_t ste[8])
-{
-	for (unsigned int i = 1; i < STE_DWORDS; i++)
-		store_dword(pa, n * STE_DWORDS + i, ste[i]);
-	store_dword(pa, n * STE_DWORDS, ste[0]);
-}
-
-static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
 {
 	size_t index = sid >> STRTAB_SPLIT;
 	struct l2_table *old = smmu->l2[index], *l2 = l2_create(smmu->config.bus);
@@ -202,7 +204,7 @@ static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste
 		return -ENOMEM;
 	if (old)
 		memcpy((void *)(uintptr_t)l2->pa, (const void *)(uintptr_t)old->pa, L2_BYTES);
-	fill_ste(l2->pa, sid % L2_ENTRIES, ste);
+	fill_ste(l2->pa + sid % L2_ENTRIES * STE_BYTES, ste);
 
 	store_dword(smmu->table, index, l2->pa | L1STD_SPAN_FULL);
 	smmu->l2[index] = l2;
@@ -234,16 +236,18 @@ static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[
 }
 
 /* A linear table cannot be replaced under the SMMU: the stream is without an entry for a moment. */
-static void replace_in_place(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+static void replace_in_place(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
 {
-	store_dword(smmu->table, (size_t)sid * STE_DWORDS, 0);
+	uint64_t pa = smmu->table + (uint64_t)sid * STE_BYTES;
+
+	store_dword(pa, 0, 0);
 	forget_ste(smmu, sid);
 	hw_synchronize();
-	fill_ste(smmu->table + (uint64_t)sid * STE_BYTES, 0, ste);
+	fill_ste(pa, ste);
 	forget_ste(smmu, sid);
 }
 
-int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
 {
 	int err = 0;
 
@@ -272,7 +276,7 @@ int smmu_dev_commands(struct smmu_dev *smmu, const uint64_t (*cmds)[2], size_t c
 		err = smmu_command(smmu->smmu, cmds[i]);
 		if (err)
 			break;
-		sync |= CMD_OPCODE(cmds[i][0]) == CMD_SYNC;
+		sync |= FIELD_GET64(SMMU_CMD_0_OP, cmds[i][0]) == SMMU_CMD_OP_SYNC;
 	}
 	if (sync) {
 		retired = smmu->retired;
