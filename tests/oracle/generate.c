@@ -248,8 +248,10 @@ static void build_cd(struct scene *s)
 		cd[0] |= KEEP(FIELD(1, 35) | FIELD(1, 36) | FIELD(3, 38) | FIELD(1, 40), r);	/* AFFD, WXN, TBI, PAN */
 	if (rng_chance(s->rng, 20))
 		cd[1] |= FIELD(1, 1), cd[2] |= FIELD(1, 1);	/* HAD */
-	if (rng_chance(s->rng, 8))
+	if (rng_chance(s->rng, 8)) {
 		cd[0] ^= FIELD(1, rng_below(s->rng, 42));
+		s->broken = true;
+	}
 	store_words(s, s->cd_pa, cd, 8);
 }
 
@@ -298,8 +300,10 @@ static void build_ste(struct scene *s, unsigned int config)
 	}
 	if (s->s1)
 		ste[0] |= build_cd_table(s);
-	if (rng_chance(s->rng, 4))
+	if (rng_chance(s->rng, 4)) {
 		ste[2] ^= FIELD(1, 32 + rng_below(s->rng, 22));
+		s->broken = true;
+	}
 	if (rng_chance(s->rng, 4))
 		ste[0] ^= FIELD(1, rng_below(s->rng, 6));
 	store_words(s, s->ste_pa, ste, 8);
@@ -337,7 +341,7 @@ static void choose_registers(struct scene *s)
 	uint32_t *idr = s->w->machine.idr;
 
 	idr[0] = 0x0d4c101b;
-	idr[1] = 0x02730010 | 12 << 6;
+	idr[1] = 0x02730010 | 12 << 6 | (uint32_t)rng_chance(s->rng, 50) << 26;
 	idr[3] = 0x1404 | (rng_chance(s->rng, 50) ? 0x10 : 0);
 	idr[5] = 0x70 | (rng_chance(s->rng, 50) ? 5 : 4);
 }
@@ -377,6 +381,7 @@ void scene_build(struct scene *s, struct world *w, struct rng *rng)
 
 			/* Not bits 51:48, reserved where the output is 48 bits, nor the contiguous hint and DBM above. */
 			store(s, at, world_load(w, at) ^ FIELD(1, rng_below(rng, 48)));
+			s->broken = true;
 		}
 	}
 }
@@ -445,6 +450,12 @@ static void change_s1(struct scene *s)
 	send_all_s1(s);
 }
 
+/* CFGI_CD_ALL: CDs are fetched through stage 2, and cached with what it said then (§3.21.3). */
+static void send_cd_all(struct scene *s)
+{
+	send(s, 0x06 | FIELD(s->sid, 32), 0);
+}
+
 /* TLBI_NH_VA, NH_VAA or S2_IPA for the page of 2^@shift bytes at @level around @address, by one of the forms there are. */
 static void send_page(struct scene *s, int stage, uint64_t address, unsigned int shift, unsigned int level)
 {
@@ -466,8 +477,10 @@ static void send_page(struct scene *s, int stage, uint64_t address, unsigned int
 	}
 	send(s, a, b | (address & ~0xfffull));
 	/* What was combined from both stages is found by the stage-1 address only (§3.17.1). */
-	if (stage == 2 && s->s1)
+	if (stage == 2 && s->s1) {
 		send(s, 0x10 | FIELD(s->vmid, 32), 0);
+		send_cd_all(s);
+	}
 }
 
 /* The entry that decides about a known address now, whatever it is, becomes another: invalidated by address. */
@@ -507,6 +520,7 @@ static void change_s2(struct scene *s)
 	world_group(s->w);
 	world_store(s->w, at, world_load(s->w, at) ^ FIELD(1, rng_chance(s->rng, 70) ? 6 + rng_below(s->rng, 2) : 10));
 	send(s, (rng_chance(s->rng, 50) ? 0x28 : 0x30) | FIELD(s->vmid, 32), 0);
+	send_cd_all(s);
 }
 
 static void change_cd(struct scene *s)
@@ -538,7 +552,8 @@ void scene_change(struct scene *s)
 {
 	unsigned int what = rng_below(s->rng, 10);
 
-	if (what < 4 && (s->s1 || s->s2) && s->n_addresses)
+	/* Where a table entry, CD or STE is broken it is no longer known what an entry of a table decides about. */
+	if (what < 4 && (s->s1 || s->s2) && s->n_addresses && !s->broken)
 		change_page(s, s->s1 && (!s->s2 || rng_chance(s->rng, 60)) ? 1 : 2);
 	else if (what < 6 && s->n_descriptors[1])
 		change_s1(s);

@@ -32,7 +32,7 @@ struct scene {
 	uint64_t table_offset;		/* IPA of the pool minus its PA (0 without stage 2) */
 	uint64_t ste_pa, cd_pa;
 	uint32_t sid, ssid;
-	bool ssid_valid, s1, s2, upper;
+	bool ssid_valid, s1, s2, upper, broken;
 	uint16_t asid, vmid;
 	unsigned int n_addresses;
 	uint64_t address[SCENE_ADDRESSES];	/* inputs that were mapped */

@@ -61,8 +61,9 @@ static bool fail(struct run *r, unsigned int type, bool record)
 		.abort = true,
 		.event[0] = type | (uint64_t)r->a.sid << 32,
 	};
+	/* C_BAD_SUBSTREAMID needs no SSV to say that there is one (§7.3.9). */
 	if (r->a.ssid_valid)
-		r->answer.event[0] |= 1u << 11 | (uint64_t)r->a.ssid << 12;
+		r->answer.event[0] |= (uint64_t)(type != C_BAD_SUBSTREAMID) << 11 | (uint64_t)r->a.ssid << 12;
 	return false;
 }
 
@@ -92,7 +93,11 @@ static bool fail_s1(struct run *r, unsigned int type)
 
 static bool fail_s2(struct run *r, unsigned int type, enum class class, uint64_t ipa)
 {
-	return fail_access(r, type, bit(r->ste[2], 58), 2, class, ipa & 0x000ffffffffff000);
+	fail_access(r, type, bit(r->ste[2], 58), 2, class, ipa & 0x000ffffffffff000);
+	/* TTRnW: the table was read, not updated (§7.3.16). */
+	if (type == F_PERMISSION && class == CLASS_TT)
+		r->answer.event[1] |= 1ull << 44;
+	return false;
 }
 
 /* Address size of the 3-bit encoding of IDR5.OAS, STE.S2PS and CD.IPS, limited to what the SMMU can output. */
@@ -190,6 +195,14 @@ static bool s2_walk(const struct run *r, struct walk *w)
 	return true;
 }
 
+/* S1Fmt; its reserved value means linear (§5.2). */
+static unsigned int s1_format(const struct run *r)
+{
+	unsigned int format = bits(r->ste[0], 5, 4);
+
+	return format == 3 ? 0 : format;
+}
+
 static bool ste_legal(const struct run *r)
 {
 	uint64_t config = bits(r->ste[0], 3, 1);
@@ -202,9 +215,9 @@ static bool ste_legal(const struct run *r)
 
 		if (!bit(r->m->idr[0], 1) || cd_max > bits(r->m->idr[1], 10, 6))
 			return false;
-		if (cd_max && bits(r->ste[0], 5, 4) == 3)
+		if ((r->ste[0] & 0x000fffffffffffc0) >> oas(r))
 			return false;
-		if (cd_max && bits(r->ste[0], 5, 4) && !bit(r->m->idr[0], 19))
+		if (cd_max && s1_format(r) && !bit(r->m->idr[0], 19))
 			return false;
 		/* Without stage 2 a stream world other than NS-EL1 needs IDR0.Hyp. */
 		if (!s2 && bits(r->ste[1], 31, 30) && !bit(r->m->idr[0], 9))
@@ -316,8 +329,8 @@ static bool stage2(struct run *r, uint64_t ipa, struct want want, enum class cla
 	may_execute = xn == 0 || (xn == 1 && !want.privileged) || (xn == 3 && want.privileged);
 	if ((want.read && !bit(leaf.desc, 6)) || (want.write && !bit(leaf.desc, 7)) || (want.execute && !may_execute))
 		return fail_s2(r, F_PERMISSION, class, ipa);
-	/* S2PTW: stage-1 tables (and CDs) must not lie in Device memory. */
-	if (class == CLASS_TT && bit(r->ste[2], 54) && bits(leaf.desc, 5, 4) == 0)
+	/* S2PTW: neither stage-1 tables nor CDs may lie in Device memory. */
+	if (class != CLASS_IN && bit(r->ste[2], 54) && bits(leaf.desc, 5, 4) == 0)
 		return fail_s2(r, F_PERMISSION, class, ipa);
 	*pa = leaf.oa;
 	return true;
@@ -381,19 +394,25 @@ static bool cd_legal(const struct run *r)
 static bool get_cd(struct run *r, bool nested)
 {
 	uint64_t table = r->ste[0] & 0x000fffffffffffc0;
-	unsigned int cd_max = bits(r->ste[0], 63, 59), format = bits(r->ste[0], 5, 4);
+	unsigned int cd_max = bits(r->ste[0], 63, 59), format = s1_format(r);
 	uint64_t index = r->a.ssid_valid ? r->a.ssid : 0;
 
 	if (cd_max && format) {
 		unsigned int leaf_bits = format == 1 ? 6 : 10;
-		uint64_t l1, l1_at = table + 8 * (index >> leaf_bits);
+		uint64_t l1, l1_at;
 
+		table &= ~low_mask(cd_max > leaf_bits ? cd_max - leaf_bits + 3 : 3);
+		l1_at = table + 8 * (index >> leaf_bits);
 		if (!fetch_cd_words(r, nested, l1_at, &l1, 1))
 			return false;
-		if (!bit(l1, 0))
+		/* A pointer beyond what the SMMU can address counts as an invalid one (§7.3.9, a choice of §3.4.3). */
+		table = l1 & 0x000ffffffffff000 & ~low_mask(leaf_bits + 6);
+		if (!bit(l1, 0) || table >> oas(r))
 			return fail(r, C_BAD_SUBSTREAMID, true);
-		table = l1 & 0x000ffffffffff000;
 		index &= low_mask(leaf_bits);
+	} else {
+		/* Address bits below the size of the table are RES0 (§5.2 S1ContextPtr). */
+		table &= ~low_mask(cd_max + 6);
 	}
 	if (!fetch_cd_words(r, nested, table + 64 * index, r->cd, 8))
 		return false;
@@ -470,9 +489,10 @@ static void apply_overrides(struct run *r)
 {
 	unsigned int priv = bits(r->ste[1], 49, 48), inst = bits(r->ste[1], 51, 50);
 
-	if (priv & 2)
+	/* IDR1.ATTR_PERMS_OVR: whether there are such overrides. */
+	if (bit(r->m->idr[1], 26) && priv & 2)
 		r->a.privileged = priv & 1;
-	if (inst & 2)
+	if (bit(r->m->idr[1], 26) && inst & 2)
 		r->a.instruction = inst & 1;
 	if (r->a.write)
 		r->a.instruction = false;
@@ -505,6 +525,9 @@ static bool translate(struct run *r)
 		.privileged = r->a.privileged,
 	};
 
+	/* §3.9: a substream without a stage 1 to select in. */
+	if (!s1 && r->a.ssid_valid)
+		return fail(r, C_BAD_SUBSTREAMID, true);
 	if (s1) {
 		unsigned int cd_max = bits(r->ste[0], 63, 59), dss = bits(r->ste[1], 1, 0);
 

@@ -164,14 +164,22 @@ static void describe(const struct oracle_answer *a, char *text, unsigned int siz
 			 a->event[0], a->event[1], a->event[2], a->event[3]);
 }
 
+/* What kind of difference it is: a smaller log should still show the same one. */
+static unsigned int kind_of(const struct oracle_answer *a)
+{
+	return a->ok ? 1 : 2 | a->record << 2 | a->abort << 3 | (a->event[0] & 0xff) << 8;
+}
+
 static bool do_access(struct world *w, const struct oracle_access *access, char *why, unsigned int size)
 {
 	struct oracle_answer expected = oracle_translate(&w->machine, access);
 	struct oracle_answer got = engine_translate(w, access);
 	char left[160], right[160];
 
+	w->difference = 0;
 	if (same(&expected, &got))
 		return true;
+	w->difference = kind_of(&expected) | (uint64_t)kind_of(&got) << 32;
 	if (why) {
 		describe(&expected, left, sizeof(left));
 		describe(&got, right, sizeof(right));
@@ -189,10 +197,10 @@ bool world_access(struct world *w, const struct oracle_access *access, char *why
 	return do_access(w, access, why, size);
 }
 
-/* Does the last access of the log differ, when the ops of groups [from, to) are left out? */
-static bool replay_differs(struct world *w, unsigned int from, unsigned int to)
+/* How the last access of the log differs (0: not) when the ops of groups [from, to) are left out. */
+static uint64_t replay(struct world *w, unsigned int from, unsigned int to, char *why, unsigned int size)
 {
-	bool differs = false;
+	w->difference = 0;
 
 	clear_memory(w);
 	world_restart_engine(w);
@@ -209,11 +217,11 @@ static bool replay_differs(struct world *w, unsigned int from, unsigned int to)
 			smmu_command(w->smmu, (uint64_t[2]){ op->a, op->b });
 			break;
 		case OP_ACCESS:
-			differs = !do_access(w, &op->access, NULL, 0);
+			do_access(w, &op->access, why, size);
 			break;
 		}
 	}
-	return differs;
+	return w->difference;
 }
 
 static void drop(struct log *log, unsigned int from, unsigned int to)
@@ -242,23 +250,24 @@ static unsigned int renumber(struct log *log)
 	return count;
 }
 
-void world_shrink(struct world *w)
+void world_shrink(struct world *w, char *why, unsigned int size)
 {
 	unsigned int groups = renumber(&w->log);
+	uint64_t difference = w->difference;
 
 	for (unsigned int step = groups / 2; step; step /= 2) {
 		/* From the end, where what matters is; the last group is the access itself. */
 		for (unsigned int to = groups - 1; to > 0;) {
 			unsigned int from = to > step ? to - step : 0;
 
-			if (replay_differs(w, from, to)) {
+			if (replay(w, from, to, NULL, 0) == difference) {
 				drop(&w->log, from, to);
 				groups = renumber(&w->log);
 			}
 			to = from;
 		}
 	}
-	replay_differs(w, ~0u, ~0u);
+	replay(w, ~0u, ~0u, why, size);
 }
 
 int world_write(const struct world *w, const char *path)

@@ -36,6 +36,7 @@ struct world {
 	struct log log;
 	struct smmu *smmu;
 	void *smmu_memory;
+	uint64_t difference;		/* of the last access; 0: none */
 };
 
 struct world *world_new(void);
@@ -55,8 +56,8 @@ void world_command(struct world *w, uint64_t a, uint64_t b);
 /* True if both give the same answer; otherwise the text of both in @why (size bytes). */
 bool world_access(struct world *w, const struct oracle_access *access, char *why, unsigned int size);
 
-/* Cuts the log to a smaller one whose last access still differs. */
-void world_shrink(struct world *w);
+/* Cuts the log to a smaller one whose last access still differs in the same way, and says how in @why. */
+void world_shrink(struct world *w, char *why, unsigned int size);
 
 /* Writes the log as a case file that `doorbell explain --case` reads. */
 int world_write(const struct world *w, const char *path);
