@@ -55,7 +55,8 @@ struct vfio_device_feature_msi_doorbell {
  *
  * With ACTION_TRIGGER, arming a vector that has no address fails with EDESTADDRREQ when the device is attached to a nested
  * hwpt and uses this interface (some vector of it has an address, or its doorbell is mapped in the IOAS beneath): a silent
- * fall-back to the SW_MSI window would write where the guest never mapped.
+ * fall-back to the SW_MSI window would write where the guest never mapped. It fails with ENXIO when the vector has an address, but
+ * the doorbells that are mapped in the IOAS are all of other devices. No vector is touched then.
  */
 #define VFIO_IRQ_SET_DATA_MSI_IOVA (1 << 6)
 #define VFIO_IRQ_SET_ACTION_PREPARE (1 << 7)

@@ -339,6 +339,7 @@ static void soft_release(struct db_sys *sys)
 	destroy_devices(host);
 	destroy_hardware(host);
 	machine_free(&host->machine);
+	pthread_mutex_destroy(&host->doorbells_lock);
 	pthread_mutex_destroy(&host->lock);
 	soft_free(host->files);
 	soft_free(host);
@@ -378,6 +379,7 @@ int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
 	}
 	host->sys.ops = &soft_ops;
 	pthread_mutex_init(&host->lock, NULL);
+	pthread_mutex_init(&host->doorbells_lock, NULL);
 	db_error_set(-ENOMEM, "no memory for the machine");
 	host->mappings = mappings_create();
 	ret = host->mappings ? create_hardware(host) : -ENOMEM;

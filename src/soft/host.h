@@ -14,6 +14,7 @@
 struct iommufd_device;
 struct iommufd_host;
 struct mappings;
+struct vfio_doorbell;
 struct soft_file;
 
 struct vfio_device;
@@ -21,8 +22,8 @@ struct vfio_device;
 /*
  * A PCI device as the kernel knows it.
  *
- * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has its own below these. No lock is
- * held while a file's release() runs.
+ * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has its own below these. None of them
+ * but doorbells_lock (over dma-bufs) is held while a file's release() runs.
  */
 struct soft_device {
 	struct soft_host *host;
@@ -51,6 +52,8 @@ struct soft_host {
 	struct soft_file **files;	/* indexed by descriptor */
 	unsigned int n_files;
 	struct mappings *mappings;
+	pthread_mutex_t doorbells_lock;	/* below soft_device.lock, above iommufd's */
+	struct vfio_doorbell *doorbells;	/* that users have asked for */
 };
 
 struct soft_device *soft_host_find(struct soft_host *host, const char *address);

@@ -45,6 +45,12 @@ void iommufd_device_detach(struct iommufd_device *idev);
 int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell, uint64_t *address);
 
 /*
+ * Can vector @index be armed? -EDESTADDRREQ: it must have an address and was given none; -ENXIO: it has one, but the user mapped only other doorbells
+ * than this into the IOAS. Maps nothing.
+ */
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell);
+
+/*
  * VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets; NULL with start 0 and count 0 forgets all of the
  * index. All or nothing. The caller has checked the range. -ENOMEM.
  */

@@ -144,6 +144,25 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 	return rc;
 }
 
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell)
+{
+	struct iommufd_group *group = idev->group;
+	uint64_t address;
+	int rc = 0;
+
+	pthread_mutex_lock(&group->lock);
+	if (is_prepared(idev, irq_index, index, &address)) {
+		struct iopt *iopt = group->hwpt ? hwpt_paging_of(group->hwpt)->ioas->iopt : NULL;
+
+		if (iopt && iopt_has_dmabuf(iopt) && !iopt_has_doorbell(iopt, doorbell))
+			rc = -ENXIO;
+	} else if (group->hwpt && must_be_prepared(idev, doorbell)) {
+		rc = -EDESTADDRREQ;
+	}
+	pthread_mutex_unlock(&group->lock);
+	return rc;
+}
+
 static void forget(struct prepared_msi *p)
 {
 	soft_free(p->address);

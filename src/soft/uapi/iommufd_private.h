@@ -329,6 +329,7 @@ void iopt_unreserve(struct iopt *iopt, const void *owner);
 int iopt_set_small_pages(struct iopt *iopt, bool small);
 
 /* Whether the user mapped a dma-buf that holds the doorbell at @pa. */
+bool iopt_has_dmabuf(struct iopt *iopt);
 bool iopt_has_doorbell(struct iopt *iopt, uint64_t pa);
 
 /* A dma-buf was revoked: takes its areas out of every domain. */

@@ -728,6 +728,16 @@ int iopt_set_small_pages(struct iopt *iopt, bool small)
 
 /* --- doorbells --- */
 
+bool iopt_has_dmabuf(struct iopt *iopt)
+{
+	bool has;
+
+	pthread_mutex_lock(&iopt->lock);
+	has = iopt->dmabufs;
+	pthread_mutex_unlock(&iopt->lock);
+	return has;
+}
+
 bool iopt_has_doorbell(struct iopt *iopt, uint64_t pa)
 {
 	bool found = false;

@@ -12,10 +12,10 @@
 struct irq_vector {
 	uint32_t event;		/* EventID on an ITS */
 	uint32_t intid;
-	uint64_t address;	/* of the message; valid once composed */
+	uint64_t address;	/* of the message */
 	uint32_t data;
 	bool allocated;
-	bool composed;
+	bool stale;		/* the message is to be composed anew before the vector is started */
 	bool started;
 };
 
@@ -305,7 +305,7 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 {
 	const struct irq_vector *v = &domain->vectors[vector];
 
-	if (!domain->pci || !v->composed)
+	if (!domain->pci)
 		return;
 	if (is_msix(domain)) {
 		if (v->started)
@@ -326,7 +326,6 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 
 /* --- Messages --- */
 
-/* MSI has one message, that of vector 0. */
 static int compose(struct irq_domain *domain, unsigned int vector)
 {
 	struct irq_vector *v = &domain->vectors[vector];
@@ -337,20 +336,27 @@ static int compose(struct irq_domain *domain, unsigned int vector)
 	if (ret)
 		return ret;
 	v->address = address;
-	v->composed = true;
+	v->stale = false;
 	write_message(domain, vector);
 	return 0;
 }
 
 /*
- * A vector that has no address yet is allocated all the same: with MSI-X enabled for some vectors, those between get interrupts too, though
- * nobody will start them.
+ * A vector that must have an address but was given none is allocated all the same: with vector 5 enabled, 0 to 4 get interrupts too, though
+ * nobody may ever start them. Its message is parked at address 0.
  */
 static int compose_at_allocation(struct irq_domain *domain, unsigned int vector)
 {
-	int ret = compose(domain, vector);
+	struct irq_vector *v = &domain->vectors[vector];
+	int ret;
 
-	return ret == -EDESTADDRREQ ? 0 : ret;
+	ret = compose(domain, vector);
+	if (ret != -EDESTADDRREQ)
+		return ret;
+	v->address = its_dev_doorbell(domain->its, domain->device_id) & 0xfff;
+	v->stale = true;
+	write_message(domain, vector);
+	return 0;
 }
 
 /* --- Allocation --- */
@@ -496,11 +502,12 @@ int irq_alloc_vector(struct irq_domain *domain, unsigned int vector)
 
 int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx), void *ctx)
 {
+	unsigned int message = is_msix(domain) ? vector : 0;	/* MSI has one, that of vector 0 */
 	struct irq_vector *v = &domain->vectors[vector];
 	int ret;
 
-	if (!domain->vectors[is_msix(domain) ? vector : 0].composed) {
-		ret = compose(domain, is_msix(domain) ? vector : 0);
+	if (domain->vectors[message].stale) {
+		ret = compose(domain, message);
 		if (ret)
 			return ret;
 	} else if (is_msix(domain)) {
@@ -551,21 +558,31 @@ void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned in
 	}
 }
 
-void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
+/* The vectors of [start, start + count) that have a message of their own: all for MSI-X, the first for MSI. */
+static unsigned int messages(const struct irq_domain *domain, unsigned int start, unsigned int count)
 {
 	if (!domain->enabled)
-		return;
-	if (!is_msix(domain))
-		count = start ? 0 : 1;
-	for (unsigned int i = start; i < start + count; i++) {
-		struct irq_vector *v = &domain->vectors[i];
+		return 0;
+	return is_msix(domain) ? count : !start && count;
+}
 
-		if (!v->allocated)
-			continue;
-		/* An address that was taken away: an armed vector keeps its message; one that is not is refused when it is armed. */
-		if (compose(domain, i) && !v->started)
-			v->composed = false;
+void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
+{
+	unsigned int end = start + messages(domain, start, count);
+
+	for (unsigned int i = start; i < end; i++) {
+		/* With an address at hand this cannot fail; a vector whose address stays as it was is composed to the same. */
+		if (domain->vectors[i].allocated && compose(domain, i))
+			domain->vectors[i].stale = true;
 	}
+}
+
+void irq_forget_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
+{
+	unsigned int end = start + messages(domain, start, count);
+
+	for (unsigned int i = start; i < end; i++)
+		domain->vectors[i].stale = domain->vectors[i].allocated;
 }
 
 /* --- Reset and removal --- */

@@ -49,6 +49,9 @@ void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned in
 /* The addresses of vectors [start, start + count) have changed: their messages are composed anew and written to the device. */
 void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 
+/* The addresses of vectors [start, start + count) were taken away: a started vector keeps its message; when one is started, it is composed anew. */
+void irq_forget_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
+
 /* The device lost its state in a reset: capability, masks and messages are written to it again. */
 void irq_restore(struct irq_domain *domain);
 

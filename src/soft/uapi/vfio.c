@@ -150,6 +150,7 @@ static void close_device(struct vfio_device *vdev)
 	if (!vdev->removed)
 		device_disable(vdev);
 	vfio_irqs_free(vdev);
+	vfio_doorbell_put(vdev);
 	irq_domain_destroy(vdev->irqs);
 	iommufd_device_unbind(vdev->idev);
 	pthread_rwlock_wrlock(&dev->access);
@@ -158,8 +159,6 @@ static void close_device(struct vfio_device *vdev)
 	dev->opened = NULL;
 	dev->idev = NULL;
 	pthread_mutex_unlock(&dev->lock);
-
-	vfio_dmabufs_put(vdev);
 	iommufd_ctx_put(ctx);
 	soft_free(vdev);
 }
@@ -171,8 +170,8 @@ void vfio_device_removed(struct soft_device *dev)
 	if (!vdev || vdev->removed)
 		return;
 	vfio_irqs_request_device(vdev);
-	vfio_dmabufs_revoke(vdev);
 	device_disable(vdev);
+	vfio_doorbell_put(vdev);
 	irq_device_removed(vdev->irqs);
 	pthread_rwlock_wrlock(&dev->access);
 	vdev->removed = true;

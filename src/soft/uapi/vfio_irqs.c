@@ -214,6 +214,23 @@ void vfio_irqs_disable(struct vfio_device *vdev)
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 }
 
+/* A vector that must have an address and was given none is refused before any is touched. */
+static int check_addresses(const struct vfio_device *vdev, const struct vfio_irq_set *set, const int32_t *fds)
+{
+	const struct soft_device *dev = vdev->dev;
+	uint64_t doorbell = its_dev_doorbell(dev->host->itses[dev->desc->its], dev->desc->device_id);
+	int ret = 0;
+
+	for (unsigned int i = 0; i < set->count && !ret; i++) {
+		/* MSI has one message, that of vector 0. */
+		unsigned int vector = set->index == VFIO_PCI_MSIX_IRQ_INDEX ? set->start + i : 0;
+
+		if (fds[i] >= 0)
+			ret = iommufd_check_msi(vdev->idev, set->index, vector, doorbell);
+	}
+	return ret;
+}
+
 static int set_msi_trigger(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *data)
 {
 	const uint8_t *bools = data;
@@ -227,6 +244,9 @@ static int set_msi_trigger(struct vfio_device *vdev, const struct vfio_irq_set *
 		return -EINVAL;
 
 	if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+		ret = check_addresses(vdev, set, data);
+		if (ret)
+			return ret;
 		if (vdev->irq_type == set->index)
 			return set_block(vdev, set->start, set->count, data);
 		ret = enable(vdev, set->index, set->start + set->count);
@@ -339,25 +359,24 @@ static int data_size(uint32_t flags, size_t *size)
 
 int vfio_set_irqs(struct vfio_device *vdev, void *arg)
 {
-	uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK, max;
+	const uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	const size_t header = offsetof(struct vfio_irq_set, data);
 	struct vfio_irq_set set;
 	void *data = NULL;
+	unsigned int max;
 	size_t size;
 	int ret;
 
-	if (vdev->dev->host->machine.kernel == KERNEL_DOORBELL)
-		known |= VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE;
 	ret = copy_from_user(&set, arg, header);
 	if (ret)
 		return ret;
-	if (set.argsz < header || set.index >= VFIO_PCI_NUM_IRQS || set.count >= UINT32_MAX - set.start || (set.flags & ~known))
+	if (set.argsz < header || set.index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	max = vfio_irq_count(vdev, set.index);
-	if (set.start >= max || set.start + set.count > max)
-		return -EINVAL;
-	if (set.flags & (VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE))
+	if ((set.flags & VFIO_IRQ_SET_ACTION_PREPARE) && vdev->dev->host->machine.kernel == KERNEL_DOORBELL)
 		return vfio_prepare_irqs(vdev, &set, (const char *)arg + header);
+	max = vfio_irq_count(vdev, set.index);
+	if (set.count >= UINT32_MAX - set.start || (set.flags & ~known) || set.start >= max || set.start + set.count > max)
+		return -EINVAL;
 
 	ret = data_size(set.flags, &size);
 	if (ret)

@@ -71,55 +71,38 @@ static int store(struct vfio_device *vdev, const struct vfio_irq_set *set, const
 	return 0;
 }
 
-static int forget(struct vfio_device *vdev, const struct vfio_irq_set *set)
+int vfio_prepare_irqs(struct vfio_device *vdev, struct vfio_irq_set *set, const void *arg)
 {
-	if (!set->count && set->start)
-		return 0;
-	return iommufd_prepare_msi(vdev->idev, set->index, set->start, set->count, NULL);
-}
-
-int vfio_prepare_irqs(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *arg)
-{
-	const uint32_t types = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_DATA_MSI_IOVA;
-	size_t room = set->argsz - offsetof(struct vfio_irq_set, data), size;
-	unsigned int count = set->count;
+	const size_t room = set->argsz - offsetof(struct vfio_irq_set, data);
+	unsigned int max = vfio_irq_count(vdev, set->index);
+	uint32_t type = set->flags & ~(uint32_t)VFIO_IRQ_SET_ACTION_PREPARE;
+	size_t size = type == VFIO_IRQ_SET_DATA_MSI_IOVA ? sizeof(uint64_t) : type == VFIO_IRQ_SET_DATA_BOOL ? 1 : 0;
 	uint64_t *iova;
 	int ret;
 
-	if ((set->flags & ~types) != VFIO_IRQ_SET_ACTION_PREPARE)
+	if (type != VFIO_IRQ_SET_DATA_NONE && !size)
 		return -EINVAL;
 	if (set->index != VFIO_PCI_MSI_IRQ_INDEX && set->index != VFIO_PCI_MSIX_IRQ_INDEX)
 		return -EINVAL;
-
-	switch (set->flags & types) {
-	case VFIO_IRQ_SET_DATA_NONE:
-		ret = forget(vdev, set);
-		if (!set->count && !set->start)
-			count = vfio_irq_count(vdev, set->index);
-		goto update;
-	case VFIO_IRQ_SET_DATA_BOOL:
-		size = sizeof(uint8_t);
-		break;
-	case VFIO_IRQ_SET_DATA_MSI_IOVA:
-		size = sizeof(uint64_t);
-		break;
-	default:
+	if (type == VFIO_IRQ_SET_DATA_NONE && !set->start && !set->count)
+		set->count = max;
+	if (!set->count || set->start >= max || set->count > max - set->start || room < set->count * size)
 		return -EINVAL;
+
+	if (type == VFIO_IRQ_SET_DATA_NONE) {
+		ret = iommufd_prepare_msi(vdev->idev, set->index, set->start, set->count, NULL);
+		if (!ret && vdev->irq_type == set->index)
+			irq_forget_vectors(vdev->irqs, set->start, set->count);
+		return ret;
 	}
-	if (room < count * size)
-		return -EINVAL;
-	if (!count)
-		return 0;
-
-	iova = soft_calloc(count, sizeof(*iova) + 1);
+	iova = soft_calloc(set->count, sizeof(*iova) + 1);
 	if (!iova)
 		return -ENOMEM;
-	ret = collect(vdev, set, arg, iova, (uint8_t *)(iova + count));
+	ret = collect(vdev, set, arg, iova, (uint8_t *)(iova + set->count));
 	if (!ret)
-		ret = store(vdev, set, iova, (uint8_t *)(iova + count));
+		ret = store(vdev, set, iova, (uint8_t *)(iova + set->count));
 	soft_free(iova);
-update:
 	if (!ret && vdev->irq_type == set->index)
-		irq_update_vectors(vdev->irqs, set->start, count);
+		irq_update_vectors(vdev->irqs, set->start, set->count);
 	return ret;
 }

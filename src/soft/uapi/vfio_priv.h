@@ -20,11 +20,7 @@ struct vfio_trigger {
 	bool nonblocking;
 };
 
-/* A dma-buf that was handed out, to be revoked when the device goes away. */
-struct vfio_dmabuf {
-	struct vfio_dmabuf *next;
-	struct soft_file *file;
-};
+struct vfio_doorbell;
 
 struct vfio_device {
 	struct soft_device *dev;
@@ -49,7 +45,7 @@ struct vfio_device {
 	unsigned int n_vectors;
 	struct vfio_trigger *err, *req;
 
-	struct vfio_dmabuf *dmabufs;
+	struct vfio_doorbell *doorbell;	/* that it asked for, or NULL */
 };
 
 /* vfio_config.c */
@@ -71,12 +67,17 @@ void vfio_irqs_disable(struct vfio_device *vdev);
 void vfio_irqs_free(struct vfio_device *vdev);
 
 /* vfio_prepare.c: SET_IRQS with ACTION_PREPARE. */
-int vfio_prepare_irqs(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *arg);
+int vfio_prepare_irqs(struct vfio_device *vdev, struct vfio_irq_set *set, const void *arg);
 
 /* vfio_feature.c */
 int vfio_feature(struct vfio_device *vdev, void *arg);
-void vfio_dmabufs_revoke(struct vfio_device *vdev);
-void vfio_dmabufs_put(struct vfio_device *vdev);
+
+/* vfio_doorbell.c */
+int vfio_doorbell_feature(struct vfio_device *vdev, uint32_t flags, void *arg, size_t argsz);
+void vfio_doorbell_put(struct vfio_device *vdev);	/* the device is done with it: sends no MSIs any more */
+
+/* 1: do it; 0: it was a probe, and would be done; -EINVAL. */
+int vfio_check_feature(uint32_t flags, size_t argsz, uint32_t supported, size_t size);
 
 /* vfio_reset.c: function-level reset with everything the kernel had set put back. Takes soft_device.access. */
 int vfio_reset(struct vfio_device *vdev);
