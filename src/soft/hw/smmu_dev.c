@@ -221,15 +221,16 @@ static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste
  * An entry that aborts says so in its first dword, whatever the others hold (§5.2 Config), so it needs no new table and cannot fail: a
  * device can always be taken away.
  */
-static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8])
+static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
 {
 	const struct l2_table *l2 = smmu->l2[sid >> STRTAB_SPLIT];
+	uint64_t abort[SMMU_STE_DWORDS];
 
-	for (unsigned int i = 0; i < STE_DWORDS; i++)
-		if (ste[i] != (i ? 0 : STE_0_V))
-			return false;
+	smmu_ste_abort(abort);
+	if (memcmp(ste, abort, sizeof(abort)))
+		return false;
 	if (l2) {
-		store_dword(l2->pa, sid % L2_ENTRIES * STE_DWORDS, STE_0_V);
+		store_dword(l2->pa + sid % L2_ENTRIES * STE_BYTES, 0, abort[0]);
 		forget_ste(smmu, sid);
 	}
 	return true;
