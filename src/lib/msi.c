@@ -104,7 +104,7 @@ static int trigger(struct db_msi *msi, unsigned int start, unsigned int count, c
 static int enable(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
 {
 	bool fixed = msi->kind == DB_MSI || msi->caps.msix_noresize;
-	unsigned int last = msi->kind == DB_MSIX && fixed ? msi->count : start + count;
+	unsigned int last = !fixed ? start + count : msi->kind == DB_MSIX ? msi->count : msi->asked;
 	int ret;
 
 	ret = claim(msi);
@@ -161,6 +161,12 @@ static bool address_changes(const struct msi_state *now, const struct msi_state 
 static bool fd_changes(const struct msi_state *now, const struct msi_state *to)
 {
 	return now->fd != to->fd;
+}
+
+/* An armed vector that gets another message altogether. */
+static bool both_change(const struct msi_state *now, const struct msi_state *to)
+{
+	return now->fd >= 0 && address_changes(now, to) && fd_changes(now, to);
 }
 
 /* Such a vector may be part of any run: nothing happens to it. One that is armed and stays so must not be touched. */
@@ -223,6 +229,22 @@ static int address_run(struct db_msi *msi, unsigned int start, unsigned int coun
 	return mask_again(msi, start, count);
 }
 
+static int disarm_run(struct db_msi *msi, unsigned int start, unsigned int count)
+{
+	int *fds = msi_request_data(msi);
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < count; i++)
+		fds[i] = -1;
+	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, start, count, count * sizeof(*fds));
+	for (i = start; i < start + count; i++)
+		set_fd(msi, i, ret ? FD_UNKNOWN : -1);
+	if (ret < 0)
+		db_error_set(ret, "cannot disarm vectors [%u, %u) of %s", start, start + count, msi->dev->address);
+	return ret;
+}
+
 static int arm_run(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
 {
 	unsigned int i;
@@ -255,6 +277,15 @@ static int go(struct db_msi *msi, unsigned int start, unsigned int end, const st
 	unsigned int i, len;
 	int ret;
 
+	/*
+	 * Of a vector that gets another address and another eventfd neither may come first: an interrupt in between would go to an address
+	 * that the guest gave up, or to the old eventfd. While it is disarmed the device keeps it.
+	 */
+	for (i = start; msi->ops->set_addresses && (len = find_run(msi, &i, end, to, both_change)); i += len) {
+		ret = disarm_run(msi, i, len);
+		if (ret)
+			return ret;
+	}
 	/* Addresses first: a vector must not be live for a moment without its own. */
 	for (i = start; msi->ops->set_addresses && (len = find_run(msi, &i, end, to, address_changes)); i += len) {
 		ret = address_run(msi, i, len, to);
@@ -269,7 +300,7 @@ static int go(struct db_msi *msi, unsigned int start, unsigned int end, const st
 	return 0;
 }
 
-/* Puts things back as they were. What even that fails for is disarmed, so that nothing fires that the caller does not expect. */
+/* Puts things back as they were, as far as that goes. What it fails for is disarmed, so that nothing fires that the caller does not expect. */
 static void undo(struct db_msi *msi, unsigned int start, unsigned int end, bool was_enabled)
 {
 	unsigned int i;
@@ -284,8 +315,7 @@ static void undo(struct db_msi *msi, unsigned int start, unsigned int end, bool 
 	for (i = start; i < end; i++) {
 		if (!fd_changes(&msi->vector[i].now, &msi->old[i]))
 			continue;
-		msi->old[i].fd = -1;
-		trigger(msi, i, 1, msi->old, i, i + 1);
+		disarm_run(msi, i, 1);
 		set_fd(msi, i, -1);
 		msi->vector[i].eventfd = -1;
 	}
@@ -392,17 +422,18 @@ static int allocate(struct db_msi *msi)
 	unsigned int i;
 
 	msi->vector = calloc(msi->count, sizeof(*msi->vector));
+	/* At once: release() closes what looks like a descriptor. */
+	for (i = 0; msi->vector && i < msi->count; i++) {
+		msi->vector[i].now.fd = -1;
+		msi->vector[i].eventfd = -1;
+		msi->vector[i].collector = -1;
+	}
 	msi->want = calloc(msi->count, sizeof(*msi->want));
 	msi->old = calloc(msi->count, sizeof(*msi->old));
 	msi->request = calloc(1, sizeof(struct vfio_irq_set) + msi->count * sizeof(uint64_t));
 	if (!msi->vector || !msi->want || !msi->old || !msi->request) {
 		db_error_set(-ENOMEM, "no memory for %u vectors", msi->count);
 		return -ENOMEM;
-	}
-	for (i = 0; i < msi->count; i++) {
-		msi->vector[i].now.fd = -1;
-		msi->vector[i].eventfd = -1;
-		msi->vector[i].collector = -1;
 	}
 	return 0;
 }
@@ -553,6 +584,7 @@ static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int coun
 		ret = make_collectors(msi, start, count, vectors);
 	if (ret)
 		return ret;
+	msi->asked = start + count;
 	for (i = 0; i < count; i++) {
 		msi->want[start + i] = msi->vector[start + i].now;
 		msi->want[start + i].fd = target_fd(msi, start + i, vectors[i].eventfd);

@@ -65,6 +65,7 @@ struct db_msi {
 	bool hold;			/* the guest has it enabled: keep it so even without an armed vector */
 	unsigned int allocated;		/* vectors that the host has interrupts for, while enabled */
 	unsigned int armed;		/* vectors with now.fd >= 0 */
+	unsigned int asked;		/* start + count of the db_msi_set() under way */
 	uint64_t mapped_ipa;		/* native: where the doorbell's page(s) begin */
 	bool mapped;
 	uint64_t doorbell_low;		/* stock: bits [11:0] of the address, as the kernel wrote them */
