@@ -191,11 +191,18 @@ static uint64_t memory_read(const struct pci_dev *dev, uint64_t off, unsigned in
 static void table_write_dword(struct pci_dev *dev, uint64_t off, uint32_t value)
 {
 	uint64_t at = off - dev->shape.msix_table_off;
-	bool control = at % PCI_MSIX_ENTRY_BYTES == 12;
+	uint32_t old;
 
-	__atomic_store_n(dword_at(dev, off), htole32(control ? value & MSIX_ENTRY_MASKED : value), __ATOMIC_SEQ_CST);
-	if (control && !(value & MSIX_ENTRY_MASKED))
+	if (at % PCI_MSIX_ENTRY_BYTES != 12) {
+		__atomic_store_n(dword_at(dev, off), htole32(value), __ATOMIC_SEQ_CST);
+		return;
+	}
+	value &= MSIX_ENTRY_MASKED;
+	old = le32toh(__atomic_exchange_n(dword_at(dev, off), htole32(value), __ATOMIC_SEQ_CST));
+	if (!value)
 		pci_msix_resend_vector(dev, at / PCI_MSIX_ENTRY_BYTES);
+	else if (!(old & MSIX_ENTRY_MASKED))
+		hw_synchronize();
 }
 
 uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size)

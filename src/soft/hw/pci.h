@@ -79,6 +79,11 @@ void pci_raise(struct pci_dev *dev, unsigned int vector);
 
 /* (Model choice: BARs answer by number whatever Memory Space Enable and the BAR registers say; that is for the kernel side to check.) */
 
+/*
+ * When a write that masks a vector, disables messages or ends bus mastering returns, what was sent before has arrived. (As on a real bus a read back
+ * pushes it.) Such a write waits for a grace period: not inside an RCU section.
+ */
+
 /* Raw config space; effects of writes (BME, MSI(-X) enable and mask) are immediate. 1, 2, 4 bytes, aligned; beyond the end ~0. */
 uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int size);
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, uint32_t value);

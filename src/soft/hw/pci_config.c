@@ -159,6 +159,12 @@ static uint32_t mode_of(const struct pci_dev *dev)
 	return mode;
 }
 
+/* Is there a request that @old allowed and @now does not? */
+static bool stops_requests(uint32_t old, uint32_t now)
+{
+	return (old ^ PCI_MODE_MSIX_MASKED) & ~(now ^ PCI_MODE_MSIX_MASKED);
+}
+
 void pci_msi_load(struct pci_dev *dev)
 {
 	unsigned int cap = dev->msi_cap;
@@ -203,7 +209,7 @@ static bool is_access(unsigned int off, unsigned int size)
 /* The pending bits of MSI are live, all else is as stored. */
 static void refresh_pending(struct pci_dev *dev)
 {
-	if (dev->shape.msi_maskable)
+	if (dev->msi_cap && dev->shape.msi_maskable)
 		put(dev->config, dev->msi_cap + PCI_MSI_PENDING_32 + (dev->shape.msi_64bit ? 4 : 0), 4,
 		    __atomic_load_n(&dev->msi_pending, __ATOMIC_SEQ_CST));
 }
@@ -234,7 +240,8 @@ static bool starts_flr(const struct pci_dev *dev, unsigned int off, unsigned int
 
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, uint32_t value)
 {
-	uint32_t writable, old;
+	uint32_t writable, old, mode, msi_mask;
+	bool fewer;
 
 	if (!is_access(off, size) || off >= PCI_STANDARD_CONFIG)
 		return;
@@ -247,9 +254,14 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, 
 	writable = get(dev->writable, off, size);
 	old = get(dev->config, off, size);
 	put(dev->config, off, size, (old & ~writable) | (value & writable));
+	mode = dev->mode;
+	msi_mask = dev->msi_mask;
 	pci_msi_load(dev);
 	__atomic_store_n(&dev->mode, mode_of(dev), __ATOMIC_SEQ_CST);
+	fewer = stops_requests(mode, dev->mode) || dev->msi_mask & ~msi_mask;
 	pthread_mutex_unlock(&dev->config_lock);
+	if (fewer)
+		hw_synchronize();
 	pci_resend(dev);
 }
 
