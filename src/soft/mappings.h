@@ -2,7 +2,7 @@
 /*
  * Which address of the process is which BAR: what mmap of a vfio file gave, and accesses to it.
  *
- * A mapping is memory that the function shares (pci_bar_memfd), so that its addresses are real; registers in it are reached by
+ * A mapping has addresses of its own, with memory behind them where the function shares some (pci_bar_memfd); registers in it are reached by
  * mappings_read() and mappings_write() only. It holds its file, as a VMA does.
  */
 #ifndef SOFT_MAPPINGS_H

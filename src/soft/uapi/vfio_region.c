@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "soft/alloc.h"
 #include "soft/mappings.h"
 #include "soft/uapi/user.h"
 #include "soft/uapi/vfio_priv.h"
@@ -254,13 +255,27 @@ static bool may_map(const struct vfio_device *vdev, unsigned int bar, uint64_t o
 	return false;
 }
 
+/* Memory of the function where it has some; else just addresses, to which a plain load or store faults instead of going nowhere. */
+static void *map_bar(struct pci_dev *pci, unsigned int bar, size_t len, int prot, uint64_t off)
+{
+	int memfd;
+
+	if (soft_alloc_fails()) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	if (pci_bar_memfd(pci, bar, &memfd))
+		return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return mmap(NULL, len, prot, MAP_SHARED, memfd, (off_t)off);
+}
+
 int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot, uint64_t offset, void **out)
 {
 	struct soft_device *dev = vdev->dev;
 	uint64_t index = offset >> VFIO_OFFSET_SHIFT, off = offset & VFIO_OFFSET_MASK;
 	struct mapping mapping;
-	int memfd, ret;
 	void *addr;
+	int ret;
 
 	/* As mmap(2) does for every file. */
 	if (!len || len > SIZE_MAX / 2 || offset % page_size(vdev))
@@ -271,10 +286,7 @@ int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t le
 	if (!may_map(vdev, (unsigned int)index, off, len))
 		return -EINVAL;
 
-	ret = pci_bar_memfd(dev->pci, (unsigned int)index, &memfd);
-	if (ret)
-		return ret;
-	addr = mmap(NULL, len, prot, MAP_SHARED, memfd, (off_t)off);
+	addr = map_bar(dev->pci, (unsigned int)index, len, prot, off);
 	if (addr == MAP_FAILED)
 		return -errno;
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <doorbell/error.h>
@@ -40,8 +39,9 @@ void fixture_create(struct fixture *f, const char *machine)
 	assert_int_equal(fixture_ioctl(f, f->iommufd, IOMMU_IOAS_ALLOC, &alloc), 0);
 	f->ioas = alloc.out_ioas_id;
 
-	f->memory = mmap(NULL, FIXTURE_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(f->memory, MAP_FAILED);
+	f->memory = aligned_alloc(FIXTURE_MEMORY, FIXTURE_MEMORY);	/* for all page sizes of the host */
+	assert_non_null(f->memory);
+	memset(f->memory, 0, FIXTURE_MEMORY);
 	map.ioas_id = f->ioas;
 	map.user_va = (uintptr_t)f->memory;
 	assert_int_equal(fixture_ioctl(f, f->iommufd, IOMMU_IOAS_MAP, &map), 0);
@@ -51,7 +51,7 @@ void fixture_destroy(struct fixture *f)
 {
 	f->sys->ops->close(f->sys, f->iommufd);
 	f->sys->ops->release(f->sys);
-	munmap(f->memory, FIXTURE_MEMORY);
+	free(f->memory);
 }
 
 void device_open(struct fixture *f, const char *address, struct fixture_device *dev)
