@@ -478,7 +478,7 @@ int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
 		goto release;
 	msi->ops = mode_ops[msi->mode];
 	if (msi->kind == DB_MSIX) {
-		ret = table_map(&msi->table, msi->dev);
+		ret = table_map(&msi->table, msi->dev, msi->caps.page_size);
 		/* Native and rmr do without; stock finds out in start(). */
 		if (ret && ret != -EOPNOTSUPP) {
 			db_error_set(ret, "cannot map the MSI-X table of %s", msi->dev->address);

@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "sys/error.h"
 
-int table_map(struct table *table, struct db_device *dev)
+int table_map(struct table *table, struct db_device *dev, uint64_t page)
 {
 	const struct device_msix *msix = &dev->msix;
 	const struct device_region *bar = &dev->bar[msix->table_bar];
 	struct db_sys *sys = dev->host->sys;
-	uint64_t page = sysconf(_SC_PAGESIZE), start, end;
+	uint64_t start, end;
 	void *map;
 	int ret;
 

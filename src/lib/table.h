@@ -19,8 +19,8 @@ struct table {
 	volatile uint8_t *entries;
 };
 
-/* -EOPNOTSUPP if the BAR cannot be mapped where the table is; table->map stays NULL then. */
-int table_map(struct table *table, struct db_device *dev);
+/* @page: the host's page size. -EOPNOTSUPP if the BAR cannot be mapped where the table is; table->map stays NULL then. */
+int table_map(struct table *table, struct db_device *dev, uint64_t page);
 void table_unmap(struct table *table);
 
 /*
