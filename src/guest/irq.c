@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for interrupts, and accounting for each of them. */
+#include <errno.h>
+#include <time.h>
+
+#include "guest/guest_priv.h"
+
+#define PATIENCE_LEAST_MS 5
+#define SETTLE_MS 30
+
+static void interrupt(void *ctx, uint32_t lpi, uint64_t times)
+{
+	struct guest *guest = ctx;
+	struct guest_lpi *handler = NULL;
+
+	if (lpi >= GUEST_LPI_FIRST && lpi - GUEST_LPI_FIRST < guest->n_lpis)
+		handler = &guest->lpis[lpi - GUEST_LPI_FIRST];
+	if (handler && handler->gd)
+		handler->gd->vectors[handler->vector].arrived += times;
+	else
+		guest->unknown += times;
+}
+
+const struct vmm_cpu_ops guest_cpu_ops = {
+	.interrupt = interrupt,
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+void guest_irq_expect(struct guest_device *gd, unsigned int vector)
+{
+	struct guest_vector *v = &gd->vectors[vector];
+
+	v->raised++;
+	v->awaited = v->arrived + 1;
+}
+
+int guest_irq_wait(struct guest_device *gd, unsigned int vector)
+{
+	const struct guest_vector *v = &gd->vectors[vector];
+	struct guest *guest = gd->guest;
+	int64_t deadline = now_ms() + guest->patience_ms;
+
+	while (v->arrived < v->awaited) {
+		int64_t left = deadline - now_ms();
+
+		if (left <= 0) {
+			if (guest->patience_ms > PATIENCE_LEAST_MS)
+				guest->patience_ms /= 2;
+			return -ETIMEDOUT;
+		}
+		if (vmm_wait(guest->vmm, left) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+void guest_delay(struct guest *guest, int ms)
+{
+	int64_t deadline = now_ms() + ms, left;
+
+	while ((left = deadline - now_ms()) > 0)
+		if (vmm_wait(guest->vmm, left) < 0)
+			return;
+}
+
+/*
+ * Each vector by itself shows how many came too few or too many. One too many here while one is missing there went astray; what
+ * nobody is missing was not raised at all.
+ */
+void guest_device_interrupts(struct guest_device *gd, struct guest_interrupts *out)
+{
+	uint64_t missing = 0, surplus;
+	unsigned int i;
+
+	guest_delay(gd->guest, SETTLE_MS);
+	*out = (struct guest_interrupts){ 0 };
+	surplus = gd->guest->unknown;
+	gd->guest->unknown = 0;	/* accounted for once, with the device that is asked first */
+	for (i = 0; i < gd->info.vectors; i++) {
+		const struct guest_vector *v = &gd->vectors[i];
+		uint64_t good = v->arrived < v->raised ? v->arrived : v->raised;
+
+		out->expected += v->raised;
+		out->delivered += good;
+		missing += v->raised - good;
+		surplus += v->arrived - good;
+	}
+	out->misrouted = missing < surplus ? missing : surplus;
+	out->lost = missing - out->misrouted;
+	out->spurious = surplus - out->misrouted;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's PCI code: finds the interrupt capability and programs messages as a guest kernel does. */
+#include <errno.h>
+
+#include "guest/guest_priv.h"
+#include "guest/pci_regs.h"
+
+#define PCI_CAPS_MAX 48	/* that many fit: bounds the walk of a broken list */
+
+unsigned int guest_pci_capability(struct vmm_device *dev, uint8_t id)
+{
+	unsigned int at, i;
+
+	if (!(vmm_config_read(dev, PCI_STATUS, 2) & PCI_STATUS_CAPS))
+		return 0;
+	at = vmm_config_read(dev, PCI_CAP_POINTER, 1) & ~3u;
+	for (i = 0; at >= 0x40 && i < PCI_CAPS_MAX; i++) {
+		if (vmm_config_read(dev, at, 1) == id)
+			return at;
+		at = vmm_config_read(dev, at + 1, 1) & ~3u;
+	}
+	return 0;
+}
+
+static unsigned int power_of_two_below(unsigned int n)
+{
+	return 1u << (31 - __builtin_clz(n));
+}
+
+int guest_pci_probe(struct guest_device *gd, unsigned int wanted)
+{
+	struct vmm_device *dev = gd->info.vmm;
+	unsigned int available;
+
+	gd->cap = guest_pci_capability(dev, PCI_CAP_MSIX);
+	gd->msix = gd->cap != 0;
+	if (gd->msix) {
+		uint32_t table = vmm_config_read(dev, gd->cap + PCI_MSIX_TABLE, 4);
+
+		gd->table_bar = table & PCI_MSIX_BIR;
+		gd->table_off = table & ~PCI_MSIX_BIR;
+		available = (vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2) & PCI_MSIX_CONTROL_SIZE) + 1;
+	} else {
+		gd->cap = guest_pci_capability(dev, PCI_CAP_MSI);
+		if (!gd->cap)
+			return guest_fail(gd->guest, -EOPNOTSUPP, "the device has neither MSI-X nor MSI");
+		available = 1u << (vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2) >> PCI_MSI_CONTROL_CAPABLE_SHIFT &
+				   PCI_MSI_CONTROL_COUNT_MASK);
+	}
+	if (wanted > available)
+		return guest_fail(gd->guest, -EINVAL, "%s has %u %s vectors, not %u", vmm_device_info(dev)->address, available,
+				  gd->msix ? "MSI-X" : "MSI", wanted);
+	gd->info.vectors = wanted ? wanted : available;
+	if (!gd->msix)
+		gd->info.vectors = power_of_two_below(gd->info.vectors);
+	return 0;
+}
+
+void guest_pci_enable(struct guest_device *gd)
+{
+	uint32_t command = vmm_config_read(gd->info.vmm, PCI_COMMAND, 2);
+
+	vmm_config_write(gd->info.vmm, PCI_COMMAND, 2,
+			 command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
+}
+
+void guest_pci_disable(struct guest_device *gd)
+{
+	uint32_t command = vmm_config_read(gd->info.vmm, PCI_COMMAND, 2);
+
+	vmm_config_write(gd->info.vmm, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
+}
+
+static void write_entry(struct guest_device *gd, unsigned int index, unsigned int field, uint32_t value)
+{
+	vmm_bar_write(gd->info.vmm, gd->table_bar, gd->table_off + index * PCI_MSIX_ENTRY + field, 4, value);
+}
+
+/*
+ * Masks all by the function mask, which is in force at once; then entry by entry, for which the function mask is lifted only when
+ * all messages are complete; a vector is unmasked when its interrupt is requested.
+ */
+static void msix_on(struct guest_device *gd)
+{
+	struct vmm_device *dev = gd->info.vmm;
+	uint32_t control = vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2) & ~PCI_MSIX_CONTROL_MASKALL;
+	unsigned int i;
+
+	vmm_config_write(dev, gd->cap + PCI_MSIX_CONTROL, 2, control | PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
+	for (i = 0; i < gd->info.vectors; i++) {
+		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, PCI_MSIX_ENTRY_MASKED);
+		write_entry(gd, i, PCI_MSIX_ENTRY_ADDRESS, gd->info.giova);
+		write_entry(gd, i, PCI_MSIX_ENTRY_ADDRESS_HIGH, gd->info.giova >> 32);
+		write_entry(gd, i, PCI_MSIX_ENTRY_DATA, gd->info.first_event + i);
+	}
+	vmm_config_write(dev, gd->cap + PCI_MSIX_CONTROL, 2, control | PCI_MSIX_CONTROL_ENABLE);
+	for (i = 0; i < gd->info.vectors; i++)
+		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, 0);
+}
+
+static void msix_off(struct guest_device *gd)
+{
+	uint32_t control = vmm_config_read(gd->info.vmm, gd->cap + PCI_MSIX_CONTROL, 2);
+	unsigned int i;
+
+	for (i = 0; i < gd->info.vectors; i++)
+		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, PCI_MSIX_ENTRY_MASKED);
+	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSIX_CONTROL, 2, control & ~PCI_MSIX_CONTROL_ENABLE);
+}
+
+static int msi_on(struct guest_device *gd)
+{
+	struct vmm_device *dev = gd->info.vmm;
+	uint32_t control = vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2);
+	bool wide = control & PCI_MSI_CONTROL_64BIT;
+	unsigned int data = gd->cap + PCI_MSI_ADDRESS + (wide ? 8 : 4);
+
+	if (!wide && gd->info.giova >> 32)
+		return guest_fail(gd->guest, -EOPNOTSUPP, "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is none",
+				  (unsigned long long)gd->info.giova);
+	control &= ~(PCI_MSI_CONTROL_ENABLE | PCI_MSI_CONTROL_COUNT_MASK << PCI_MSI_CONTROL_ENABLED_SHIFT);
+	control |= (31 - __builtin_clz(gd->info.vectors)) << PCI_MSI_CONTROL_ENABLED_SHIFT;
+	vmm_config_write(dev, gd->cap + PCI_MSI_CONTROL, 2, control);
+	if (control & PCI_MSI_CONTROL_MASKABLE)
+		vmm_config_write(dev, data + 4, 4, UINT32_MAX >> (32 - gd->info.vectors));
+	vmm_config_write(dev, gd->cap + PCI_MSI_ADDRESS, 4, gd->info.giova);
+	if (wide)
+		vmm_config_write(dev, gd->cap + PCI_MSI_ADDRESS + 4, 4, gd->info.giova >> 32);
+	vmm_config_write(dev, data, 2, gd->info.first_event);
+	vmm_config_write(dev, gd->cap + PCI_MSI_CONTROL, 2, control | PCI_MSI_CONTROL_ENABLE);
+	if (control & PCI_MSI_CONTROL_MASKABLE)
+		vmm_config_write(dev, data + 4, 4, 0);
+	return 0;
+}
+
+static void msi_off(struct guest_device *gd)
+{
+	uint32_t control = vmm_config_read(gd->info.vmm, gd->cap + PCI_MSI_CONTROL, 2);
+
+	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSI_CONTROL, 2, control & ~PCI_MSI_CONTROL_ENABLE);
+}
+
+int guest_pci_irqs_on(struct guest_device *gd)
+{
+	int err = 0;
+
+	if (gd->msix)
+		msix_on(gd);
+	else
+		err = msi_on(gd);
+	if (err)
+		return err;
+	/* What a guest would only notice by its silence, we can ask the VMM for. */
+	err = vmm_trap_error(gd->guest->vmm);
+	return err ? guest_fail(gd->guest, err, "%s", vmm_why(gd->guest->vmm)) : 0;
+}
+
+void guest_pci_irqs_off(struct guest_device *gd)
+{
+	if (gd->msix)
+		msix_off(gd);
+	else
+		msi_off(gd);
+}

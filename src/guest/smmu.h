@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's SMMUv3 driver: a linear stream table, one context descriptor for each device, commands. */
+#ifndef GUEST_SMMU_H
+#define GUEST_SMMU_H
+
+#include "guest/dma.h"
+
+#define GUEST_STRTAB_LOG2 9	/* StreamIDs of the guest's bus 0, and one more bit */
+
+struct guest_smmu {
+	unsigned int index;
+	bool ready;
+	uint64_t strtab;		/* IPA */
+	struct db_smmu_info info;
+};
+
+/* Reads the ID registers and installs a stream table in which every stream aborts; once for each SMMU. */
+int guest_smmu_init(struct guest *guest, unsigned int index);
+
+/* The stage-1 format for granule @granule_shift. -EOPNOTSUPP: the SMMU does not have that granule. */
+int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift, struct vmsa_format *out);
+
+/* The smallest granule it has, as a shift; 0: none that we know. */
+unsigned int guest_smmu_granule(const struct guest_smmu *smmu);
+
+/* Writes CD and STE of @d's device and has them loaded. */
+int guest_smmu_attach(struct dma_domain *d);
+
+/* The device's stream aborts. */
+void guest_smmu_detach(struct dma_domain *d);
+
+/* Invalidates @count ranges of @d's stage 1 and waits. */
+int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges, unsigned int count);
+
+#endif

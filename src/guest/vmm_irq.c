@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way back: what the host signals by eventfds becomes the guest's interrupts and event records. A VMM with KVM gives these
+ * eventfds to the kernel (irqfd) and the vITS is KVM's; here the vITS is a table from EventID to LPI for each device.
+ */
+#include "guest/vmm_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SOURCE_EVENTS (1ull << 63)	/* epoll data: an SMMU's event queue (number below); else device << 32 | vector */
+
+/* Every vector takes a descriptor: with thousands of them the usual soft limit of 1,024 is not enough. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int vmm_irq_init(struct vmm *vmm)
+{
+	raise_file_limit();
+	vmm->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (vmm->epoll < 0)
+		return vmm_fail(vmm, -errno, "epoll: %s", strerror(errno));
+	return 0;
+}
+
+void vmm_irq_fini(struct vmm *vmm)
+{
+	if (vmm->epoll >= 0)
+		close(vmm->epoll);
+}
+
+static int watch(struct vmm *vmm, int fd, uint64_t source)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = source };
+
+	return epoll_ctl(vmm->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu)
+{
+	int err = watch(vmm, db_viommu_event_fd(vmm->smmus[smmu].viommu), SOURCE_EVENTS | smmu);
+
+	return err ? vmm_fail(vmm, err, "watching the event queue: %s", strerror(-err)) : 0;
+}
+
+/* db_msi_guest_ops.connect: the vector's message is @data for the guest's vITS. Its eventfd is made once and kept. */
+int vmm_irq_connect(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+{
+	struct vmm_device *dev = ctx;
+	struct vmm_vector *vector = &dev->vectors[index];
+	int err;
+
+	(void)address;	/* a device has one vITS: which of its doorbell's gIOVAs the guest used makes no difference */
+	vector->event = data;
+	if (vector->eventfd >= 0)
+		return vector->eventfd;
+	vector->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vector->eventfd < 0)
+		return -errno;
+	err = watch(dev->vmm, vector->eventfd, (uint64_t)dev->index << 32 | index);
+	if (err) {
+		close(vector->eventfd);
+		vector->eventfd = -1;
+		return err;
+	}
+	return vector->eventfd;
+}
+
+void vmm_irq_close(struct vmm_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; dev->vectors && i < dev->info.vectors; i++)
+		if (dev->vectors[i].eventfd >= 0)
+			close(dev->vectors[i].eventfd);
+}
+
+int vmm_its_map(struct vmm_device *dev, uint32_t event, uint32_t lpi)
+{
+	if (event >= VMM_ITS_EVENTS)
+		return -EINVAL;
+	dev->lpis[event] = lpi;
+	return 0;
+}
+
+void vmm_set_cpu(struct vmm *vmm, const struct vmm_cpu_ops *ops, void *ctx)
+{
+	vmm->cpu = ops;
+	vmm->cpu_ctx = ctx;
+}
+
+static int deliver_vector(struct vmm_device *dev, unsigned int index)
+{
+	struct vmm_vector *vector = &dev->vectors[index];
+	uint64_t times;
+	uint32_t lpi;
+
+	if (read(vector->eventfd, &times, sizeof(times)) != sizeof(times))
+		return 0;
+	lpi = vector->event < VMM_ITS_EVENTS ? dev->lpis[vector->event] : 0;
+	if (dev->vmm->cpu)
+		dev->vmm->cpu->interrupt(dev->vmm->cpu_ctx, lpi, times);
+	return 1;
+}
+
+static int deliver_events(struct vmm *vmm, unsigned int smmu)
+{
+	uint64_t records[16][4], lost = 0;
+	int i, n;
+
+	n = db_viommu_events(vmm->smmus[smmu].viommu, records, sizeof(records) / sizeof(records[0]), &lost);
+	vmm->events_lost += lost;
+	for (i = 0; i < n; i++) {
+		if (vmm->n_events < VMM_EVENTS)
+			memcpy(vmm->events[vmm->n_events++], records[i], sizeof(records[i]));
+		else
+			vmm->events_lost++;
+		if (vmm->cpu && vmm->cpu->event)
+			vmm->cpu->event(vmm->cpu_ctx, smmu, records[i]);
+	}
+	return n;
+}
+
+int vmm_wait(struct vmm *vmm, int timeout_ms)
+{
+	struct epoll_event events[64];
+	int i, n, delivered = 0;
+
+	n = epoll_wait(vmm->epoll, events, sizeof(events) / sizeof(events[0]), timeout_ms);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (i = 0; i < n; i++) {
+		uint64_t source = events[i].data.u64;
+
+		if (source & SOURCE_EVENTS)
+			delivered += deliver_events(vmm, source & ~SOURCE_EVENTS);
+		else
+			delivered += deliver_vector(vmm->devices[source >> 32], (uint32_t)source);
+	}
+	return delivered;
+}

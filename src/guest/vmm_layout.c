@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest's physical space. What has to keep clear of each other: RAM, the vITSes, the regions that the host reserves
+ * (the SW_MSI window among them), and in native mode the doorbells, which lie in their vITSes.
+ */
+#include "guest/vmm_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define RESERVED_MAX 64
+#define VITS_SIZE (2ull * VMM_ITS_FRAME)
+#define VITS_DEFAULT 0x0a080000ull	/* away from the physical ITS's address of common machines, so that a mix-up shows */
+#define VITS_LIMIT 0x40000000ull
+
+struct layout {
+	struct db_reserved reserved[RESERVED_MAX];
+	unsigned int n_reserved;
+	uint64_t vits_size;
+};
+
+static bool overlaps(uint64_t start, uint64_t last, uint64_t start2, uint64_t last2)
+{
+	return start <= last2 && start2 <= last;
+}
+
+/* -ENOSPC when a host reserves more than we can look at: then nothing chosen could be said to be free. */
+static int collect_reserved(struct vmm *vmm, struct layout *layout)
+{
+	unsigned int i;
+
+	for (i = 0; i < vmm->n_devices; i++) {
+		unsigned int room = RESERVED_MAX - layout->n_reserved;
+		int n = db_device_reserved(vmm->devices[i]->db, layout->reserved + layout->n_reserved, room);
+
+		if (n < 0)
+			return vmm_fail_lib(vmm, n, vmm->devices[i]->info.address);
+		if ((unsigned int)n > room)
+			return vmm_fail(vmm, -ENOSPC, "the host reserves more than %u regions", RESERVED_MAX);
+		layout->n_reserved += n;
+	}
+	return 0;
+}
+
+static bool is_free(const struct layout *layout, uint64_t start, uint64_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < layout->n_reserved; i++)
+		if (overlaps(start, start + size - 1, layout->reserved[i].start, layout->reserved[i].last))
+			return false;
+	return true;
+}
+
+/* Behind which vITS each device is: one for each doorbell, where the host tells doorbells apart and the mode makes use of it. */
+static void group_devices(struct vmm *vmm, struct layout *layout)
+{
+	unsigned int i, j;
+
+	layout->vits_size = VITS_SIZE;
+	for (i = 0; i < vmm->n_devices; i++) {
+		struct vmm_device_info *info = &vmm->devices[i]->info;
+		uint64_t id = 0;
+
+		if (vmm->mode == DB_MODE_NATIVE) {
+			uint64_t size = VMM_ITS_FRAME + ((info->caps.doorbell.size + VMM_ITS_FRAME - 1) & ~(VMM_ITS_FRAME - 1ull));
+
+			if (!vmm->config.one_vits)
+				id = info->caps.doorbell.id;
+			if (size > layout->vits_size)
+				layout->vits_size = size;
+		}
+		for (j = 0; j < vmm->n_vitses; j++)
+			if (vmm->vitses[j].doorbell_id == id)
+				break;
+		if (j == vmm->n_vitses)
+			vmm->vitses[vmm->n_vitses++].doorbell_id = id;
+		info->vits = j;
+	}
+}
+
+/* Base of the first vITS, for a mode in which the VMM may choose: the first place from the default up where all fit. */
+static int choose_vits(struct vmm *vmm, const struct layout *layout, uint64_t *base)
+{
+	uint64_t size = vmm->n_vitses * layout->vits_size;
+	uint64_t at;
+
+	for (at = VITS_DEFAULT; at + size <= VITS_LIMIT; at += VMM_ITS_FRAME)
+		if (is_free(layout, at, size)) {
+			*base = at;
+			return 0;
+		}
+	return vmm_fail(vmm, -ENOSPC, "no room for %u vITSes between 0x%llx and 0x%llx: give a place with --vits", vmm->n_vitses,
+			VITS_DEFAULT, VITS_LIMIT);
+}
+
+static int place_vitses(struct vmm *vmm, const struct layout *layout)
+{
+	uint64_t base = 0, ipa;
+	unsigned int i;
+	bool fixed;
+	int err;
+
+	err = db_msi_doorbell_ipa(vmm->devices[0]->db, vmm->mode, &fixed, &ipa);
+	if (err)
+		return vmm_fail_lib(vmm, err, vmm->devices[0]->info.address);
+	if (vmm->config.vits_given) {
+		base = vmm->config.vits_base;
+		if (base % VMM_ITS_FRAME || base + vmm->n_vitses * layout->vits_size < base)
+			return vmm_fail(vmm, -EINVAL, "--vits 0x%llx: an ITS lies at a multiple of 64 KiB",
+					(unsigned long long)base);
+	} else if (fixed && vmm->mode == DB_MODE_STOCK) {
+		base = ipa - VMM_ITS_FRAME;
+	} else {
+		err = choose_vits(vmm, layout, &base);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < vmm->n_vitses; i++) {
+		vmm->vitses[i].base = base + i * layout->vits_size;
+		vmm->vitses[i].size = layout->vits_size;
+	}
+	for (i = 0; i < vmm->n_devices; i++) {
+		struct vmm_device_info *info = &vmm->devices[i]->info;
+
+		info->vits_base = vmm->vitses[info->vits].base;
+		info->doorbell_ipa = info->vits_base + VMM_ITS_FRAME;
+	}
+	return 0;
+}
+
+static int place_ram(struct vmm *vmm, const struct layout *layout)
+{
+	static const uint64_t candidates[] = { 0x40000000, 0x80000000, 0x100000000, 0x800000000, 0x1000000000 };
+	uint64_t size = vmm->config.ram_size, first, last;
+	unsigned int i;
+
+	first = vmm->vitses[0].base;
+	last = first + vmm->n_vitses * layout->vits_size - 1;
+	if (vmm->config.ram_base) {
+		vmm->ram_base = vmm->config.ram_base;
+		if (overlaps(vmm->ram_base, vmm->ram_base + size - 1, first, last))
+			return vmm_fail(vmm, -EADDRINUSE, "RAM at 0x%llx lies over the vITS at 0x%llx",
+					(unsigned long long)vmm->ram_base, (unsigned long long)first);
+		return 0;
+	}
+	for (i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
+		if (is_free(layout, candidates[i], size) &&
+		    !overlaps(candidates[i], candidates[i] + size - 1, first, last)) {
+			vmm->ram_base = candidates[i];
+			return 0;
+		}
+	return vmm_fail(vmm, -ENOSPC, "the host's reserved regions leave no place for the guest's RAM");
+}
+
+int vmm_layout(struct vmm *vmm)
+{
+	const struct report *report = &vmm->config.report;
+	struct layout *layout = calloc(1, sizeof(*layout));
+	unsigned int i;
+	int err;
+
+	if (!layout)
+		return vmm_fail(vmm, -ENOMEM, "out of memory");
+	err = collect_reserved(vmm, layout);
+	if (err)
+		goto out;
+	group_devices(vmm, layout);
+	err = place_vitses(vmm, layout);
+	if (err)
+		goto out;
+	err = place_ram(vmm, layout);
+	if (err)
+		goto out;
+	report_say(report, "layout", "RAM at 0x%llx, %llu MiB", (unsigned long long)vmm->ram_base,
+		   (unsigned long long)(vmm->config.ram_size >> 20));
+	for (i = 0; i < vmm->n_devices; i++) {
+		const struct vmm_device_info *info = &vmm->devices[i]->info;
+
+		report_say(report, "layout", "%s: guest StreamID and DeviceID 0x%x, vITS %u at 0x%llx, doorbell page 0x%llx",
+			   info->address, info->stream_id, info->vits, (unsigned long long)info->vits_base,
+			   (unsigned long long)info->doorbell_ipa);
+	}
+out:
+	free(layout);
+	return err;
+}

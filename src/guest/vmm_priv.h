@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The VMM's own parts. */
+#ifndef GUEST_VMM_PRIV_H
+#define GUEST_VMM_PRIV_H
+
+#include "guest/vmm.h"
+
+#define VMM_MSI_VECTORS 2048
+
+/* A capability or region of the device that the VMM emulates instead of passing it through. */
+struct vmm_msi_regs {
+	unsigned int cap;		/* in config space; 0: none */
+	unsigned int cap_len;
+	unsigned int table_bar, pba_bar;	/* MSI-X only */
+	uint64_t table_off, table_len, pba_off, pba_len;
+};
+
+struct vmm_vector {
+	int eventfd;			/* -1: never connected */
+	uint32_t event;			/* the guest's data: EventID at its vITS */
+};
+
+struct vmm_device {
+	struct vmm *vmm;
+	unsigned int index;
+	struct db_device *db;
+	struct vmm_device_info info;
+	struct db_msi *msi;
+	struct db_vmsix *vmsix;
+	struct db_vmsi *vmsi;
+	struct vmm_msi_regs regs;
+	struct vmm_vector *vectors;	/* info.vectors of them */
+	uint32_t *lpis;			/* the vITS's translations: VMM_ITS_EVENTS, by EventID; 0: none */
+};
+
+struct vmm_smmu {
+	struct db_viommu *viommu;
+	struct db_smmu_info idr;
+	uint64_t strtab;		/* IPA; 0: not yet */
+	unsigned int strtab_log2;
+};
+
+struct vmm_vits {
+	uint64_t doorbell_id;		/* of the devices behind it; 0: any */
+	uint64_t base, size;
+};
+
+struct vmm {
+	struct vmm_config config;
+	struct db_host *host;
+	struct db_space *space;
+	enum db_mode mode;
+	uint64_t ram_base;
+	void *ram;			/* aligned to VMM_RAM_ALIGN */
+	void *ram_raw;			/* as mmap gave it */
+	bool ram_mapped;
+	struct vmm_device *devices[VMM_DEVICES];
+	unsigned int n_devices;
+	struct vmm_smmu smmus[VMM_DEVICES];
+	unsigned int n_smmus;
+	struct vmm_vits vitses[VMM_DEVICES];
+	unsigned int n_vitses;
+	int epoll;
+	const struct vmm_cpu_ops *cpu;
+	void *cpu_ctx;
+	uint64_t (*events)[4];		/* VMM_EVENTS */
+	unsigned int n_events;
+	uint64_t events_lost;
+	int trap_error;
+	char why[512];			/* "": the library's sentence holds */
+};
+
+#define VMM_RAM_ALIGN (2ull << 20)
+
+/* Leaves @why for vmm_why() and returns @err. */
+int vmm_fail(struct vmm *vmm, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A call of the library failed: its sentence is the reason. Returns @err. */
+int vmm_fail_lib(struct vmm *vmm, int err, const char *doing);
+
+/* vmm_layout.c: where vITSes and RAM go; fills vmm->vitses, ram_base and the devices' vits and doorbell_ipa. */
+int vmm_layout(struct vmm *vmm);
+
+/* vmm_trap.c: finds the interrupt capability, makes the virtual registers before it. */
+int vmm_trap_init(struct vmm_device *dev);
+void vmm_trap_fini(struct vmm_device *dev);
+
+/* vmm_irq.c: epoll over what the host signals. */
+int vmm_irq_init(struct vmm *vmm);
+void vmm_irq_fini(struct vmm *vmm);
+int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu);
+int vmm_irq_connect(void *ctx, unsigned int index, uint64_t address, uint32_t data);
+void vmm_irq_close(struct vmm_device *dev);
+
+#endif
