@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The doorbell command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+
+static const struct command {
+	const char *name;
+	enum options_command options;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+	const char *text;
+} commands[] = {
+	{ "run", OPTIONS_RUN, command_run, "pass devices through and do real I/O with them",
+	  "Passes PCI devices through to an in-process guest behind nested translation. The guest owns stage 1, chooses the\n"
+	  "address of its MSIs itself, reads whole disks by DMA and counts every interrupt. Exit status 0 only when every\n"
+	  "byte was verified and every interrupt arrived exactly once, on the right vector.\n"
+	  "\n"
+	  "Without --device: the built-in machine's NVMe controller; with --machine, all devices of it that no other driver\n"
+	  "uses; with --host linux, all devices bound to vfio-pci.\n" },
+	{ "explain", OPTIONS_EXPLAIN, command_explain, "show one translation, step by step",
+	  "Boots the guest as `run` does and shows how one address of the device is translated: stream table entry, context\n"
+	  "descriptor, each descriptor of both stages, and the physical address or the event record at the end.\n" },
+	{ "probe", OPTIONS_PROBE, command_probe, "say what this host can do, and what it cannot and why",
+	  "For each device: which modes are possible; for each that is not, the reason and what would mend it; the SMMU, the\n"
+	  "MSI window, reserved regions, interrupt vectors. Changes nothing that lasts.\n" },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+void command_help(const char *name)
+{
+	const struct command *command = find_command(name);
+
+	printf("Usage: doorbell %s [OPTION]...\n\n%s\n", name, command->text);
+	options_help(command->options);
+}
+
+static void help(void)
+{
+	size_t i;
+
+	printf("Usage: doorbell COMMAND [OPTION]...\n\n"
+	       "MSI passthrough for PCI devices behind nested SMMUv3 translation.\n\nCommands:\n");
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	printf("\n`doorbell COMMAND --help` tells more about one; doorbell(1) is the manual.\n");
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		fprintf(stderr, "doorbell: which command? `doorbell --help` lists them; `doorbell run` is a good start\n");
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		if (argc > 2 && find_command(argv[2]))
+			command_help(argv[2]);
+		else
+			help();
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("doorbell %s\n", DOORBELL_VERSION);
+		return 0;
+	}
+	command = find_command(argv[1]);
+	if (!command) {
+		fprintf(stderr, "doorbell: %s: no such command; `doorbell --help` lists them\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/sysfs.h"
+
+#define RAM_SIZE (128ull << 20)
+#define CLASS_NVME 0x010802
+
+int session_fail(struct session *s, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(s->why, sizeof(s->why), format, args);
+	va_end(args);
+	return err;
+}
+
+static int make_host(struct session *s)
+{
+	const struct options *o = s->options;
+	int err;
+
+	if (o->linux_host) {
+		s->sys = db_sys_linux();
+		report_say(&s->report, "host", "the running Linux kernel");
+		return 0;
+	}
+	err = cli_machine_load(&s->machine, o->machine, o->disk, s->why, sizeof(s->why));
+	if (err)
+		return err;
+	err = db_soft_host_create(s->machine.text, s->machine.len, &s->sys);
+	if (err)
+		return session_fail(s, err, "%s: %s", o->machine ? o->machine : "built-in machine", db_error_message());
+	report_say(&s->report, "host", "software host, %s%s", o->machine ? "machine " : "built-in machine",
+		   o->machine ? o->machine : "");
+	return 0;
+}
+
+static int add_address(void *arg, const char *name)
+{
+	struct session *s = arg;
+	char driver[64];
+
+	/* On the real kernel only what is bound to vfio-pci was meant for us; the software host has no other purpose. */
+	if (cli_sysfs_driver(s->sys, name, driver, sizeof(driver)))
+		return 0;
+	if (strcmp(driver, "vfio-pci") && (driver[0] || s->options->linux_host))
+		return 0;
+	if (s->n < VMM_DEVICES && strlen(name) < sizeof(s->addresses[0]))
+		strcpy(s->addresses[s->n++], name);
+	return 0;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Without --machine the built-in machine is there to show an NVMe device passed through: its other devices are left out. */
+static void keep_nvme(struct session *s)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < s->n; i++)
+		if (cli_sysfs_class(s->sys, s->addresses[i]) == CLASS_NVME)
+			memmove(s->addresses[n++], s->addresses[i], sizeof(s->addresses[i]));
+	if (n)
+		s->n = n;
+}
+
+static int find_devices(struct session *s)
+{
+	const struct options *o = s->options;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < o->n_devices; i++) {
+		if (strlen(o->devices[i]) >= sizeof(s->addresses[0]))
+			return session_fail(s, -EINVAL, "--device %s: not a PCI address such as 0000:01:00.0", o->devices[i]);
+		strcpy(s->addresses[s->n++], o->devices[i]);
+	}
+	if (s->n)
+		return 0;
+	err = s->sys->ops->list(s->sys, SYSFS_PCI, add_address, s);
+	if (err < 0)
+		return session_fail(s, err, SYSFS_PCI ": %s", strerror(-err));
+	qsort(s->addresses, s->n, sizeof(s->addresses[0]), compare_addresses);
+	if (!o->linux_host && !o->machine)
+		keep_nvme(s);
+	if (!s->n)
+		return session_fail(s, -ENODEV, "no device is bound to vfio-pci: name one with --device (and --rebind, if a driver uses it)");
+	return 0;
+}
+
+int session_host(struct session *s, const struct options *options, const struct report *report)
+{
+	int err;
+
+	*s = (struct session){ .options = options, .report = *report };
+	err = make_host(s);
+	return err ? err : find_devices(s);
+}
+
+static void say_host(struct session *s, const struct vmm_device_info *info)
+{
+	const struct db_caps *caps = &info->caps;
+	unsigned int mode;
+
+	report_say(&s->report, "host", "%s: %u %s vectors, %s, host pages of %lluK", info->address, info->vectors,
+		   info->kind == DB_MSIX ? "MSI-X" : "MSI", caps->nesting ? "stage 1 may be the guest's" : "no nested translation",
+		   (unsigned long long)(caps->page_size >> 10));
+	for (mode = DB_MODE_AUTO + 1; mode < DB_MODE_COUNT; mode++)
+		report_say(&s->report, "host", "%s: mode %-6s %s%s", info->address, db_mode_name(mode),
+			   caps->mode[mode] ? "yes" : "no: ", caps->mode[mode] ? "" : caps->why_not[mode]);
+}
+
+static int boot_vmm(struct session *s)
+{
+	const struct options *o = s->options;
+	struct vmm_config config = {
+		.sys = s->sys,
+		.mode = o->mode,
+		.fall_through = o->fall_through,
+		.one_vits = o->one_vits,
+		.vits_given = o->vits_given,
+		.vits_base = o->vits,
+		.ram_base = o->ram_base,
+		.ram_size = RAM_SIZE,
+		.open_flags = o->rebind ? DB_OPEN_REBIND : 0,
+		.report = s->report,
+	};
+	struct vmm_device *dev;
+	unsigned int i;
+	int err;
+
+	err = vmm_create(&config, &s->vmm);
+	for (i = 0; !err && i < s->n; i++) {
+		err = vmm_add(s->vmm, s->addresses[i], &dev);
+		if (!err)
+			say_host(s, vmm_device_info(dev));
+	}
+	if (!err)
+		err = vmm_realize(s->vmm);
+	if (err)
+		return session_fail(s, err, "%s", s->vmm ? vmm_why(s->vmm) : strerror(-err));
+	report_say(&s->report, "layout", "mode %s%s", db_mode_name(vmm_mode(s->vmm)),
+		   o->fall_through ? ", addresses fall through to the device" : "");
+	return 0;
+}
+
+int session_boot(struct session *s)
+{
+	struct guest_config config = {
+		.ram_size = RAM_SIZE,
+		.granule_shift = s->options->granule_shift,
+		.report = s->report,
+	};
+	unsigned int i;
+	int err;
+
+	err = boot_vmm(s);
+	if (err)
+		return err;
+	config.vmm = s->vmm;
+	err = guest_create(&config, &s->guest);
+	for (i = 0; !err && i < s->n; i++)
+		err = guest_device_add(s->guest, vmm_device(s->vmm, i), s->options->vectors, &s->devices[i]);
+	if (err)
+		return session_fail(s, err, "%s", s->guest ? guest_why(s->guest) : strerror(-err));
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	if (s->guest)
+		guest_destroy(s->guest);
+	if (s->vmm)
+		vmm_destroy(s->vmm);
+	if (s->sys)
+		s->sys->ops->release(s->sys);
+	cli_machine_free(&s->machine);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cli_sysfs_read(struct db_sys *sys, char *buf, size_t size, const char *format, ...)
+{
+	char path[256];
+	va_list args;
+	ssize_t n;
+	int fd;
+
+	va_start(args, format);
+	vsnprintf(path, sizeof(path), format, args);
+	va_end(args);
+	fd = sys->ops->open(sys, path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	n = sys->ops->read(sys, fd, buf, size - 1);
+	sys->ops->close(sys, fd);
+	if (n < 0)
+		return n;
+	while (n && buf[n - 1] == '\n')
+		n--;
+	buf[n] = 0;
+	return 0;
+}
+
+int cli_sysfs_driver(struct db_sys *sys, const char *address, char *buf, size_t size)
+{
+	char path[256], link[256];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), SYSFS_PCI "/%s/driver", address);
+	n = sys->ops->readlink(sys, path, link, sizeof(link));
+	if (n < 0) {
+		buf[0] = 0;
+		return cli_sysfs_class(sys, address) < 0 ? -ENOENT : 0;
+	}
+	snprintf(buf, size, "%s", strrchr(link, '/') ? strrchr(link, '/') + 1 : link);
+	return 0;
+}
+
+int cli_sysfs_class(struct db_sys *sys, const char *address)
+{
+	char text[32];
+	int err = cli_sysfs_read(sys, text, sizeof(text), SYSFS_PCI "/%s/class", address);
+
+	return err ? err : (int)(strtoul(text, NULL, 16) & 0xffffff);
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the command refuses and how it says so; which mode it takes by itself; disks; options."""
+
+import hashlib
+import os
+import random
+import re
+import sys
+import xml.etree.ElementTree
+
+from doorbell import check, equal, main
+
+ONE = "kernel {kernel}\ndevice 0000:01:00.0 bell vectors=4{flags}\n"
+TWO = "kernel doorbell\nits its base=0x8080000\nits its base=0x80a0000\n" \
+      "device 0000:01:00.0 bell vectors=4 its=0\ndevice 0000:02:00.0 bell vectors=4 its=1\n"
+
+
+def one(kernel="doorbell", flags="", extra=""):
+    return extra + ONE.format(kernel=kernel, flags=flags)
+
+
+def two_devices_on_one_vits(doorbell):
+    doorbell.run(TWO, "--one-vits").refused("EXDEV", "0000:02:00.0")
+    report = doorbell.run(TWO).good()
+    equal(len({device["doorbell_ipa"] for device in report["devices"]}), 2, "vITSes without --one-vits")
+
+
+def two_devices_of_one_its_share(doorbell):
+    text = "device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell vectors=4\n"
+    for arguments in ((), ("--one-vits",)):
+        report = doorbell.run(text, *arguments).good()
+        equal(len({device["doorbell_ipa"] for device in report["devices"]}), 1, "vITSes")
+        equal(len({device["doorbell_id"] for device in report["devices"]}), 1, "doorbell ids")
+
+
+def native_needs_our_kernel(doorbell):
+    doorbell.run(one("stock"), "--mode", "native").refused("EOPNOTSUPP", "native")
+
+
+def stock_needs_a_mappable_table(doorbell):
+    doorbell.run(one("stock", " not-mappable"), "--mode", "stock").refused("EOPNOTSUPP", "stock")
+
+
+def stock_needs_its_place(doorbell):
+    doorbell.run(one("stock"), "--mode", "stock", "--vits", "0x9000000").refused("EINVAL", "0x7ff0000")
+
+
+def nothing_without_nesting(doorbell):
+    for mode in ("native", "stock", "rmr", "auto"):
+        for extra in ("smmu not-coherent\n", "smmu stages=1\n", "smmu stages=2\n"):
+            doorbell.run(one("doorbell", extra=extra), "--mode", mode).refused("EOPNOTSUPP")
+
+
+def granule_the_smmu_lacks(doorbell):
+    doorbell.run(one(extra="smmu granules=4k\n"), "--granule", "64k").refused("EOPNOTSUPP", "64K", "--granule")
+
+
+def device_in_use(doorbell):
+    text = one(flags=" in-use")
+    doorbell.run(text, "--device", "0000:01:00.0").refused("EBUSY")
+    doorbell.run(text, "--device", "0000:01:00.0", "--rebind").good()
+
+
+def device_not_there(doorbell):
+    doorbell.run(one(), "--device", "0000:77:00.0").refused("ENOENT", "0000:77:00.0")
+    doorbell.run(one(), "--device", "nonsense").refused("EINVAL", "nonsense")
+
+
+def too_many_vectors(doorbell):
+    doorbell.run(one(), "--vectors", "5").refused("EINVAL", "4 MSI-X vectors")
+    equal(doorbell.run(one(), "--vectors", "2").good()["devices"][0]["vectors"], 2, "vectors")
+
+
+def too_few_interrupts(doorbell):
+    text = "its v2m base=0x8020000 spis=32+4\ndevice 0000:01:00.0 bell vectors=8\n"
+    doorbell.run(text).refused("ENOSPC")
+    doorbell.run(text, "--vectors", "4").good()
+
+
+def auto_takes_the_best(doorbell):
+    equal(doorbell.run(one("doorbell")).good()["mode"], "native", "mode")
+    equal(doorbell.run(one("stock")).good()["mode"], "stock", "mode")
+    equal(doorbell.run(one("stock", " not-mappable")).good()["mode"], "rmr", "mode")
+    equal(doorbell.run("kernel stock\ndevice 0000:01:00.0 bell msi=2\n").good()["mode"], "rmr", "mode")
+
+
+def chosen_layout(doorbell):
+    report = doorbell.run(one(), "--vits", "0x9000000", "--ram", "0x80000000").good()
+    equal(report["devices"][0]["doorbell_ipa"], "0x9010000", "doorbell")
+    doorbell.run(one(), "--vits", "0x8080000").refused("EADDRINUSE", "MSI window")
+
+
+def bad_layouts(doorbell):
+    doorbell.run(one(), "--vits", "0x40000000", "--ram", "0x40000000").refused("EADDRINUSE", "0x40000000")
+
+
+def fall_through(doorbell):
+    report = doorbell.run(one(), "--fall-through").good()
+    equal(report["devices"][0]["msi"][0]["address"], report["devices"][0]["giova"], "address in the device")
+
+
+def disk_file(doorbell):
+    content = random.Random(1).randbytes(3 * 1024 * 1024 + 512)
+    path = doorbell.file(content, "disk")
+    for arguments in ((), ("--mode", "rmr"), ("--granule", "64k", "--vectors", "1")):
+        report = doorbell.run(None, "--disk", path, *arguments).good()
+        io = report["devices"][0]["io"]
+        equal(io, {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "verified": True}, "io")
+    text = "device 0000:05:00.0 nvme io-queues=3 size=1m # a comment\n"
+    io = doorbell.run(text, "--disk", path).good()["devices"][0]["io"]
+    equal(io["sha256"], hashlib.sha256(content).hexdigest(), "sha256")
+    doorbell.run(one(), "--disk", path).refused("ENODEV", "NVMe")
+    doorbell.run(None, "--disk", path + ".none").refused("ENOENT", path + ".none")
+
+
+def machine_files(doorbell):
+    doorbell.run("device 0000:01:00.0 toaster\n").refused("EINVAL", "line 1")
+    result = doorbell.call("run", "--json", "--machine", "/nonexistent/machine")
+    result.refused("ENOENT", "/nonexistent/machine")
+
+
+def builtin_machine(doorbell):
+    report = doorbell.run(None).good()
+    equal(len(report["devices"]), 1, "devices")
+    equal((report["mode"], report["rmr"]), ("native", False), "mode and rmr")
+    human = doorbell.call("run")
+    equal(human.status, 0, "exit status")
+    for word in ("S1", "S2", "native", report["devices"][0]["giova"], report["devices"][0]["io"]["sha256"], "PASS"):
+        check(word in human.stdout, f"{word!r} is not shown")
+    check("\033" not in human.stdout, "colours where no terminal is")
+
+
+BAD_OPTIONS = [
+    ([], "which command"),
+    (["fly"], "fly"),
+    (["run", "--mode", "best"], "auto, native, stock or rmr"),
+    (["run", "--mode"], "--mode"),
+    (["run", "--speed", "9"], "--speed"),
+    (["run", "--vectors", "0"], "1 to 2048"),
+    (["run", "--vectors", "2049"], "1 to 2048"),
+    (["run", "--vectors", "12x"], "1 to 2048"),
+    (["run", "--granule", "8k"], "4k, 16k or 64k"),
+    (["run", "--vits", "0x8080001"], "64 KiB"),
+    (["run", "--vits", "-65536"], "64 KiB"),
+    (["run", "--ram", "0x1000"], "2 MiB"),
+    (["run", "--host", "windows"], "soft"),
+    (["run", "--host", "linux", "--machine", "x"], "--machine"),
+    (["run", "--iova", "0x1000"], "--iova"),
+    (["run", "--fall-through", "--mode", "rmr"], "--fall-through"),
+    (["run", "stray"], "stray"),
+    (["run", "--device", "a", "--device", "a"], "twice"),
+    (["explain", "--write"], "--iova"),
+    (["explain", "--iova", "here"], "address"),
+    (["explain", "--device", "a", "--device", "b"], "one --device"),
+    (["probe", "--mode", "native"], "--mode"),
+]
+
+
+def bad_options(doorbell):
+    for arguments, word in BAD_OPTIONS:
+        result = doorbell.call(*arguments)
+        equal(result.status, 2, f"exit status of {arguments}")
+        check(word in result.stderr, f"{arguments}: {word!r} is not in: {result.stderr}")
+        equal(result.stdout, "", f"stdout of {arguments}")
+
+
+def help_and_version(doorbell):
+    for command in ("run", "explain", "probe"):
+        result = doorbell.call(command, "--help")
+        equal((result.status, result.stderr), (0, ""), "status and stderr")
+        check("--device" in result.stdout, "no options in the help")
+        check(command in doorbell.call("--help").stdout, "a command is missing in the help")
+    check(re.fullmatch(r"doorbell \d+\.\d+\.\d+\n", doorbell.call("--version").stdout), "version")
+
+
+def probe(doorbell):
+    result = doorbell.call("probe", "--json")
+    modes = result.good()["devices"][0]["modes"]
+    equal([mode for mode in modes if modes[mode]["possible"]], ["native", "stock", "rmr"], "modes of the built-in machine")
+    path = doorbell.file(one("stock", " not-mappable", "smmu not-coherent\n"))
+    result = doorbell.call("probe", "--json", "--machine", path)
+    equal(result.status, 1, "exit status")
+    device = result.json()["devices"][0]
+    for mode in ("native", "stock", "rmr"):
+        check(not device["modes"][mode]["possible"] and len(device["modes"][mode]["why_not"]) > 20, f"{mode}: a reason")
+    equal(device["nesting"], False, "nesting")
+    equal(device["smmu"]["features"]["stage 1"], "yes", "features")
+    human = doorbell.call("probe", "--machine", path)
+    equal(human.status, 1, "exit status")
+    check(device["modes"]["rmr"]["why_not"] in human.stdout, "the reason is shown")
+
+
+def steps(report):
+    return [step["step"] for step in report["steps"] if not step["depth"]]
+
+
+def explain(doorbell):
+    path = doorbell.file(one())
+    report = doorbell.call("explain", "--json", "--machine", path).good()
+    equal(report["pa"], "0x8090040", "the doorbell's PA")
+    equal(report["source"], "host", "source")
+    check(report["write"] is True, "an MSI is a write")
+    equal([step for step in steps(report) if step in ("STE", "CD")], ["STE", "CD"], "configuration")
+    for stage in ("S1", "S2"):
+        check(any(step.startswith(stage) for step in steps(report)), f"descriptors of {stage}")
+    check(any(step["depth"] for step in report["steps"]), "stage 1 is fetched through stage 2")
+    human = doorbell.call("explain", "--machine", path)
+    equal(human.status, 0, "exit status")
+    check("0x8090040" in human.stdout, "the PA is shown")
+
+
+def explain_fault(doorbell):
+    path = doorbell.file(one())
+    report = doorbell.call("explain", "--json", "--machine", path, "--iova", "0x123000").good()
+    event = report["event"]
+    equal((event["type"], event["stage"], event["address"], event["rnw"]), ("F_TRANSLATION", 1, "0x123000", True), "event")
+    report = doorbell.call("explain", "--json", "--machine", path, "--iova", "0xffff000000000000", "--write").good()
+    equal(report["event"]["type"], "F_TRANSLATION", "an address that neither half translates")
+
+
+def explain_drawing(doorbell):
+    path = doorbell.file(one())
+    for index, arguments in enumerate(([], ["--granule", "64k"], ["--iova", "0x5000"], ["--mode", "rmr"])):
+        svg = os.path.join(doorbell.directory.name, f"drawing-{index}.svg")
+        equal(doorbell.call("explain", "--machine", path, "--svg", svg, *arguments).status, 0, "exit status")
+        texts = [element.text or "" for element in xml.etree.ElementTree.parse(svg).iter()
+                 if element.tag.endswith("text")]
+        check(any("STE" in text for text in texts) and any("S1 level" in text for text in texts), "what is drawn")
+    equal(doorbell.call("explain", "--machine", path, "--svg", "/nonexistent/x.svg").status, 1, "exit status")
+
+
+CASES = [
+    two_devices_on_one_vits, two_devices_of_one_its_share, native_needs_our_kernel, stock_needs_a_mappable_table,
+    stock_needs_its_place, nothing_without_nesting, granule_the_smmu_lacks, device_in_use, device_not_there, too_many_vectors,
+    too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, fall_through, disk_file, machine_files,
+    builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_drawing,
+]
+
+if __name__ == "__main__":
+    sys.exit(main([(case.__name__.replace("_", " "), case) for case in CASES]))
