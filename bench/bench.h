@@ -32,8 +32,9 @@ extern const struct bench bench_arm[], bench_msi[], bench_space[], bench_fleet[]
 /* `doorbell bench`: the arguments after the word. Exit status: 0, 1 (a bench failed to run), 2 (usage). */
 int bench_main(int argc, char **argv);
 
-/* CPU-independent monotonic time. */
+/* Monotonic time, and the time that this thread had a processor: what others do on the machine then counts less. */
 uint64_t bench_now_ns(void);
+uint64_t bench_cpu_ns(void);
 
 /* Keeps the compiler from removing what computes @value. */
 static inline void bench_use(uint64_t value)
