@@ -184,19 +184,26 @@ static int pin_source(struct iommufd_host *ih, struct memory_source *s)
 	return rc;
 }
 
+/* Whether the page may be accessed in that way. EINVAL says no, or comes from a kernel that does not know the advice: then it is not checked. */
+static bool may_access(uint64_t page_va, uint64_t page, int how)
+{
+	uintptr_t mine = (uintptr_t)&page & ~(uintptr_t)(page - 1);
+
+	if (!madvise((void *)(uintptr_t)page_va, page, how))
+		return true;
+	return errno == EINVAL && madvise((void *)mine, page, MADV_POPULATE_READ);
+}
+
 static int pin_process(const struct iova_area *area)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), len = area->last - area->start + 1;
-	uint64_t first = area->addr & ~(page - 1), end = (area->addr + len - 1) & ~(page - 1);
+	uint64_t first = area->addr & ~(page - 1), last = (area->addr + len - 1) & ~(page - 1);
 	int how = area->may_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 
 	/* Below lie the device frames (soft/hw/bus.h). */
 	if (area->addr < BUS_MMIO_TOP || !is_mapped(area->addr, len))
 		return -EFAULT;
-	/* A kernel that does not know the advice says EINVAL: then it is not checked. */
-	if (madvise((void *)(uintptr_t)first, page, how) && errno != EINVAL)
-		return -EFAULT;
-	if (end != first && madvise((void *)(uintptr_t)end, page, how) && errno != EINVAL)
+	if (!may_access(first, page, how) || (last != first && !may_access(last, page, how)))
 		return -EFAULT;
 	return 0;
 }
