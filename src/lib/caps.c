@@ -10,12 +10,11 @@
 #include <unistd.h>
 
 #include "abi/iommufd.h"
+#include "arm/smmu_regs.h"
 #include "lib/device.h"
 #include "lib/doorbell.h"
 #include "lib/sysfs.h"
 #include "sys/error.h"
-
-#define IDR3_FWB (1u << 8)	/* SMMU_IDR3.FWB (IHI 0070 §6.3.4): stage 2 can force attributes */
 
 struct trial {
 	const char *step;	/* what was refused, NULL: nothing */
@@ -99,7 +98,7 @@ static void explain_nesting(const struct db_caps *caps, bool is_smmu, const stru
 		snprintf(why, size, "the device is not behind an SMMUv3 that iommufd knows: this needs an Arm host (or the software host)");
 	else if (trial->error == -ENOTTY)
 		snprintf(why, size, "the kernel has no %s: Linux 6.15 or later is needed", trial->step);
-	else if (!strcmp(trial->step, "IOMMU_VIOMMU_ALLOC") && trial->error == -EOPNOTSUPP && !(caps->smmu.idr[3] & IDR3_FWB))
+	else if (!strcmp(trial->step, "IOMMU_VIOMMU_ALLOC") && trial->error == -EOPNOTSUPP && !(caps->smmu.idr[3] & SMMU_IDR3_FWB))
 		snprintf(why, size, "the SMMU has no S2FWB and firmware does not vouch for coherence: set CANWBS (IORT root complex, "
 			 "memory access flags bit 2) if the hardware is coherent");
 	else if (!strcmp(trial->step, "IOMMU_HWPT_ALLOC(NEST_PARENT)") && trial->error == -EOPNOTSUPP)

@@ -8,34 +8,8 @@
 #include <endian.h>
 #include <errno.h>
 
+#include "arm/smmu_regs.h"
 #include "sys/error.h"
-
-#define BITS(hi, lo) (((~0ull) >> (63 - (hi))) & ((~0ull) << (lo)))
-
-/* §4.1.2 opcodes, of those that a guest with stage 1 only may use. */
-enum {
-	CMD_PREFETCH_CONFIG = 0x01,
-	CMD_PREFETCH_ADDR = 0x02,
-	CMD_CFGI_STE = 0x03,
-	CMD_CFGI_STE_RANGE = 0x04,	/* CFGI_ALL is its widest form */
-	CMD_CFGI_CD = 0x05,
-	CMD_CFGI_CD_ALL = 0x06,
-	CMD_TLBI_NH_ALL = 0x10,
-	CMD_TLBI_NH_ASID = 0x11,
-	CMD_TLBI_NH_VA = 0x12,
-	CMD_TLBI_NH_VAA = 0x13,
-	CMD_TLBI_NSNH_ALL = 0x30,
-	CMD_ATC_INV = 0x40,
-	CMD_SYNC = 0x46,
-};
-
-#define CMD_0_OPCODE BITS(7, 0)
-#define CMD_0_SID_SHIFT 32
-
-#define IDR0_ATS (1u << 10)
-#define IDR0_ASID16 (1u << 12)
-#define IDR1_SSIDSIZE BITS(10, 6)
-#define IDR3_RIL (1u << 10)
 
 /* The fields of dwords 0 and 1 that may be other than 0. */
 struct command_form {
@@ -45,24 +19,36 @@ struct command_form {
 	bool has_sid, has_asid;
 };
 
+#define TLBI_0_RANGE (SMMU_CMD_TLBI_0_NUM | SMMU_CMD_TLBI_0_SCALE)
+#define TLBI_1_RANGE (SMMU_CMD_TLBI_1_TTL | SMMU_CMD_TLBI_1_TG)
+/* CMD_ATC_INV, §4.5.1 */
+#define ATC_INV_0_GLOBAL BIT64(9)
+#define ATC_INV_1_SIZE GENMASK64(5, 0)
+#define ATC_INV_1_ADDR GENMASK64(63, 12)
+#define ASID_HIGH GENMASK64(63, 56)	/* of ASIDs of 16 bits */
+
 static const struct command_form forms[] = {
-	[CMD_CFGI_CD] = { .field = { BITS(63, 32), BITS(0, 0) }, .substream = { BITS(31, 12) }, .has_sid = true },
-	[CMD_CFGI_CD_ALL] = { .field = { BITS(63, 32) }, .has_sid = true },
-	[CMD_TLBI_NH_ALL] = { .field = { BITS(47, 32) } },
-	[CMD_TLBI_NH_ASID] = { .field = { BITS(63, 32) }, .has_asid = true },
-	[CMD_TLBI_NH_VA] = {
-		.field = { BITS(63, 32), BITS(63, 12) | BITS(0, 0) },
-		.range = { BITS(16, 12) | BITS(25, 20), BITS(11, 8) },
+	[SMMU_CMD_OP_CFGI_CD] = {
+		.field = { SMMU_CMD_CFGI_0_SID, SMMU_CMD_CFGI_1_LEAF },
+		.substream = { SMMU_CMD_CFGI_0_SSID },
+		.has_sid = true,
+	},
+	[SMMU_CMD_OP_CFGI_CD_ALL] = { .field = { SMMU_CMD_CFGI_0_SID }, .has_sid = true },
+	[SMMU_CMD_OP_TLBI_NH_ALL] = { .field = { SMMU_CMD_TLBI_0_VMID } },
+	[SMMU_CMD_OP_TLBI_NH_ASID] = { .field = { SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID }, .has_asid = true },
+	[SMMU_CMD_OP_TLBI_NH_VA] = {
+		.field = { SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID, SMMU_CMD_TLBI_1_VA | SMMU_CMD_TLBI_1_LEAF },
+		.range = { TLBI_0_RANGE, TLBI_1_RANGE },
 		.has_asid = true,
 	},
-	[CMD_TLBI_NH_VAA] = {
-		.field = { BITS(47, 32), BITS(63, 12) | BITS(0, 0) },
-		.range = { BITS(16, 12) | BITS(25, 20), BITS(11, 8) },
+	[SMMU_CMD_OP_TLBI_NH_VAA] = {
+		.field = { SMMU_CMD_TLBI_0_VMID, SMMU_CMD_TLBI_1_VA | SMMU_CMD_TLBI_1_LEAF },
+		.range = { TLBI_0_RANGE, TLBI_1_RANGE },
 	},
-	[CMD_TLBI_NSNH_ALL] = { .field = { 0 } },
-	[CMD_ATC_INV] = {
-		.field = { BITS(63, 32), BITS(63, 12) | BITS(5, 0) },
-		.substream = { BITS(31, 11) | BITS(9, 9) },
+	[SMMU_CMD_OP_TLBI_NSNH_ALL] = { .field = { 0 } },
+	[SMMU_CMD_OP_ATC_INV] = {
+		.field = { SMMU_CMD_CFGI_0_SID, ATC_INV_1_ADDR | ATC_INV_1_SIZE },
+		.substream = { SMMU_CMD_0_SSV | SMMU_CMD_CFGI_0_SSID | ATC_INV_0_GLOBAL },
 		.has_sid = true,
 	},
 };
@@ -75,18 +61,18 @@ enum verdict {
 
 static bool well_formed(struct db_viommu *viommu, const struct command_form *form, const uint64_t cmd[2])
 {
-	bool range = viommu->idr[3] & IDR3_RIL, substreams = viommu->idr[1] & IDR1_SSIDSIZE;
+	bool range = viommu->idr[3] & SMMU_IDR3_RIL, substreams = viommu->idr[1] & SMMU_IDR1_SSIDSIZE;
 	uint64_t allowed;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		allowed = form->field[i] | (i ? 0 : CMD_0_OPCODE);
+		allowed = form->field[i] | (i ? 0 : SMMU_CMD_0_OP);
 		if (range)
 			allowed |= form->range[i];
 		if (substreams)
 			allowed |= form->substream[i];
-		if (!i && form->has_asid && !(viommu->idr[0] & IDR0_ASID16))
-			allowed &= ~BITS(63, 56);
+		if (!i && form->has_asid && !(viommu->idr[0] & SMMU_IDR0_ASID16))
+			allowed &= ~ASID_HIGH;
 		if (cmd[i] & ~allowed)
 			return false;
 	}
@@ -95,26 +81,26 @@ static bool well_formed(struct db_viommu *viommu, const struct command_form *for
 
 static enum verdict judge(struct db_viommu *viommu, const uint64_t cmd[2])
 {
-	unsigned int opcode = cmd[0] & CMD_0_OPCODE;
+	unsigned int opcode = cmd[0] & SMMU_CMD_0_OP;
 
 	switch (opcode) {
-	case CMD_SYNC:			/* each call ends with one */
-	case CMD_CFGI_STE:		/* the VMM's: db_viommu_install_ste() */
-	case CMD_CFGI_STE_RANGE:
-	case CMD_PREFETCH_CONFIG:	/* hints */
-	case CMD_PREFETCH_ADDR:
+	case SMMU_CMD_OP_SYNC:			/* each call ends with one */
+	case SMMU_CMD_OP_CFGI_STE:		/* the VMM's: db_viommu_install_ste() */
+	case SMMU_CMD_OP_CFGI_STE_RANGE:
+	case SMMU_CMD_OP_PREFETCH_CONFIG:	/* hints */
+	case SMMU_CMD_OP_PREFETCH_ADDR:
 		return SKIP;
-	case CMD_ATC_INV:
-		if (!(viommu->idr[0] & IDR0_ATS))
+	case SMMU_CMD_OP_ATC_INV:
+		if (!(viommu->idr[0] & SMMU_IDR0_ATS))
 			return ILLEGAL;
 		break;
-	case CMD_CFGI_CD:
-	case CMD_CFGI_CD_ALL:
-	case CMD_TLBI_NH_ALL:
-	case CMD_TLBI_NH_ASID:
-	case CMD_TLBI_NH_VA:
-	case CMD_TLBI_NH_VAA:
-	case CMD_TLBI_NSNH_ALL:
+	case SMMU_CMD_OP_CFGI_CD:
+	case SMMU_CMD_OP_CFGI_CD_ALL:
+	case SMMU_CMD_OP_TLBI_NH_ALL:
+	case SMMU_CMD_OP_TLBI_NH_ASID:
+	case SMMU_CMD_OP_TLBI_NH_VA:
+	case SMMU_CMD_OP_TLBI_NH_VAA:
+	case SMMU_CMD_OP_TLBI_NSNH_ALL:
 		break;
 	default:
 		return ILLEGAL;
@@ -122,7 +108,7 @@ static enum verdict judge(struct db_viommu *viommu, const uint64_t cmd[2])
 	if (!well_formed(viommu, &forms[opcode], cmd))
 		return ILLEGAL;
 	/* Nothing is cached for a StreamID without a passed-through device (an emulated one, or one unplugged). */
-	if (forms[opcode].has_sid && !viommu_find_sid(viommu, cmd[0] >> CMD_0_SID_SHIFT))
+	if (forms[opcode].has_sid && !viommu_find_sid(viommu, FIELD_GET64(SMMU_CMD_CFGI_0_SID, cmd[0])))
 		return SKIP;
 	return FORWARD;
 }

@@ -4,50 +4,36 @@
 #include <errno.h>
 #include <string.h>
 
-#define BITS(hi, lo) (((~0ull) >> (63 - (hi))) & ((~0ull) << (lo)))
+#include "arm/smmu_build.h"
+#include "arm/smmu_regs.h"
 
-/* §5.2, dword 0. */
-#define STE_0_V BITS(0, 0)
-#define STE_0_CONFIG BITS(3, 1)
-#define STE_0_CONFIG_SHIFT 1
-#define STE_0_S1FMT BITS(5, 4)
-#define STE_0_S1CONTEXTPTR BITS(51, 6)
-#define STE_0_S1CDMAX BITS(63, 59)
-/* Dword 1. */
-#define STE_1_S1DSS BITS(1, 0)
-#define STE_1_S1CIR BITS(3, 2)
-#define STE_1_S1COR BITS(5, 4)
-#define STE_1_S1CSH BITS(7, 6)
-#define STE_1_S1STALLD BITS(27, 27)
-#define STE_1_EATS BITS(29, 28)
+#define STE_0_HARDWARE (SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | SMMU_STE_0_S1CDMAX)
+#define STE_1_HARDWARE (SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | SMMU_STE_1_S1STALLD | \
+			SMMU_STE_1_EATS)
 
-#define STE_0_HARDWARE (STE_0_V | STE_0_CONFIG | STE_0_S1FMT | STE_0_S1CONTEXTPTR | STE_0_S1CDMAX)
-#define STE_1_HARDWARE (STE_1_S1DSS | STE_1_S1CIR | STE_1_S1COR | STE_1_S1CSH | STE_1_S1STALLD | STE_1_EATS)
-
-/* STE.Config: 0b0xx aborts, whatever xx; bit 0 of the others is stage 1, bit 1 stage 2. */
-#define CONFIG_BYPASS 4
-#define CONFIG_S1 5
-
-const uint64_t ste_abort[2] = { STE_0_V, 0 };
+const uint64_t ste_abort[2] = { SMMU_STE_0_V, 0 };
 
 int ste_reduce(const uint64_t ste[2], uint64_t out[2])
 {
-	unsigned int config = (ste[0] & STE_0_CONFIG) >> STE_0_CONFIG_SHIFT;
+	uint64_t config = FIELD_GET64(SMMU_STE_0_CONFIG, ste[0]);
 
-	/* An invalid entry aborts too. That the guest is owed C_BAD_STE for it, only hardware could tell, and it sees an abort STE. */
-	if (!(ste[0] & STE_0_V) || config < CONFIG_BYPASS) {
+	/*
+	 * Config 0b0xx aborts, whatever xx. An invalid entry aborts too; that the guest is owed C_BAD_STE for it, only hardware could tell,
+	 * and it sees an abort STE.
+	 */
+	if (!(ste[0] & SMMU_STE_0_V) || !(config & SMMU_STE_0_CONFIG_ENABLE_BIT)) {
 		memcpy(out, ste_abort, sizeof(ste_abort));
 		return 0;
 	}
 	switch (config) {
-	case CONFIG_BYPASS:
-		out[0] = STE_0_V | CONFIG_BYPASS << STE_0_CONFIG_SHIFT;
+	case SMMU_STE_0_CONFIG_BYPASS:
+		out[0] = SMMU_STE_0_V | FIELD_PREP64(SMMU_STE_0_CONFIG, config);
 		out[1] = 0;
 		return 0;
-	case CONFIG_S1:
+	case SMMU_STE_0_CONFIG_S1:
 		out[0] = ste[0] & STE_0_HARDWARE;
 		out[1] = ste[1] & STE_1_HARDWARE;
-		return 0;
+		return smmu_vste_check(out);
 	default:
 		return -EIO;
 	}
