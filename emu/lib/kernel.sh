@@ -123,14 +123,11 @@ flavours() {
 configure() {
 	local build=$1 line dropped=''
 	flavour_config >"$build/fragment"
-	if ! cmp -s "$build/fragment" "$build/fragment.used" || [ ! -e "$build/.config" ]; then
-		kmake "$build" KCONFIG_ALLCONFIG="$build/fragment" allnoconfig >"$build/log" 2>&1 ||
-			build_failed "$build"
-		cp "$build/fragment" "$build/fragment.used"
-	fi
+	kmake "$build" KCONFIG_ALLCONFIG="$build/fragment" allnoconfig >"$build/log" 2>&1 ||
+		build_failed "$build"
 	while read -r line; do
 		case $line in
-		CONFIG_*=*) grep -qxF "$line" "$build/.config" || dropped+=" $line" ;;
+		CONFIG_*) grep -qxF "$line" "$build/.config" || dropped+=" $line" ;;
 		esac
 	done <"$build/fragment"
 	[ -z "$dropped" ] || die "this kernel does not take$dropped" "see emu/kernel/$FLAVOUR.config"

@@ -57,12 +57,17 @@ get_tools() {
 
 # --- other suites ------------------------------------------------------------------------------
 
-# The mirror that this machine's own main archive comes from.
+# The mirror that this machine's own main archive comes from. Others' archives may call a component
+# "main" too, and apt knows an archive's origin only after an update: then the suite's name decides.
 own_mirror() {
+	local codename
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	# shellcheck disable=SC2016 # these are apt's own variables
 	apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(RELEASE) $(REPO_URI)' \
 		'Created-By: Packages' 2>/dev/null |
-		awk '$2 == "main" && $3 !~ /-(security|updates|backports)/ { print $4; exit }'
+		awk -v codename="$codename" '
+			$2 != "main" || $3 ~ /-(security|updates|backports)/ || $4 ~ /^cdrom:/ { next }
+			$1 == "Debian" || ($1 ~ /^\$/ && $3 == codename) { print $4; exit }'
 }
 
 archive_keyring() {
@@ -83,7 +88,7 @@ foreign_suites() {
 	mirror=$(own_mirror)
 	[ -n "$mirror" ] || die "found no Debian mirror in this machine's apt sources" \
 		"emu needs a Debian machine, or QEMU >= $QEMU_NEEDS and EMU_KERNEL_SRC=DIR"
-	keyring=$(archive_keyring)
+	keyring=$(archive_keyring) || exit
 	for suite in "$@"; do
 		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite"
 	done >"$FOREIGN/sources.list"
