@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Addresses of MSIs: the SW_MSI window, prepared ones, doorbells as dma-bufs. */
+#include "guest.h"
+
+#include "soft/uapi/iommufd_private.h"
+
+#define PAGE 4096ull
+#define MIB (1ull << 20)
+#define GIOVA 0x7000000000ull
+#define MSIX 2
+#define ITS0 0x08090000ull
+#define ITS1 0x080b0000ull
+#define OFFSET 0x40
+
+static const char stock[] =
+	"kernel stock\n"
+	"smmu\n"
+	"its its base=0x08080000\n"
+	"its its base=0x080a0000\n"
+	"device 0000:01:00.0 bell\n"
+	"device 0000:02:00.0 bell its=1\n";
+
+/* First come, first served; the same address in every HWPT of the iommufd; there before a device is attached. */
+static void window(void **state)
+{
+	uint32_t a, b, hwpt;
+	uint64_t at, pa;
+	struct fx fx;
+
+	(void)state;
+	fx_start(&fx, stock);
+	fx_bind_ok(&fx, 0);
+	fx_bind_ok(&fx, 1);
+	a = fx_ioas_ok(&fx);
+	b = fx_ioas_ok(&fx);
+	/* Attached to nothing: the address as it is, and nothing that the device could reach. */
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, ITS0 + OFFSET);
+	assert_int_equal(fx_translate(&fx, 0, at, true, &pa), -EFAULT);
+
+	assert_int_equal(fx_attach(&fx, 0, a), 0);
+	assert_int_equal(fx_attach(&fx, 1, a), 0);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS1 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x8000000 + OFFSET);
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x8001000 + OFFSET);
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 5, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x8001000 + OFFSET);
+	assert_int_equal(fx_translate(&fx, 0, at, true, &pa), 0);
+	assert_int_equal(pa, ITS0 + OFFSET);
+	/* A new table has the pages of the device that comes, and not those of others. */
+	assert_int_equal(fx_hwpt(&fx, 0, b, IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt), 0);
+	assert_int_equal(fx_attach(&fx, 0, hwpt), 0);
+	assert_int_equal(fx_translate(&fx, 0, 0x8001000 + OFFSET, true, &pa), 0);
+	assert_int_equal(pa, ITS0 + OFFSET);
+	assert_int_equal(fx_translate(&fx, 0, 0x8000000 + OFFSET, true, &pa), -EFAULT);
+	assert_int_equal(fx_attach(&fx, 1, hwpt), 0);
+	assert_int_equal(fx_translate(&fx, 1, 0x8000000 + OFFSET, true, &pa), 0);
+	/* Also after everything was left. */
+	iommufd_device_detach(fx.idev[0]);
+	iommufd_device_detach(fx.idev[1]);
+	assert_int_equal(fx_attach(&fx, 0, a), 0);
+	assert_int_equal(fx_translate(&fx, 0, 0x8001000 + OFFSET, true, &pa), 0);
+	fx_stop(&fx);
+}
+
+static void window_is_finite(void **state)
+{
+	uint32_t ioas;
+	uint64_t at;
+	struct fx fx;
+
+	(void)state;
+	fx_start(&fx, stock);
+	fx_bind_ok(&fx, 0);
+	ioas = fx_ioas_ok(&fx);
+	assert_int_equal(fx_attach(&fx, 0, ioas), 0);
+	for (unsigned int i = 0; i < 64; i++)
+		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000 + PAGE * i, &at), 0);
+	assert_int_equal(at, 0x8000000 + 63 * PAGE);
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x20000000, &at), -EOVERFLOW);
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000, &at), 0);
+	fx_stop(&fx);
+
+	/* 16 pages of 64 KiB fill 1 MiB; our kernel looks at that, mainline does not. */
+	for (int ours = 0; ours < 2; ours++) {
+		fx_start(&fx, ours ? "page-size 64k\n" : "kernel stock\npage-size 64k\n");
+		fx_bind_ok(&fx, 0);
+		ioas = fx_ioas_ok(&fx);
+		assert_int_equal(fx_attach(&fx, 0, ioas), 0);
+		for (unsigned int i = 0; i < 16; i++)
+			assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000 + (i << 16) + 0x40, &at), 0);
+		assert_int_equal(at, 0x8000000 + (15 << 16) + 0x40);
+		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x20000000, &at), ours ? -ENOSPC : 0);
+		fx_stop(&fx);
+	}
+}
+
+static int option(struct fx *fx, uint32_t id, uint16_t op, uint32_t object, uint64_t *value)
+{
+	struct iommu_option arg = { .size = sizeof(arg), .option_id = id, .op = op, .object_id = object, .val64 = *value };
+	int rc = fx_ioctl(fx, IOMMU_OPTION, &arg);
+
+	*value = arg.val64;
+	return rc;
+}
+
+static int set(struct fx *fx, uint32_t id, uint64_t value)
+{
+	return option(fx, id, IOMMU_OPTION_OP_SET, fx->dev_id[0], &value);
+}
+
+static uint64_t get(struct fx *fx, uint32_t id)
+{
+	uint64_t value = ~0ull;
+
+	assert_int_equal(option(fx, id, IOMMU_OPTION_OP_GET, fx->dev_id[0], &value), 0);
+	return value;
+}
+
+static void window_option(void **state)
+{
+	uint64_t v = 1, at, pa;
+	uint32_t ioas;
+	struct fx fx;
+
+	(void)state;
+	fx_start(&fx, "reserved 0 0xfe000000..0xfe0fffff reserved\ndevice 0000:01:00.0 bell group=0\n");
+	fx_bind_ok(&fx, 0);
+	ioas = fx_ioas_ok(&fx);
+	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_START, IOMMU_OPTION_OP_GET, ioas, &v), -ENOENT);
+	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_START, 7, fx.dev_id[0], &v), -EOPNOTSUPP);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_START), 0x80);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_SIZE), 1);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 2), -EINVAL);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 1ull << 44), -EOVERFLOW);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0xfe0), -EADDRINUSE);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0xfdf), 0);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_SIZE), 1);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 2), -EADDRINUSE);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 1ull << 44), -EOVERFLOW);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, (1ull << 44) - 1), -EOVERFLOW);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 0), -EINVAL);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0x100), 0);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 2), 0);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_START), 0x100);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_SIZE), 2);
+	assert_int_equal(fx_attach(&fx, 0, ioas), 0);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0x80), -EBUSY);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_SIZE, 1), -EBUSY);
+	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_START), 0x100);
+	/* There, and not where it was: that is ordinary address space now. */
+	assert_int_equal(fx_map(&fx, ioas, fx_memory(PAGE), PAGE, 0x8000000), 0);
+	assert_int_equal(fx_map(&fx, ioas, fx_memory(PAGE), PAGE, 0x10100000), -EINVAL);
+	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x10000000 + OFFSET);
+	assert_int_equal(fx_translate(&fx, 0, at, true, &pa), 0);
+	assert_int_equal(pa, ITS0 + OFFSET);
+	fx_stop(&fx);
+
+	fx_start(&fx, stock);
+	fx_bind_ok(&fx, 0);
+	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0x100), -EOPNOTSUPP);
+	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_SIZE, IOMMU_OPTION_OP_GET, fx.dev_id[0], &v), -EOPNOTSUPP);
+	fx_stop(&fx);
+}
+
+static void prepared(void **state)
+{
+	const uint64_t iova[] = { GIOVA + 0xfff, GIOVA + 0x1000, 0 };
+	struct guest g;
+	struct fx fx;
+	uint64_t at;
+
+	(void)state;
+	fx_start(&fx, NULL);
+	fx_bind_ok(&fx, 1);
+	assert_int_equal(iommufd_prepare_msi(fx.idev[1], MSIX, 2, 3, iova), 0);
+	guest_start(&g, &fx, 1);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 2, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, GIOVA + OFFSET);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 3, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, GIOVA + 0x1000 + OFFSET);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 4, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, OFFSET);
+	/* Another index, and vectors that got none: refused behind a guest's stage 1. */
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], 1, 2, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 5, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+	/* Not where the host owns the translation. */
+	assert_int_equal(fx_attach(&fx, 1, g.parent), 0);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x8000000 + OFFSET);
+	assert_int_equal(fx_attach(&fx, 1, g.nested), 0);
+	/* Some forgotten, with a range beyond what there is; then all. */
+	assert_int_equal(iommufd_prepare_msi(fx.idev[1], MSIX, 3, 100, NULL), 0);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 3, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 2, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(iommufd_prepare_msi(fx.idev[1], MSIX, 0, 0, NULL), 0);
+	/* And the device is as any other again: the window, for a guest with an RMR. */
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 2, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(at, 0x8000000 + OFFSET);
+	fx_stop(&fx);
+}
+
+static int map_doorbell(struct fx *fx, uint32_t ioas, int fd, uint64_t iova)
+{
+	struct iommu_ioas_map_file arg = {
+		.size = sizeof(arg), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE, .ioas_id = ioas, .fd = fd,
+		.length = PAGE, .iova = iova,
+	};
+
+	return fx_ioctl(fx, IOMMU_IOAS_MAP_FILE, &arg);
+}
+
+static void doorbell(void **state)
+{
+	struct iommu_ioas_copy copy = { .size = sizeof(copy), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE };
+	struct iommu_ioas_map_file past = { .size = sizeof(past), .flags = IOMMU_IOAS_MAP_WRITEABLE, .start = PAGE, .length = PAGE };
+	const uint64_t ipa = 0x90000000;
+	struct soft_file *file;
+	uint64_t at, pa;
+	struct guest g;
+	uint32_t other;
+	struct fx fx;
+	int fd;
+
+	(void)state;
+	fx_start(&fx, NULL);
+	fx_bind_ok(&fx, 1);
+	guest_start(&g, &fx, 1);
+	assert_int_equal(iommufd_dmabuf_create(fx.host, ITS0, PAGE, &file), 0);
+	fd = file->fd;
+	past.ioas_id = g.ioas;
+	past.fd = fd;
+	assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_MAP_FILE, &past), -EINVAL);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), 0);
+	assert_int_equal(map_doorbell(&fx, g.ioas, fd, ipa), 0);
+	assert_int_equal(map_doorbell(&fx, g.ioas, fd, ipa), -EEXIST);
+	assert_int_equal(map_doorbell(&fx, g.ioas, fd, ipa + MIB), 0);
+	guest_map(&g, GIOVA, ipa, PAGE);
+	assert_int_equal(fx_translate(&fx, 1, GIOVA + OFFSET, true, &pa), 0);
+	assert_int_equal(pa, ITS0 + OFFSET);
+	assert_int_equal(fx_translate(&fx, 1, GIOVA + OFFSET, false, &pa), -EFAULT);
+	/* It is the user's own now: no silent way back to the window. */
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS1 + OFFSET, &at), 0);
+	/* Copies belong to it too. */
+	other = fx_ioas_ok(&fx);
+	copy.src_ioas_id = g.ioas;
+	copy.dst_ioas_id = other;
+	copy.src_iova = ipa;
+	copy.dst_iova = 0x1000;
+	copy.length = PAGE;
+	assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_COPY, &copy), 0);
+	assert_int_equal(fx_unmap(&fx, g.ioas, ipa + MIB, PAGE, NULL), 0);
+	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), -EDESTADDRREQ);
+
+	/* Revoked: nothing reaches the register, nobody can map it any more, and unmapping works. */
+	soft_file_hold(file);
+	iommufd_dmabuf_revoke(file);
+	assert_int_equal(fx_translate(&fx, 1, GIOVA + OFFSET, true, &pa), -EFAULT);
+	assert_int_equal(map_doorbell(&fx, g.ioas, fd, ipa + MIB), -ENODEV);
+	assert_int_equal(fx_unmap(&fx, g.ioas, ipa, PAGE, NULL), 0);
+	copy.dst_iova = 0x5000;
+	copy.src_iova = 0x1000;
+	copy.src_ioas_id = other;
+	assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_COPY, &copy), 0);
+	assert_int_equal(fx_attach(&fx, 1, other), 0);
+	assert_int_equal(fx_translate(&fx, 1, 0x1000 + OFFSET, true, &pa), -EFAULT);
+	soft_file_put(file);
+	assert_int_equal(fx.sys->ops->close(fx.sys, fd), 0);
+	fx_stop(&fx);
+}
+
+/* The file goes first: what is mapped stays. */
+static void doorbell_file_closed(void **state)
+{
+	struct soft_file *file;
+	struct guest g;
+	uint64_t pa;
+	struct fx fx;
+
+	(void)state;
+	fx_start(&fx, NULL);
+	fx_bind_ok(&fx, 1);
+	guest_start(&g, &fx, 1);
+	assert_int_equal(iommufd_dmabuf_create(fx.host, ITS0, PAGE, &file), 0);
+	assert_int_equal(map_doorbell(&fx, g.ioas, file->fd, 0x90000000), 0);
+	assert_int_equal(fx.sys->ops->close(fx.sys, file->fd), 0);
+	guest_map(&g, GIOVA, 0x90000000, PAGE);
+	assert_int_equal(fx_translate(&fx, 1, GIOVA, true, &pa), 0);
+	fx_stop(&fx);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(window),
+		cmocka_unit_test(window_is_finite),
+		cmocka_unit_test(window_option),
+		cmocka_unit_test(prepared),
+		cmocka_unit_test(doorbell),
+		cmocka_unit_test(doorbell_file_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
