@@ -41,6 +41,16 @@ compile() {
 		-o "$2" "$1" || die "cannot compile $1"
 }
 
+# There is no C library in the machine, unless --file puts one there.
+check_program() {
+	local elf
+	[ -f "$1" ] || die "no program $1"
+	elf=$("${CROSS}readelf" -hl "$1" 2>/dev/null) || true
+	[[ $elf == *AArch64* ]] || die "$1 is no arm64 program"
+	[[ $elf != *INTERP* || ${#FILES[@]} != 0 ]] ||
+		die "$1 is linked dynamically" "link it with -static, or give all it needs by --file"
+}
+
 # initramfs OUT PROGRAM [ARG...] : PROGRAM is a file here; FILES has more, as NAME=FILE.
 initramfs() {
 	local out=$1 program=$2
