@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The native interface: ACTION_PREPARE, the doorbell mapped by the user, and when a vector without an address is refused. */
+#include "soft/uapi/vfio_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "soft/alloc.h"
+
+#define BELL "0000:02:00.0"
+#define BELL_MSI "0000:03:00.0"
+#define WINDOW 0x8000040
+#define IPA 0x7fff5000ull	/* where the doorbell is mapped */
+
+#define NONE VFIO_IRQ_SET_DATA_NONE
+#define BOOL VFIO_IRQ_SET_DATA_BOOL
+#define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
+#define IOVA VFIO_IRQ_SET_DATA_MSI_IOVA
+#define PREPARE VFIO_IRQ_SET_ACTION_PREPARE
+#define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
+#define MSI VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
+
+static struct fixture f;
+static struct fixture_device dev;
+static struct nest nest;
+static int fds[8];
+
+static void start(const char *machine, const char *address, bool nested)
+{
+	fixture_create(&f, machine);
+	device_start(&f, address, &dev);
+	memset(&nest, 0, sizeof(nest));
+	if (nested)
+		device_nest(&dev, 9, &nest);
+	for (unsigned int i = 0; i < 8; i++)
+		fds[i] = new_eventfd();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	start(NULL, BELL, true);
+	return 0;
+}
+
+static int setup_flat(void **state)
+{
+	(void)state;
+	start(NULL, BELL, false);
+	return 0;
+}
+
+static int setup_msi(void **state)
+{
+	(void)state;
+	start(NULL, BELL_MSI, true);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (dev.fd >= 0)
+		device_close(&dev);
+	if (nest.f)
+		nest_end(&nest);
+	fixture_destroy(&f);
+	for (unsigned int i = 0; i < 8; i++)
+		close(fds[i]);
+	return 0;
+}
+
+static void ring(unsigned int vector)
+{
+	bar_set(&dev, 0, BELL_RING, vector);
+}
+
+static int forget(uint32_t index, uint32_t start, uint32_t count)
+{
+	return set_irqs(&dev, NONE | PREPARE, index, start, count, NULL, 0);
+}
+
+static void rules(void **state)
+{
+	uint64_t iova[2] = { IPA, IPA };
+
+	(void)state;
+	assert_int_equal(set_irqs(&dev, IOVA | PREPARE | TRIGGER, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA | PREPARE | 1 << 8, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, PREPARE, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA | NONE | PREPARE, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA | BOOL | PREPARE, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, EVENTFD | PREPARE, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA | TRIGGER, MSIX, 0, 1, iova, 8), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA, MSIX, 0, 1, iova, 8), -EINVAL);
+
+	assert_int_equal(prepare(&dev, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, VFIO_PCI_NUM_IRQS, 0, 1, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, MSI, 0, 1, iova), -EINVAL);
+	assert_int_equal(forget(MSI, 0, 0), -EINVAL);
+	assert_int_equal(prepare(&dev, MSIX, 2048, 1, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, MSIX, 2047, 2, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, MSIX, UINT32_MAX, 2, iova), -EINVAL);
+	assert_int_equal(prepare(&dev, MSIX, 0, 0, iova), -EINVAL);
+	assert_int_equal(forget(MSIX, 1, 0), -EINVAL);
+	assert_int_equal(forget(MSIX, 2047, 2), -EINVAL);
+	assert_int_equal(set_irqs(&dev, IOVA | PREPARE, MSIX, 0, 2, iova, 15), -EINVAL);
+	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 2, iova, 1), -EINVAL);
+
+	/* None of it has set anything: the window is still in force. */
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(msix_address(&dev, 0), WINDOW);
+	assert_int_equal(forget(MSIX, 0, 0), 0);
+	assert_int_equal(forget(MSIX, 0, 2048), 0);
+}
+
+static void stock_kernel(void **state)
+{
+	uint64_t iova = IPA;
+
+	(void)state;
+	start("kernel stock", BELL, true);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), -EINVAL);
+	assert_int_equal(forget(MSIX, 0, 0), -EINVAL);
+	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 1, &iova, 1), -EINVAL);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(msix_address(&dev, 0), WINDOW);
+}
+
+static void each_vector_its_own(void **state)
+{
+	uint64_t iova[3] = { IPA, IPA + 0x123, 0 };
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 0, 3, iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 3, fds), 0);
+	assert_int_equal(msix_address(&dev, 0), IPA + 0x40);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	/* 0 is an address, if one that leads nowhere here. */
+	assert_int_equal(msix_address(&dev, 2), 0x40);
+	assert_int_equal(msix_data(&dev, 2), 2);
+	bar_set(&dev, 0, BELL_RINGS, 3);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(take(fds[1]), 1);
+	assert_int_equal(take(fds[2]), 0);
+}
+
+/* On an armed vector the message changes at once, and what came in between is delivered. */
+static void live_update(void **state)
+{
+	uint64_t iova[2] = { IPA, IPA }, elsewhere = IPA + 0x10000;
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	map_doorbell(&dev, elsewhere);
+	assert_int_equal(prepare(&dev, MSIX, 0, 2, iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
+	ring(0);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &elsewhere), 0);
+	assert_int_equal(msix_address(&dev, 0), elsewhere + 0x40);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	assert_false(msix_masked(&dev, 0));
+	ring(0);
+	assert_int_equal(take(fds[0]), 2);
+	unmap(&f, IPA, 4096);
+	bar_set(&dev, 0, BELL_RINGS, 2);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(take(fds[1]), 0);
+}
+
+static void kept_over_everything(void **state)
+{
+	uint64_t iova = IPA;
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	/* Before it is enabled, after, over reset, replace and re-enable. */
+	assert_int_equal(prepare(&dev, MSIX, 1, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, &fds[1]), 0);
+	assert_int_equal(disarm_all(&dev, MSIX), 0);
+	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_RESET, NULL), 0);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, &fds[1]), 0);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_RESET, NULL), 0);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	assert_int_equal(device_attach(&dev, f.ioas), 0);
+	assert_int_equal(device_attach(&dev, nest.hwpt), 0);
+	set_bus_master(&dev);
+	ring(1);
+	assert_int_equal(take(fds[1]), 1);
+	/* Until the device is closed. */
+	device_close(&dev);
+	device_start(&f, BELL, &dev);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, &fds[1]), 0);
+	assert_int_equal(msix_address(&dev, 1), WINDOW);
+}
+
+static void refused_without_address(void **state)
+{
+	uint64_t iova = IPA;
+
+	(void)state;
+	/* The user has not said anything: the window, as always. */
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(msix_address(&dev, 0), WINDOW);
+	assert_int_equal(disarm_all(&dev, MSIX), 0);
+
+	/* He has mapped the doorbell. */
+	map_doorbell(&dev, IPA);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), -EDESTADDRREQ);
+	unmap(&f, IPA, 4096);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(disarm_all(&dev, MSIX), 0);
+
+	/* Some vector has an address. */
+	map_doorbell(&dev, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 3, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 2, 1, fds), -EDESTADDRREQ);
+	assert_int_equal(arm(&dev, MSIX, 2, 2, fds), -EDESTADDRREQ);
+	assert_int_equal(arm(&dev, MSIX, 3, 1, fds), 0);
+	/* Those before it are allocated, masked, with no address of the host's in them. */
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(msix_masked(&dev, i));
+		assert_int_equal(msix_address(&dev, i), 0x40);
+	}
+	/* Refused before anything is touched: vector 3 stays armed. */
+	assert_int_equal(arm(&dev, MSIX, 3, 2, fds), -EDESTADDRREQ);
+	ring(3);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(prepare(&dev, MSIX, 2, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 2, 1, &fds[1]), 0);
+	ring(2);
+	assert_int_equal(take(fds[1]), 1);
+	/* Vectors that are not armed need none. */
+	assert_int_equal(arm(&dev, MSIX, 4, 1, &(int){ -1 }), 0);
+}
+
+/* Without a stage 1 of the user's the window is right, unless he gives an address. */
+static void not_nested(void **state)
+{
+	uint64_t iova = IPA;
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 1, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
+	assert_int_equal(msix_address(&dev, 0), WINDOW);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	bar_set(&dev, 0, BELL_RINGS, 2);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(take(fds[1]), 1);
+}
+
+static void forgotten(void **state)
+{
+	uint64_t iova[4] = { IPA, IPA, IPA, IPA };
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 0, 4, iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 3, fds), 0);
+	assert_int_equal(forget(MSIX, 1, 1), 0);
+	/* An armed vector keeps its message ... */
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	ring(1);
+	assert_int_equal(take(fds[1]), 1);
+	/* ... over a reset too; but it cannot be armed again. */
+	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_RESET, NULL), 0);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, &fds[4]), -EDESTADDRREQ);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+
+	/* All of them, and the doorbell: back to the window, with a new message. */
+	assert_int_equal(forget(MSIX, 0, 0), 0);
+	unmap(&f, IPA, 4096);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, &fds[4]), 0);
+	assert_int_equal(msix_address(&dev, 1), WINDOW);
+	ring(1);
+	assert_int_equal(take(fds[4]), 1);
+}
+
+static void fall_through(void **state)
+{
+	uint8_t take_some[4] = { 0, 1, 0, 1 };
+	void *table;
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	/* The guest's addresses go into the table past the kernel. */
+	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		f.sys->ops->mmio_write(f.sys, (char *)table + 16 * i, 8, IPA + 0x1000 * i + 0x40);
+	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 4, take_some, 4), 0);
+	assert_int_equal(arm(&dev, MSIX, 1, 1, fds), 0);
+	assert_int_equal(arm(&dev, MSIX, 3, 1, fds), 0);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x1040);
+	assert_int_equal(msix_address(&dev, 3), IPA + 0x3040);
+	assert_int_equal(arm(&dev, MSIX, 2, 1, fds), -EDESTADDRREQ);
+
+	/* A live one: the guest writes, the kernel reads it back and puts its data beside. */
+	f.sys->ops->mmio_write(f.sys, (char *)table + 16, 8, IPA + 0x40);
+	f.sys->ops->mmio_write(f.sys, (char *)table + 16 + 8, 4, 0x1234);
+	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 1, 1, &take_some[1], 1), 0);
+	assert_int_equal(msix_address(&dev, 1), IPA + 0x40);
+	assert_int_equal(msix_data(&dev, 1), 1);
+	ring(1);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(f.sys->ops->munmap(f.sys, table, 4096), 0);
+}
+
+static void plain_msi(void **state)
+{
+	unsigned int cap = find_cap(&dev, PCI_CAP_ID_MSI);
+	unsigned int raw = pci_find_capability(dev.soft->pci, PCI_CAP_ID_MSI);
+	uint64_t iova[2] = { IPA, IPA + 0x7000 };
+	uint8_t yes = 1;
+
+	(void)state;
+	map_doorbell(&dev, IPA);
+	assert_int_equal(arm(&dev, MSI, 0, 4, fds), -EDESTADDRREQ);
+	assert_int_equal(prepare(&dev, MSI, 1, 1, iova), 0);
+	/* There is one message: vector 0 speaks for all. */
+	assert_int_equal(arm(&dev, MSI, 1, 1, fds), -EDESTADDRREQ);
+	assert_int_equal(prepare(&dev, MSI, 0, 2, iova), 0);
+	assert_int_equal(arm(&dev, MSI, 0, 4, fds), 0);
+	assert_int_equal(pci_config_read(dev.soft->pci, raw + PCI_MSI_ADDRESS_LO, 4), IPA + 0x40);
+	ring(3);
+	assert_int_equal(take(fds[3]), 1);
+
+	/* Live, through the capability that the user sees. */
+	map_doorbell(&dev, IPA + 0x9000);
+	config_set(&dev, cap + PCI_MSI_ADDRESS_LO, 4, IPA + 0x9000);
+	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSI, 0, 1, &yes, 1), 0);
+	assert_int_equal(pci_config_read(dev.soft->pci, raw + PCI_MSI_ADDRESS_LO, 4), IPA + 0x9040);
+	assert_int_equal(config_get(&dev, cap + PCI_MSI_ADDRESS_LO, 4), IPA + 0x9000);
+	unmap(&f, IPA, 4096);
+	ring(2);
+	assert_int_equal(take(fds[2]), 1);
+}
+
+/* A doorbell of another ITS than the device's own. */
+static void wrong_doorbell(void **state)
+{
+	struct fixture_device other;
+	uint64_t iova = IPA;
+
+	(void)state;
+	start("its its base=0x8080000\nits its base=0x80a0000\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell its=1", BELL, true);
+	device_start(&f, "0000:03:00.0", &other);
+	map_doorbell(&other, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), -ENXIO);
+	map_doorbell(&dev, IPA + 0x1000);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	/* The address is the user's business. The write goes to the other ITS, which does not know the device. */
+	ring(0);
+	assert_int_equal(take(fds[0]), 0);
+	iova = IPA + 0x1000;
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
+	ring(0);
+	assert_int_equal(take(fds[0]), 1);
+	device_close(&other);
+}
+
+/* A device reaches only its own interrupts, whatever data stands in its table. */
+static void isolation(void **state)
+{
+	struct fixture_device other;
+	uint64_t iova = IPA;
+	void *table;
+
+	(void)state;
+	device_start(&f, "0000:01:00.0", &other);
+	map_doorbell(&dev, IPA);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(arm(&other, MSIX, 0, 4, &fds[1]), 0);
+	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table), 0);
+	for (uint32_t data = 1; data < 5000; data++) {
+		f.sys->ops->mmio_write(f.sys, (char *)table + 8, 4, data);
+		ring(0);
+	}
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(take(fds[i]), 0);
+	assert_int_equal(f.sys->ops->munmap(f.sys, table, 4096), 0);
+	device_close(&other);
+}
+
+/* The doorbell stays mapped until the last device that asked for it is gone. */
+static void doorbell_outlives_one_device(void **state)
+{
+	struct fixture_device other;
+	uint64_t iova = IPA;
+
+	(void)state;
+	device_start(&f, BELL_MSI, &other);
+	map_doorbell(&other, IPA);
+	{
+		struct vfio_device_feature_msi_doorbell doorbell;
+		int fd = get_doorbell(&dev, &doorbell);
+
+		assert_true(fd >= 0);
+		f.sys->ops->close(f.sys, fd);
+	}
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	device_close(&other);
+	ring(0);
+	assert_int_equal(take(fds[0]), 1);
+	device_close(&dev);
+	/* Revoked, but still there to be unmapped. */
+	unmap(&f, IPA, 4096);
+}
+
+static void many_doorbells(void **state)
+{
+	struct vfio_device_feature_msi_doorbell doorbell;
+	long before;
+	int fd;
+
+	(void)state;
+	fd = get_doorbell(&dev, &doorbell);
+	f.sys->ops->close(f.sys, fd);
+	before = soft_alloc_live();
+	for (unsigned int i = 0; i < 1000; i++) {
+		fd = get_doorbell(&dev, &doorbell);
+		assert_true(fd >= 0);
+		f.sys->ops->close(f.sys, fd);
+	}
+	assert_int_equal(soft_alloc_live(), before);
+}
+
+static void fails_whole(void **state)
+{
+	uint8_t some[5] = { 1, 0, 1, 0, 1 };
+	struct vfio_device_feature_msi_doorbell doorbell;
+	unsigned long n;
+	int ret;
+
+	(void)state;
+	for (n = 1;; n++) {
+		soft_alloc_fail_nth(n);
+		ret = set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 5, some, 5);
+		soft_alloc_fail_nth(0);
+		if (!ret)
+			break;
+		assert_int_equal(ret, -ENOMEM);
+		/* Nothing was set: the window is still in force. */
+		assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+		assert_int_equal(disarm_all(&dev, MSIX), 0);
+	}
+	assert_true(n > 1);
+	for (n = 1;; n++) {
+		soft_alloc_fail_nth(n);
+		ret = get_doorbell(&dev, &doorbell);
+		soft_alloc_fail_nth(0);
+		if (ret >= 0)
+			break;
+		assert_true(ret == -ENOMEM || ret == -ENFILE);
+	}
+	assert_true(n > 2);
+	f.sys->ops->close(f.sys, ret);
+}
+
+/* Addresses change to and fro while the device rings: every ring is counted once. */
+static void *ringer(void *arg)
+{
+	for (unsigned int i = 0; i < 3000; i++)
+		ring(0);
+	return arg;
+}
+
+static void nothing_lost_in_updates(void **state)
+{
+	uint64_t here = IPA, there = IPA + 0x10000, seen = 0;
+	pthread_t thread;
+
+	(void)state;
+	map_doorbell(&dev, here);
+	map_doorbell(&dev, there);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &here), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
+	assert_int_equal(pthread_create(&thread, NULL, ringer, NULL), 0);
+	for (unsigned int i = 0; i < 500; i++) {
+		assert_int_equal(prepare(&dev, MSIX, 0, 1, i % 2 ? &here : &there), 0);
+		seen += take(fds[0]);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	seen += take(fds[0]);
+	/* A vector that is masked remembers one interrupt, not how many. */
+	assert_in_range(seen, 1, 3000);
+	ring(0);
+	assert_int_equal(take(fds[0]), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rules, setup, teardown),
+		cmocka_unit_test_teardown(stock_kernel, teardown),
+		cmocka_unit_test_setup_teardown(each_vector_its_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(live_update, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept_over_everything, setup, teardown),
+		cmocka_unit_test_setup_teardown(refused_without_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_nested, setup_flat, teardown),
+		cmocka_unit_test_setup_teardown(forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(fall_through, setup, teardown),
+		cmocka_unit_test_setup_teardown(plain_msi, setup_msi, teardown),
+		cmocka_unit_test_teardown(wrong_doorbell, teardown),
+		cmocka_unit_test_setup_teardown(isolation, setup, teardown),
+		cmocka_unit_test_setup_teardown(doorbell_outlives_one_device, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_doorbells, setup, teardown),
+		cmocka_unit_test_setup_teardown(fails_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_lost_in_updates, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
