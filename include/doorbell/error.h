@@ -6,6 +6,8 @@
 #ifndef DOORBELL_ERROR_H
 #define DOORBELL_ERROR_H
 
+#pragma GCC visibility push(default)
+
 /*
  * The sentence of the calling thread's last failed db_ call. Never NULL; valid until that thread's next db_ call that fails.
  *
@@ -22,5 +24,7 @@
  *   ENOMEM, ENOSPC memory, ids or interrupts are used up
  */
 const char *db_error_message(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 #include <doorbell/error.h>
 #include <doorbell/sys.h>
 
+#pragma GCC visibility push(default)
+
 struct db_host;
 struct db_device;
 
@@ -113,5 +115,7 @@ ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void 
 
 /* VFIO_DEVICE_RESET. Armed vectors stay armed and keep the addresses they were given. -EOPNOTSUPP: the device cannot. */
 int db_device_reset(struct db_device *dev);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <doorbell/viommu.h>
 
+#pragma GCC visibility push(default)
+
 struct db_msi;
 
 enum db_msi_kind {
@@ -134,5 +136,7 @@ void db_vmsi_destroy(struct db_vmsi *vmsi);
 uint32_t db_vmsi_read(struct db_vmsi *vmsi, unsigned int offset, unsigned int size);
 int db_vmsi_write(struct db_vmsi *vmsi, unsigned int offset, unsigned int size, uint32_t value);
 void db_vmsi_reset(struct db_vmsi *vmsi);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <doorbell/sys.h>
 
+#pragma GCC visibility push(default)
+
 /*
  * Builds the machine that @text describes (@len bytes, not necessarily NUL-terminated; see docs/machine-file.md; NULL for
  * the built-in default) and returns its seam in *out. The caller owns it and ends it by out->ops->release().
@@ -15,5 +17,7 @@
  * Errors: -EINVAL (the description is wrong; db_error_message() names line and reason), -ENOMEM.
  */
 int db_soft_host_create(const char *text, size_t len, struct db_sys **out);
+
+#pragma GCC visibility pop
 
 #endif

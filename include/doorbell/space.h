@@ -8,6 +8,8 @@
 
 #include <doorbell/host.h>
 
+#pragma GCC visibility push(default)
+
 struct db_space;
 
 #define DB_READ (1u << 0)
@@ -38,5 +40,7 @@ int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len);
  */
 int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa);
 int db_space_unmap_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#pragma GCC visibility push(default)
+
 struct db_sys;
 
 struct db_sys_ops {
@@ -52,5 +54,7 @@ struct db_sys {
 
 /* The running kernel. A static object; releasing it does nothing. */
 struct db_sys *db_sys_linux(void);
+
+#pragma GCC visibility pop
 
 #endif

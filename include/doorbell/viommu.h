@@ -9,6 +9,8 @@
 
 #include <doorbell/space.h>
 
+#pragma GCC visibility push(default)
+
 struct db_viommu;
 
 /*
@@ -50,5 +52,7 @@ int db_viommu_event_fd(struct db_viommu *viommu);
  * receives how many were lost since the last call because the queue was full. Returns the number of records.
  */
 int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max, uint64_t *lost);
+
+#pragma GCC visibility pop
 
 #endif
