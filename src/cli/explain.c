@@ -35,15 +35,17 @@ void explain_fields(const struct trace *trace, const struct smmu_step *step, str
 	}
 }
 
-const char *explain_name(const struct smmu_step *step, char buf[24])
+const char *explain_name(const struct trace *trace, const struct smmu_step *step, char buf[24])
 {
 	static const char *const names[] = {
-		[SMMU_STEP_STE] = "STE", [SMMU_STEP_CD] = "CD", [SMMU_STEP_PTR] = "pointer", [SMMU_STEP_S1] = "S1 level %u",
-		[SMMU_STEP_S2] = "S2 level %u", [SMMU_STEP_PA] = "PA", [SMMU_STEP_EVENT] = "event",
+		[SMMU_STEP_STE] = "STE", [SMMU_STEP_CD] = "CD", [SMMU_STEP_PTR] = "pointer", [SMMU_STEP_PA] = "PA",
+		[SMMU_STEP_EVENT] = "event",
 	};
 
 	if (step->kind == SMMU_STEP_S1 || step->kind == SMMU_STEP_S2)
-		snprintf(buf, 24, step->kind == SMMU_STEP_S1 ? "S1 level %u" : "S2 level %u", step->level);
+		snprintf(buf, 24, "S%u level %u", step->kind == SMMU_STEP_S1 ? 1 : 2, step->level);
+	else if (step->kind == SMMU_STEP_PA && trace->source == TRACE_REPLICA)
+		snprintf(buf, 24, "IPA");
 	else
 		snprintf(buf, 24, "%s", names[step->kind]);
 	return buf;
@@ -64,7 +66,7 @@ static void text_step(const struct trace *trace, const struct smmu_step *step, c
 	struct decode_fields fields;
 	char name[24], text[640];
 
-	explain_name(step, name);
+	explain_name(trace, step, name);
 	explain_fields(trace, step, &fields);
 	decode_join(&fields, text, sizeof(text));
 	printf("%s%s%-11s%s", indent, colour, name, term->colour ? "\033[0m" : "");
@@ -115,7 +117,7 @@ static json_t *json_step(const struct trace *trace, const struct smmu_step *step
 		json_object_set_new(named, fields.field[i].name, json_string(fields.field[i].value));
 	for (i = 0; step->kind != SMMU_STEP_PA && i < words; i++)
 		json_array_append_new(data, json_hex(step->data[i]));
-	out = json_pack("{s:s, s:i, s:o, s:o}", "step", explain_name(step, name), "depth", (int)step->depth, "data", data, "fields", named);
+	out = json_pack("{s:s, s:i, s:o, s:o}", "step", explain_name(trace, step, name), "depth", (int)step->depth, "data", data, "fields", named);
 	if (step->kind == SMMU_STEP_S1 || step->kind == SMMU_STEP_S2) {
 		json_object_set_new(out, "stage", json_integer(step->kind == SMMU_STEP_S1 ? 1 : 2));
 		json_object_set_new(out, "level", json_integer(step->level));

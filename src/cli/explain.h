@@ -12,7 +12,7 @@
 
 /* The fields of @step's data, and its short name ("STE", "S1 level 2"). */
 void explain_fields(const struct trace *trace, const struct smmu_step *step, struct decode_fields *out);
-const char *explain_name(const struct smmu_step *step, char buf[24]);
+const char *explain_name(const struct trace *trace, const struct smmu_step *step, char buf[24]);
 
 void explain_text(const struct trace *trace, const struct term *term);
 json_t *explain_json(const struct trace *trace);

@@ -102,10 +102,10 @@ static void arrow(const struct drawing *d, int x1, int y1, int x2, int y2)
 		x2, y2);
 }
 
-/* From the end of one row, around, into the middle of the next one's first box. */
+/* From the end of one row, around, into the next one's first box. */
 static void arrow_around(const struct drawing *d, unsigned int from_column, int from_y, int to_y)
 {
-	int x = column_x(from_column) + BOX_W / 2, x2 = column_x(0) + BOX_W / 2, middle = (from_y + to_y) / 2 - 4;
+	int x = column_x(from_column) + BOX_W / 2, x2 = column_x(0) + BOX_W - 25, middle = (from_y + to_y) / 2 - 4;
 
 	fprintf(d->out, "<path d=\"M %d %d V %d H %d V %d\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.6\" marker-end=\"url(#tip)\"/>\n", x,
 		from_y, middle, x2, to_y - 2);
@@ -145,7 +145,7 @@ static void make_box(const struct drawing *d, const struct smmu_step *step, stru
 
 	*box = (struct box){ .fill = styles[step->kind].fill, .edge = styles[step->kind].edge, .highlight = -1 };
 	explain_fields(d->trace, step, &fields);
-	explain_name(step, name);
+	explain_name(d->trace, step, name);
 	if (descriptor) {
 		snprintf(box->title, sizeof(box->title), "%s, entry %u", name, step->index);
 		add_line(box, "at  %s 0x%llx", step->kind == SMMU_STEP_S1 ? "IPA" : "PA ", (unsigned long long)step->addr);
@@ -199,7 +199,7 @@ static void draw_address(struct drawing *d, enum smmu_step_kind kind, uint64_t a
 {
 	char cell[96];
 	unsigned int i;
-	int x = MARGIN + 190;
+	int x = column_x(0) + BOX_W;
 
 	snprintf(cell, sizeof(cell), "%s 0x%llx", what, (unsigned long long)address);
 	text(d, MARGIN, d->y + 15, "mono strong", cell);
@@ -221,13 +221,13 @@ static void draw_end(struct drawing *d)
 {
 	const struct smmu_step *end = trace_end(d->trace);
 	struct box box;
+	char name[24];
 
 	if (!end)
 		return;
 	make_box(d, end, &box);
 	if (end->kind == SMMU_STEP_PA) {
-		snprintf(box.title, sizeof(box.title), "%s 0x%llx", d->trace->source == TRACE_REPLICA ? "IPA" : "PA",
-			 (unsigned long long)end->pa);
+		snprintf(box.title, sizeof(box.title), "%s 0x%llx", explain_name(d->trace, end, name), (unsigned long long)end->pa);
 		box.lines = 0;
 	}
 	draw_box(d, 0, d->y, box_height(&box), &box);

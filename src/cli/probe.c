@@ -85,10 +85,15 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct probe_device *)a)->address, ((const struct probe_device *)b)->address);
 }
 
-/* Without --device every device is listed; those of other drivers are only named, never opened (opening binds a driverless one). */
+/* Bridges have nothing to pass through, and a server has dozens. */
+static bool is_bridge(const struct probe_device *d)
+{
+	return d->class_code >> 16 == 0x06;
+}
+
 static int find_devices(struct probe *p, const struct options *o)
 {
-	unsigned int i;
+	unsigned int i, n = 0;
 	int err;
 
 	for (i = 0; i < o->n_devices; i++)
@@ -96,30 +101,36 @@ static int find_devices(struct probe *p, const struct options *o)
 	if (p->n)
 		return 0;
 	err = p->sys->ops->list(p->sys, SYSFS_PCI, add_device, p);
+	if (err < 0)
+		return err;
 	qsort(p->devices, p->n, sizeof(p->devices[0]), compare);
-	return err < 0 ? err : 0;
+	for (i = 0; i < p->n; i++) {
+		p->devices[i].class_code = cli_sysfs_class(p->sys, p->devices[i].address);
+		if (!is_bridge(&p->devices[i]))
+			p->devices[n++] = p->devices[i];
+	}
+	p->n = n;
+	return 0;
 }
 
-static bool to_open(const struct probe *p, const struct probe_device *d, const struct options *o)
+/* Without --device, what another driver uses is named and left alone. A device without a driver is bound to vfio-pci for the moment. */
+static bool to_open(struct probe *p, struct probe_device *d, const struct options *o)
 {
-	char driver[64];
-
-	if (o->n_devices || !o->linux_host)
+	if (o->n_devices)
 		return true;
-	return !cli_sysfs_driver(p->sys, d->address, driver, sizeof(driver)) && !strcmp(driver, "vfio-pci");
+	if (cli_sysfs_driver(p->sys, d->address, d->driver, sizeof(d->driver)))
+		return true;	/* opening it will say what is wrong */
+	return o->rebind || !d->driver[0] || strstr(d->driver, "vfio");
 }
 
 static void look_only(struct probe *p, struct probe_device *d)
 {
-	cli_sysfs_driver(p->sys, d->address, d->driver, sizeof(d->driver));
-	d->class_code = cli_sysfs_class(p->sys, d->address);
 	d->group = find_group(p->sys, d->address);
 	d->err = -EBUSY;
 	if (d->group < 0)
 		snprintf(d->why, sizeof(d->why), "no IOMMU group: there is no IOMMU in front of it, or its driver is not running");
 	else
-		snprintf(d->why, sizeof(d->why), "not looked into: %s%s; name it with --device%s",
-			 d->driver[0] ? "driven by " : "it has no driver", d->driver, d->driver[0] ? " and --rebind" : "");
+		snprintf(d->why, sizeof(d->why), "not looked into: %s drives it; name it with --device and --rebind", d->driver);
 }
 
 static void text_device(struct term *t, const struct probe_device *d)
@@ -243,6 +254,16 @@ static json_t *json_probe(const struct probe *p, bool linux_host)
 	return json_pack("{s:s, s:o}", "host", linux_host ? "linux" : "soft", "devices", devices);
 }
 
+static bool any_opened(const struct probe *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->n; i++)
+		if (!p->devices[i].err)
+			return true;
+	return false;
+}
+
 static bool any_possible(const struct probe *p)
 {
 	unsigned int i, mode;
@@ -328,8 +349,8 @@ int command_probe(int argc, char **argv)
 			for (i = 0; i < p->n; i++)
 				text_device(&term, &p->devices[i]);
 			text_smmus(p);
-			term_verdict(&term, good, good ? "MSIs can be passed through on this host" :
-				     "no device of this host can be passed through with its MSIs");
+			term_verdict(&term, good, "%s", good ? "MSIs can be passed through on this host" : any_opened(p) ?
+				     "no device of this host can be passed through with its MSIs" : "no device could be looked into");
 		}
 	}
 	if (p->sys)

@@ -80,7 +80,10 @@ static int do_io(struct session *s, struct term *term, unsigned int index, struc
 		return err;
 	if (!io.is_disk) {
 		out->verified = true;	/* the driver compared every byte with the pattern it wrote */
-		term_say(term, "io", "%s: %s copied by DMA and compared", address, term_bytes(io.bytes, size));
+		if (io.bytes)
+			term_say(term, "io", "%s: %s copied by DMA and compared", address, term_bytes(io.bytes, size));
+		else
+			term_say(term, "io", "%s: this driver moves no data", address);
 		return 0;
 	}
 	err = expected_content(s, term, index, &bytes, hex);

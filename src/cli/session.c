@@ -48,10 +48,10 @@ static int add_address(void *arg, const char *name)
 	struct session *s = arg;
 	char driver[64];
 
-	/* On the real kernel only what is bound to vfio-pci was meant for us; the software host has no other purpose. */
+	/* On the real kernel only what is bound to vfio-pci (or a variant of it) was meant for us; the software host has no other purpose. */
 	if (cli_sysfs_driver(s->sys, name, driver, sizeof(driver)))
 		return 0;
-	if (strcmp(driver, "vfio-pci") && (driver[0] || s->options->linux_host))
+	if (!strstr(driver, "vfio") && (driver[0] || s->options->linux_host))
 		return 0;
 	if (s->n < VMM_DEVICES && strlen(name) < sizeof(s->addresses[0]))
 		strcpy(s->addresses[s->n++], name);

@@ -67,17 +67,17 @@ static void note_ipa(struct trace *trace, struct session *s, uint64_t ipa)
 		if (ipa < m->ipa || ipa - m->ipa >= m->size)
 			continue;
 		if (m->device)
-			snprintf(trace->end_note, sizeof(trace->end_note), "(IPA) stage 2: the MSI doorbell page of %s, mapped by the VMM",
+			snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: the MSI doorbell page of %s, mapped by the VMM",
 				 m->device);
 		else
-			snprintf(trace->end_note, sizeof(trace->end_note), "(IPA) stage 2: guest RAM + 0x%llx, mapped by the VMM",
+			snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: guest RAM + 0x%llx, mapped by the VMM",
 				 (unsigned long long)(ipa - m->ipa));
 		return;
 	}
 	if (vmm_mode(s->vmm) != DB_MODE_NATIVE && ipa - caps->sw_msi_start < caps->sw_msi_size)
-		snprintf(trace->end_note, sizeof(trace->end_note), "(IPA) stage 2: the kernel's MSI window (SW_MSI)");
+		snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: the kernel's MSI window (SW_MSI)");
 	else
-		snprintf(trace->end_note, sizeof(trace->end_note), "(IPA) stage 2: nothing is mapped there, a fault of stage 2");
+		snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: nothing is mapped there, a fault of stage 2");
 }
 
 /* The SMMU model over the guest's memory: guest-physical addresses are its physical ones, so only stage 1 is there. */
