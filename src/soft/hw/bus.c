@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "soft/alloc.h"
+
 /* The end of user space: an address at or above it is memory of nobody. */
 #ifdef __x86_64__
 #define BUS_RAM_TOP (1ull << 47)
@@ -206,7 +208,7 @@ void *bus_alloc(struct bus *bus, size_t size, size_t align, uint64_t *pa)
 
 	if (align < sizeof(void *))
 		align = sizeof(void *);
-	if (!size || align & (align - 1) || size > SIZE_MAX - align)
+	if (!size || align & (align - 1) || size > SIZE_MAX - align || soft_alloc_fails())
 		return NULL;
 	/* aligned_alloc() wants a multiple of the alignment. */
 	memory = aligned_alloc(align, (size + align - 1) & ~(align - 1));
