@@ -22,7 +22,7 @@ struct vevent {
 struct iommufd_veventq {
 	struct iommufd_object obj;
 	struct iommufd_viommu *viommu;
-	struct soft_file *file;		/* has a use of the object, and one of the context's file */
+	struct soft_file *file;		/* has a use of the object, and one of the context's file; NULL once closed (under lock) */
 	pthread_mutex_t lock;
 	struct vevent *ring;		/* grows to depth */
 	uint32_t size, first, count;
@@ -77,7 +77,7 @@ void iommufd_viommu_report(struct iommufd_viommu *viommu, const uint64_t evt[4])
 		memcpy(e->evt, evt, sizeof(e->evt));
 	}
 	q->sequence = (q->sequence + 1) & INT_MAX;
-	if (was_empty)
+	if (was_empty && q->file)
 		soft_file_set_readable(q->file, true);
 	pthread_mutex_unlock(&q->lock);
 	pthread_mutex_unlock(&viommu->events_lock);
@@ -129,6 +129,10 @@ static void veventq_release(struct soft_file *file)
 	struct iommufd_veventq *q = file->priv;
 	struct iommufd_ctx *ctx = q->viommu->ctx;
 
+	/* Events go on being counted, with nobody to be told. */
+	pthread_mutex_lock(&q->lock);
+	q->file = NULL;
+	pthread_mutex_unlock(&q->lock);
 	object_release(ctx, &q->obj);
 	iommufd_ctx_put(ctx);
 }
