@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/bench.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 
@@ -56,6 +57,7 @@ static void help(void)
 	       "MSI passthrough for PCI devices behind nested SMMUv3 translation.\n\nCommands:\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	printf("  %-8s %s\n", "bench", "measure against named limits, in the same run");
 	printf("\n`doorbell COMMAND --help` tells more about one; doorbell(1) is the manual.\n");
 }
 
@@ -78,6 +80,8 @@ int main(int argc, char **argv)
 		printf("doorbell %s\n", DOORBELL_VERSION);
 		return 0;
 	}
+	if (!strcmp(argv[1], "bench"))
+		return bench_main(argc - 1, argv + 1);
 	command = find_command(argv[1]);
 	if (!command) {
 		fprintf(stderr, "doorbell: %s: no such command; `doorbell --help` lists them\n", argv[1]);

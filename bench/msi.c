@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupts and invalidation through the library on the software host: a message from the endpoint to an eventfd, commands to the SMMU in
+ * batches, and vectors coming up one by one as Linux guests enable them.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "soft/endpoints/bell.h"
+#include "vm.h"
+
+#define VECTORS 64
+#define MOST_VECTORS 2048
+#define ROUNDS 400
+#define DELIVERY_NS 100		/* what may come on top of the eventfd write */
+#define BATCH 256
+
+struct bench_vm {
+	struct db_sys *sys;
+	struct vm vm;
+};
+
+static const char *const bell_address[] = { "0000:02:00.0" };
+static const char machine[] = "device 0000:02:00.0 bell\n";
+
+static int open_with(void **state, unsigned int vectors)
+{
+	struct bench_vm *b = calloc(1, sizeof(*b));
+	int ret;
+
+	if (!b)
+		return -ENOMEM;
+	ret = db_soft_host_create(machine, sizeof(machine) - 1, &b->sys);
+	if (!ret) {
+		ret = vm_open(&b->vm, b->sys, bell_address, 1, vectors);
+		if (ret)
+			b->sys->ops->release(b->sys);
+	}
+	if (ret)
+		free(b);
+	else
+		*state = b;
+	return ret;
+}
+
+static int open_armed(void **state)
+{
+	return open_with(state, VECTORS);
+}
+
+static int open_unarmed(void **state)
+{
+	return open_with(state, 0);
+}
+
+static void teardown(void *state)
+{
+	struct bench_vm *b = state;
+
+	vm_close(&b->vm);
+	b->sys->ops->release(b->sys);
+	free(b);
+}
+
+/* --- Delivery --- */
+
+static int drain(const struct vm_device *d, uint64_t expected)
+{
+	uint64_t count, sum = 0;
+
+	for (unsigned int i = 0; i < VECTORS; i++)
+		if (read(d->eventfds[i], &count, sizeof(count)) == sizeof(count))
+			sum += count;
+	return sum == expected ? 0 : -EIO;
+}
+
+static double time_eventfd_writes(const struct vm_device *d)
+{
+	uint64_t one = 1, start = bench_cpu_ns();
+
+	for (int r = 0; r < ROUNDS; r++)
+		for (unsigned int i = 0; i < VECTORS; i++)
+			if (write(d->eventfds[i], &one, sizeof(one)) != sizeof(one))
+				return -1;
+	return (double)(bench_cpu_ns() - start) / (ROUNDS * VECTORS);
+}
+
+/* One register write makes the endpoint raise all vectors once: what the write costs is shared by 64 messages. */
+static double time_messages(struct vm_device *d)
+{
+	uint64_t start = bench_cpu_ns();
+
+	for (int r = 0; r < ROUNDS; r++)
+		if (vm_bell_write(d, BELL_RINGS, VECTORS, 4))
+			return -1;
+	return (double)(bench_cpu_ns() - start) / (ROUNDS * VECTORS);
+}
+
+static int run_msi(void *state, struct bench_sample *s)
+{
+	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+	int ret;
+
+	s->limit = time_eventfd_writes(d) + DELIVERY_NS;
+	ret = drain(d, ROUNDS * VECTORS);
+	s->value = time_messages(d);
+	ret = ret ? ret : drain(d, ROUNDS * VECTORS);
+	return ret;
+}
+
+/* A reader that sleeps in read(2) and notes when it woke. */
+struct sleeper {
+	int fd;
+	_Atomic uint64_t woke;
+	atomic_bool stop;
+};
+
+static void *sleep_and_wake(void *arg)
+{
+	struct sleeper *s = arg;
+	struct pollfd poller = { .fd = s->fd, .events = POLLIN };
+	uint64_t count;
+
+	while (!atomic_load(&s->stop)) {
+		if (poll(&poller, 1, 100) == 1 && read(s->fd, &count, sizeof(count)) == sizeof(count))
+			atomic_store(&s->woke, bench_now_ns());
+	}
+	return NULL;
+}
+
+/* From the cause of an interrupt to the blocked reader's next instruction, ns. */
+static double time_wake_ups(struct vm_device *d, struct sleeper *s, bool by_message)
+{
+	uint64_t sum = 0, one = 1;
+	int rounds = 50;
+
+	for (int r = 0; r < rounds; r++) {
+		uint64_t start, woke;
+
+		usleep(200);	/* let it sleep */
+		atomic_store(&s->woke, 0);
+		start = bench_now_ns();
+		if (by_message ? vm_bell_write(d, BELL_RING, 0, 4) != 0 : write(s->fd, &one, sizeof(one)) != sizeof(one))
+			return -1;
+		while (!(woke = atomic_load(&s->woke)))
+			;
+		sum += woke - start;
+	}
+	return (double)sum / rounds;
+}
+
+static int run_wake_up(void *state, struct bench_sample *s)
+{
+	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+	struct sleeper sleeper = { .fd = d->eventfds[0] };
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep_and_wake, &sleeper))
+		return -EAGAIN;
+	s->limit = time_wake_ups(d, &sleeper, false);
+	s->value = time_wake_ups(d, &sleeper, true);
+	atomic_store(&sleeper.stop, true);
+	pthread_join(thread, NULL);
+	return s->value > 0 && s->limit > 0 ? 0 : -EIO;
+}
+
+/* --- Invalidation --- */
+
+static double time_invalidations(struct vm *vm, size_t batch)
+{
+	static uint64_t cmds[BATCH][2];
+	unsigned int rounds = 4;
+	uint64_t start;
+
+	/* CMD_TLBI_NH_VA of pages in a row, as a guest sends them after unmapping a buffer. */
+	for (unsigned int i = 0; i < BATCH; i++) {
+		cmds[i][0] = 0x12 | 5ull << 48;
+		cmds[i][1] = (VM_RAM_IPA + i * 4096) | 1;
+	}
+	start = bench_now_ns();
+	for (unsigned int r = 0; r < rounds; r++)
+		for (size_t i = 0; i < BATCH; i += batch)
+			if (db_viommu_invalidate(vm->viommu, (const uint64_t (*)[2])cmds + i, batch, NULL))
+				return -1;
+	return (double)(bench_now_ns() - start) / (rounds * BATCH);
+}
+
+static int run_invalidate_batch(void *state, struct bench_sample *s)
+{
+	struct bench_vm *b = state;
+
+	s->value = time_invalidations(&b->vm, BATCH);
+	s->limit = time_invalidations(&b->vm, 1);
+	return s->value > 0 && s->limit > 0 ? 0 : -EIO;
+}
+
+/* --- Enabling vectors --- */
+
+struct connected {
+	struct vm_device *d;
+};
+
+static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+{
+	struct connected *c = ctx;
+
+	(void)address, (void)data;
+	return c->d->eventfds[index];
+}
+
+/* MSI-X comes up as in a Linux guest: enabled with all masked, then each entry written and unmasked. us for each vector. */
+static double time_enabling(struct vm_device *d, unsigned int vectors)
+{
+	static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+	struct connected c = { d };
+	struct db_vmsix *vmsix;
+	uint64_t spent;
+	int ret;
+
+	if (db_vmsix_create(d->msi, &ops, &c, &vmsix))
+		return -1;
+	spent = bench_now_ns();
+	ret = db_vmsix_control_write(vmsix, 0xc000);
+	for (unsigned int i = 0; i < vectors && !ret; i++) {
+		ret = db_vmsix_table_write(vmsix, 16 * i, 8, VM_GIOVA);
+		ret = ret ? ret : db_vmsix_table_write(vmsix, 16 * i + 8, 4, i);
+		ret = ret ? ret : db_vmsix_table_write(vmsix, 16 * i + 12, 4, 0);
+		if (!i && !ret)
+			ret = db_vmsix_control_write(vmsix, 0x8000);
+	}
+	spent = bench_now_ns() - spent;
+	db_vmsix_control_write(vmsix, 0);
+	db_vmsix_destroy(vmsix);
+	return ret ? -1 : spent / 1e3 / vectors;
+}
+
+static int run_enable_one_by_one(void *state, struct bench_sample *s)
+{
+	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+
+	s->value = time_enabling(d, MOST_VECTORS);
+	s->limit = time_enabling(d, MOST_VECTORS / 16);
+	return s->value > 0 && s->limit > 0 ? 0 : -EIO;
+}
+
+static int disarm(struct vm_device *d, unsigned int count)
+{
+	struct db_msi_vector *none = calloc(count, sizeof(*none));
+	int ret;
+
+	if (!none)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++)
+		none[i].eventfd = -1;
+	ret = db_msi_set(d->msi, 0, count, none);
+	free(none);
+	return ret;
+}
+
+static int run_enable_at_once(void *state, struct bench_sample *s)
+{
+	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+	uint64_t start = bench_now_ns();
+	int ret = vm_arm(d, 0, MOST_VECTORS);
+
+	s->value = (bench_now_ns() - start) / 1e3 / MOST_VECTORS;
+	ret = ret ? ret : disarm(d, MOST_VECTORS);
+	s->limit = time_enabling(d, MOST_VECTORS);
+	return ret || s->limit < 0 ? -EIO : 0;
+}
+
+const struct bench bench_msi[] = {
+	{ "msi_eventfd", "ns", "eventfd write + 100 ns", 1, open_armed, run_msi, teardown },
+	{ "msi_wake_up", "ns", "waking the same reader by a plain eventfd write", 0, open_armed, run_wake_up, teardown },
+	{ "invalidate_batch", "ns/command", "one ioctl a command", 0.5, open_armed, run_invalidate_batch, teardown },
+	{ "enable_vectors_2048", "us/vector", "the same for 128 vectors: more than that is not linear", 1.5, open_unarmed,
+	  run_enable_one_by_one, teardown },
+	{ "enable_vectors_at_once", "us/vector", "one by one", 1, open_unarmed, run_enable_at_once, teardown },
+	{ 0 },
+};

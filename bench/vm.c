@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "arm/smmu_build.h"
+
+#define PAGE 4096
+#define ASID 5
+#define FIRST_SID 0x40
+#define COMMAND 4		/* PCI config space */
+#define COMMAND_MEMORY_MASTER 6
+
+/* --- The guest's memory --- */
+
+static int ram_read(void *ctx, uint64_t ipa, uint64_t *value)
+{
+	struct vm *vm = ctx;
+
+	*value = __atomic_load_n((uint64_t *)(vm->ram + (ipa - VM_RAM_IPA)), __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int ram_write(void *ctx, uint64_t ipa, uint64_t value)
+{
+	struct vm *vm = ctx;
+
+	__atomic_store_n((uint64_t *)(vm->ram + (ipa - VM_RAM_IPA)), value, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int ram_alloc(void *ctx, uint64_t size, uint64_t *ipa)
+{
+	struct vm *vm = ctx;
+	uint64_t at = (vm->used + size - 1) & ~(size - 1);
+
+	if (at + size > VM_RAM_SIZE)
+		return -ENOMEM;
+	vm->used = at + size;
+	*ipa = VM_RAM_IPA + at;
+	return 0;
+}
+
+static void ram_free(void *ctx, uint64_t ipa, uint64_t size)
+{
+	(void)ctx, (void)ipa, (void)size;	/* all of it goes with the VM */
+}
+
+/* --- Stage 1 --- */
+
+static int make_stage_1(struct vm *vm)
+{
+	struct smmu_cd_table ttb0;
+	struct smmu_cd cd = { .ttb0 = &ttb0, .asid = ASID };
+	struct smmu_ste_s1 s1;
+	uint64_t cd_ipa;
+	int ret;
+
+	vm->s1 = (struct vmsa_table){
+		.mem = { ram_read, ram_write, vm },
+		.alloc = ram_alloc,
+		.free = ram_free,
+		.ctx = vm,
+	};
+	ret = vmsa_format_init(&vm->s1.format, VMSA_S1, 12, 48, 48);
+	ret = ret ? ret : vmsa_table_init(&vm->s1);
+	ret = ret ? ret : vmsa_map(&vm->s1, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | VMSA_WRITE);
+	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, VM_DOORBELL_IPA, PAGE, VMSA_WRITE | VMSA_DEVICE);
+	ret = ret ? ret : ram_alloc(vm, 64, &cd_ipa);
+	if (ret)
+		return ret;
+	ttb0 = (struct smmu_cd_table){ vm->s1.format, vm->s1.root };
+	smmu_cd_build((uint64_t *)(vm->ram + (cd_ipa - VM_RAM_IPA)), &cd);
+	s1 = (struct smmu_ste_s1){ .cd_table = cd_ipa };
+	smmu_ste_s1(vm->ste, &s1, 0);
+	return 0;
+}
+
+/* --- Devices --- */
+
+static int make_eventfds(struct vm_device *d)
+{
+	d->eventfds = malloc((d->vectors + 1) * sizeof(*d->eventfds));
+	if (!d->eventfds)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < d->vectors; i++)
+		d->eventfds[i] = -1;
+	for (unsigned int i = 0; i < d->vectors; i++) {
+		d->eventfds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (d->eventfds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int vm_arm(struct vm_device *d, unsigned int start, unsigned int count)
+{
+	struct db_msi_vector *vectors = calloc(count, sizeof(*vectors));
+	int ret;
+
+	if (!vectors)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++)
+		vectors[i] = (struct db_msi_vector){ VM_GIOVA, d->eventfds[start + i] };
+	ret = db_msi_set(d->msi, start, count, vectors);
+	free(vectors);
+	return ret;
+}
+
+static int open_device(struct vm *vm, struct vm_device *d, const char *address)
+{
+	uint8_t command[2] = { COMMAND_MEMORY_MASTER };
+	ssize_t written;
+	int ret = db_device_open(vm->host, address, 0, &d->dev);
+
+	if (ret)
+		return ret;
+	written = db_device_config_write(d->dev, command, sizeof(command), COMMAND);
+	if (written < 0)
+		return written;
+	return vm->viommu ? 0 : db_viommu_create(vm->space, d->dev, &vm->viommu);
+}
+
+static int add_device(struct vm *vm, unsigned int n, const char *address, unsigned int vectors)
+{
+	struct vm_device *d = &vm->devices[n];
+	struct db_msi_config config = {
+		.space = vm->space,
+		.mode = DB_MODE_NATIVE,
+		.kind = DB_MSIX,
+		.doorbell_ipa = VM_DOORBELL_IPA,
+	};
+	int ret = open_device(vm, d, address);
+
+	if (ret)
+		return ret;
+	ret = db_viommu_add(vm->viommu, d->dev, FIRST_SID + n);
+	if (ret)
+		return ret;
+	vm->n_devices = n + 1;
+	config.dev = d->dev;
+	ret = db_viommu_install_ste(vm->viommu, d->dev, vm->ste);
+	ret = ret ? ret : db_msi_create(&config, &d->msi);
+	if (ret)
+		return ret;
+	d->vectors = db_msi_count(d->msi);
+	ret = make_eventfds(d);
+	return ret || !vectors ? ret : vm_arm(d, 0, vectors);
+}
+
+int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, unsigned int n_devices, unsigned int vectors)
+{
+	int ret;
+
+	*vm = (struct vm){ .sys = sys };
+	vm->ram = mmap(NULL, VM_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (vm->ram == MAP_FAILED) {
+		vm->ram = NULL;
+		return -ENOMEM;
+	}
+	ret = db_host_open(sys, &vm->host);
+	ret = ret ? ret : db_space_create(vm->host, &vm->space);
+	ret = ret ? ret : db_space_map(vm->space, VM_RAM_IPA, vm->ram, VM_RAM_SIZE, DB_READ | DB_WRITE);
+	ret = ret ? ret : make_stage_1(vm);
+	for (unsigned int i = 0; i < n_devices && !ret; i++)
+		ret = add_device(vm, i, addresses[i], vectors);
+	if (ret)
+		vm_close(vm);
+	return ret;
+}
+
+static void close_device(struct vm *vm, struct vm_device *d, bool added)
+{
+	db_msi_destroy(d->msi);
+	if (added)
+		db_viommu_remove(vm->viommu, d->dev);
+	for (unsigned int i = 0; d->eventfds && i < d->vectors; i++)
+		if (d->eventfds[i] >= 0)
+			close(d->eventfds[i]);
+	free(d->eventfds);
+}
+
+void vm_close(struct vm *vm)
+{
+	for (unsigned int i = 0; i < VM_DEVICES; i++)
+		close_device(vm, &vm->devices[i], i < vm->n_devices);
+	db_viommu_destroy(vm->viommu);
+	db_space_destroy(vm->space);
+	for (unsigned int i = 0; i < VM_DEVICES; i++)
+		db_device_close(vm->devices[i].dev);
+	db_host_close(vm->host);
+	if (vm->ram)
+		munmap(vm->ram, VM_RAM_SIZE);
+}
+
+int vm_bell_write(struct vm_device *d, unsigned int reg, uint64_t value, unsigned int size)
+{
+	ssize_t written = db_device_bar_write(d->dev, 0, &value, size, reg);
+
+	return written < 0 ? written : 0;
+}

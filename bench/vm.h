@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The smallest VM there is around one or more bell devices of a software host: memory, a stage 1 that maps it and the doorbell, and
+ * interrupts that end in plain eventfds. Benches and tests use it where the in-process guest would do too much.
+ */
+#ifndef BENCH_VM_H
+#define BENCH_VM_H
+
+#include <doorbell/doorbell.h>
+
+#include "arm/vmsa.h"
+
+#define VM_RAM_IPA 0x40000000ull
+#define VM_RAM_SIZE (2ull << 20)
+#define VM_DOORBELL_IPA 0x20090000ull
+#define VM_GIOVA_PAGE 0xffffff000000ull
+#define VM_GIOVA (VM_GIOVA_PAGE | 0x40)
+#define VM_DEVICES 2
+
+struct vm_device {
+	struct db_device *dev;
+	struct db_msi *msi;
+	unsigned int vectors;
+	int *eventfds;		/* one a vector, not blocking */
+};
+
+struct vm {
+	struct db_sys *sys;	/* the caller's */
+	struct db_host *host;
+	struct db_space *space;
+	struct db_viommu *viommu;
+	uint8_t *ram;
+	uint64_t used;
+	struct vmsa_table s1;
+	uint64_t ste[8];
+	unsigned int n_devices;
+	struct vm_device devices[VM_DEVICES];
+};
+
+/*
+ * Passes the devices at @addresses (all behind one SMMU and one ITS) through in mode native and arms @vectors of each, all at once;
+ * 0 arms none. Returns 0 or -errno, with nothing left behind.
+ */
+int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, unsigned int n_devices, unsigned int vectors);
+void vm_close(struct vm *vm);
+
+/* Arms vectors [start, start + count) of a device at VM_GIOVA with its eventfds. */
+int vm_arm(struct vm_device *d, unsigned int start, unsigned int count);
+
+/* Register @reg of the bell, @size bytes. */
+int vm_bell_write(struct vm_device *d, unsigned int reg, uint64_t value, unsigned int size);
+
+#endif
