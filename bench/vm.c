@@ -83,7 +83,7 @@ static int make_stage_1(struct vm *vm)
 
 /* --- Devices --- */
 
-static int make_eventfds(struct vm_device *d)
+static int make_eventfds(struct vm_device *d, bool share)
 {
 	d->eventfds = malloc((d->vectors + 1) * sizeof(*d->eventfds));
 	if (!d->eventfds)
@@ -91,6 +91,10 @@ static int make_eventfds(struct vm_device *d)
 	for (unsigned int i = 0; i < d->vectors; i++)
 		d->eventfds[i] = -1;
 	for (unsigned int i = 0; i < d->vectors; i++) {
+		if (share && i) {
+			d->eventfds[i] = d->eventfds[0];
+			continue;
+		}
 		d->eventfds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (d->eventfds[i] < 0)
 			return -errno;
@@ -149,7 +153,7 @@ static int add_device(struct vm *vm, unsigned int n, const char *address, unsign
 	if (ret)
 		return ret;
 	d->vectors = db_msi_count(d->msi);
-	ret = make_eventfds(d);
+	ret = make_eventfds(d, vm->share_eventfds);
 	return ret || !vectors ? ret : vm_arm(d, 0, vectors);
 }
 
@@ -157,7 +161,7 @@ int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, uns
 {
 	int ret;
 
-	*vm = (struct vm){ .sys = sys };
+	vm->sys = sys;
 	vm->ram = mmap(NULL, VM_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->ram == MAP_FAILED) {
 		vm->ram = NULL;
@@ -180,7 +184,7 @@ static void close_device(struct vm *vm, struct vm_device *d, bool added)
 	if (added)
 		db_viommu_remove(vm->viommu, d->dev);
 	for (unsigned int i = 0; d->eventfds && i < d->vectors; i++)
-		if (d->eventfds[i] >= 0)
+		if (d->eventfds[i] >= 0 && (!i || d->eventfds[i] != d->eventfds[0]))
 			close(d->eventfds[i]);
 	free(d->eventfds);
 }

@@ -21,7 +21,7 @@ struct vm_device {
 	struct db_device *dev;
 	struct db_msi *msi;
 	unsigned int vectors;
-	int *eventfds;		/* one a vector, not blocking */
+	int *eventfds;		/* one a vector (or the same for all), not blocking */
 };
 
 struct vm {
@@ -33,13 +33,14 @@ struct vm {
 	uint64_t used;
 	struct vmsa_table s1;
 	uint64_t ste[8];
+	bool share_eventfds;	/* of a device: where thousands of VMs would use up the descriptors */
 	unsigned int n_devices;
 	struct vm_device devices[VM_DEVICES];
 };
 
 /*
  * Passes the devices at @addresses (all behind one SMMU and one ITS) through in mode native and arms @vectors of each, all at once;
- * 0 arms none. Returns 0 or -errno, with nothing left behind.
+ * 0 arms none. @vm is zeroed but for share_eventfds. Returns 0 or -errno, with nothing left behind.
  */
 int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, unsigned int n_devices, unsigned int vectors);
 void vm_close(struct vm *vm);

@@ -54,13 +54,14 @@ static int trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out
 		return ret;
 	}
 	trigger->nonblocking = fcntl(trigger->fd, F_GETFL) & O_NONBLOCK;
+	trigger->refs = 1;
 	*out = trigger;
 	return 0;
 }
 
 static void trigger_put(struct vfio_trigger *trigger)
 {
-	if (!trigger)
+	if (!trigger || --trigger->refs)
 		return;
 	close(trigger->fd);
 	soft_free(trigger);
@@ -134,9 +135,10 @@ static void disarm(struct vfio_device *vdev, unsigned int start, unsigned int co
 	}
 }
 
-static int arm(struct vfio_device *vdev, unsigned int vector, int fd)
+/* @same: a trigger of the same call for the same descriptor, or NULL. */
+static int arm(struct vfio_device *vdev, unsigned int vector, int fd, struct vfio_trigger *same)
 {
-	int ret;
+	int ret = 0;
 
 	if (!irq_has_vector(vdev->irqs, vector)) {
 		if (vdev->irq_type != VFIO_PCI_MSIX_IRQ_INDEX || !irq_can_grow(vdev->dev))
@@ -145,9 +147,13 @@ static int arm(struct vfio_device *vdev, unsigned int vector, int fd)
 		if (ret)
 			return ret;
 	}
-	ret = trigger_get(vdev->dev->host, fd, &vdev->vectors[vector]);
+	if (same)
+		same->refs++;
+	else
+		ret = trigger_get(vdev->dev->host, fd, &same);
 	if (ret)
 		return ret;
+	vdev->vectors[vector] = same;
 	ret = irq_start_vector(vdev->irqs, vector, trigger_signal, vdev->vectors[vector]);
 	if (ret) {
 		trigger_put(vdev->vectors[vector]);
@@ -159,6 +165,7 @@ static int arm(struct vfio_device *vdev, unsigned int vector, int fd)
 /* On error, the vectors up to the one that failed end disarmed, as in Linux. */
 static int set_block(struct vfio_device *vdev, unsigned int start, unsigned int count, const int32_t *fds)
 {
+	struct vfio_trigger *last = NULL;
 	unsigned int i = 0, run;
 	int ret;
 
@@ -171,12 +178,12 @@ static int set_block(struct vfio_device *vdev, unsigned int start, unsigned int 
 			continue;
 		}
 		disarm(vdev, start + i, 1);
-		ret = arm(vdev, start + i, fds[i]);
+		ret = arm(vdev, start + i, fds[i], i && fds[i] == fds[i - 1] ? last : NULL);
 		if (ret) {
 			disarm(vdev, start, i);
 			return ret;
 		}
-		i++;
+		last = vdev->vectors[start + i++];
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 struct vfio_trigger {
 	int fd;
 	bool nonblocking;
+	unsigned int refs;	/* vectors that were given the same eventfd in one call; under soft_device.lock */
 };
 
 struct vfio_doorbell;
