@@ -576,7 +576,7 @@ static int make_collectors(struct db_msi *msi, unsigned int start, unsigned int 
 
 static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors)
 {
-	unsigned int i, first = first_armed(count, vectors);
+	unsigned int i, first;
 	int ret;
 
 	ret = check_vectors(msi, start, count, vectors);
@@ -584,6 +584,7 @@ static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int coun
 		ret = make_collectors(msi, start, count, vectors);
 	if (ret)
 		return ret;
+	first = first_armed(count, vectors);
 	msi->asked = start + count;
 	for (i = 0; i < count; i++) {
 		msi->want[start + i] = msi->vector[start + i].now;

@@ -35,7 +35,8 @@ static void *raiser(void *arg)
 	struct storm *storm = arg;
 	unsigned int i = 0;
 
-	while (!atomic_load(&storm->stop))
+	/* Each at least once, however late this thread comes to run. */
+	while (!atomic_load(&storm->stop) || i < VECTORS)
 		mock_raise(storm->rig.mock, storm->rig.hw, i++ % VECTORS);
 	return NULL;
 }
