@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# The kernel: source, patches, configuration, build. One source tree and one build tree for each
-# flavour serve both `stock` and `doorbell`: the series touches few files, so going from one to the
-# other compiles only what depends on these. What is booted is a finished Image, kept under a key of
-# everything that went into it; the trees are only looked at when that key is new.
+# The kernel: source, patches, configuration, build. Each flavour has one source tree and one build
+# tree, which serve both `stock` and `doorbell`: the series touches few files, so going from one to
+# the other compiles only what depends on these. What is booted is a finished Image, kept under a key
+# of everything that went into it; the trees are only looked at when that key is new.
 
 # Sets KERNEL_DIR, with Image, config and include/ (the uAPI headers for tests) in it.
 get_kernel() {
@@ -16,16 +16,36 @@ get_kernel() {
 	[ "$KERNEL" = stock ] || read_series
 	KERNEL_DIR=$CACHE/kernel/$(kernel_key "${series[@]}")
 	[ -e "$KERNEL_DIR/Image" ] && return
-	lock kernel
+	get_work_tree
+	lock "kernel-$FLAVOUR"
 	[ -e "$KERNEL_DIR/Image" ] || build_series "${series[@]}"
 	unlock
 }
 
 build_series() {
 	say "building the $KERNEL kernel, flavour $FLAVOUR"
-	python3 "$EMU/lib/patchtree.py" "$SOURCE" "${series[@]}" ||
+	python3 "$EMU/lib/patchtree.py" "$WORK" "${series[@]}" ||
 		die "the series in linux/patches does not apply to $(basename "$SOURCE")"
-	build_kernel "$SOURCE/tree" "$SOURCE/build-$FLAVOUR"
+	build_kernel "$WORK/tree" "$WORK/build-$FLAVOUR"
+}
+
+# Sets WORK, the folder of this flavour's trees. The source as it was unpacked is plain's. Others get
+# a copy of hard links, so that they can be built side by side in any state of the patches; it is
+# taken together with the record of what plain has patched at the moment.
+get_work_tree() {
+	WORK=$SOURCE
+	[ "$FLAVOUR" != plain ] || return 0
+	WORK=$SOURCE/$FLAVOUR
+	[ ! -e "$WORK/ready" ] || return 0
+	lock kernel-plain
+	if [ ! -e "$WORK/ready" ]; then
+		rm -rf "$WORK"
+		mkdir "$WORK"
+		cp -al "$SOURCE/tree" "$WORK/tree"
+		[ ! -e "$SOURCE/touched" ] || cp -r "$SOURCE/touched" "$SOURCE/pristine" "$WORK"
+		touch "$WORK/ready"
+	fi
+	unlock
 }
 
 # A tree of the user's is built as it stands and is not written to; make finds out what changed.

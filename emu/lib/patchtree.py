@@ -35,8 +35,10 @@ def read(path):
 
 
 def copy(source, dest):
+    """Never writes into the old file: other flavours' trees may have hard links to it."""
     os.makedirs(os.path.dirname(dest), exist_ok=True)
-    shutil.copy(source, dest)
+    shutil.copy(source, dest + ".new")
+    os.replace(dest + ".new", dest)
 
 
 def apply_series(pristine_of, names, patches, stage):
