@@ -16,8 +16,9 @@
  *
  * The kernel asks the device's MSI parent irqchip for the doorbell; no physical address passes through user space. The
  * dma-buf covers the host page(s) that hold the doorbell register and nothing else, is write-only to devices, cannot be mapped by a
- * CPU, and is what IOMMU_IOAS_MAP_FILE maps at the IPA the VMM chose. When the device goes away it is revoked: a device
- * access through the mapping then faults, and unmapping still works.
+ * CPU, and is what IOMMU_IOAS_MAP_FILE maps at the IPA the VMM chose, with IOMMU_IOAS_MAP_WRITEABLE alone (READABLE: EPERM). It is
+ * revoked when the last of the devices that asked for it, and share both the iommufd and the id, is closed: a device access through
+ * the mapping then faults, mapping it fails with ENODEV, and unmapping still works.
  *
  * Return: the dma-buf's fd, or -1 with errno:
  *   EOPNOTSUPP  the device was not bound through an iommufd, or its irqchip has no doorbell that could be handed out
@@ -64,8 +65,8 @@ struct vfio_device_feature_msi_doorbell {
 /*
  * IOMMU_OPTION with these ids: the SW_MSI window of one device; object_id is its dev_id, both values in MiB.
  *
- *   SET START  first address / 1 MiB. EBUSY once the device is attached; EADDRINUSE if the window would overlap a reserved
- *              region of the device's group; EOVERFLOW if start + size leaves 64 bits.
+ *   SET START  first address / 1 MiB. EBUSY once the device is attached, or a vector of it has got an address in the window;
+ *              EADDRINUSE if the window would overlap a reserved region of the device's group; EOVERFLOW if start + size leaves 64 bits.
  *   SET SIZE   length / 1 MiB; START must have been set first, else EINVAL. The same errors.
  *   GET        the values in force (the driver's own until set), at any time. ENOENT for a device without such a window.
  */
