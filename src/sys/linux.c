@@ -96,11 +96,23 @@ static uint64_t linux_mmio_read(struct db_sys *sys, const volatile void *addr, u
 	}
 }
 
+/* What was written to memory must be seen by the device that the next access to it starts. */
+static void memory_before_device(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	/* Stores to device memory do not overtake others (Intel SDM 3A, 9.2.2); the compiler might. */
+	__asm__ volatile("" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("dmb oshst" ::: "memory");
+#else
+	__sync_synchronize();
+#endif
+}
+
 static void linux_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
 {
 	(void)sys;
-	/* What was written to memory before must be seen by the device that this access starts (dma_wmb() in kernel terms). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	memory_before_device();
 	switch (size) {
 	case 1:
 		*(volatile uint8_t *)addr = (uint8_t)value;
