@@ -17,8 +17,12 @@
  *   ENOENT         no such device, object or mapping
  *   EBUSY          in use by somebody else
  *   EADDRINUSE     the address range is taken
+ *   EEXIST         there is one already
+ *   EFAULT         not the process's memory
+ *   EBADF          not a descriptor of the kind that is asked for
  *   EDESTADDRREQ   a vector was armed before it was given an address
  *   EXDEV          two devices share a vITS doorbell but not the physical one
+ *   ENXIO          the doorbells that are mapped are all of other devices
  *   EIO            illegal vSTE, or the device is gone
  *   EPERM, EACCES  rights or limits (memlock) do not suffice
  *   ENOMEM, ENOSPC memory, ids or interrupts are used up

@@ -140,6 +140,10 @@ static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsign
 	case -EDESTADDRREQ:
 		db_error_set(error, "%s vectors [%u, %u) of %s have no address", kind, start, start + count, address);
 		break;
+	case -ENXIO:
+		db_error_set(error, "the doorbells that are mapped are of other devices: %s vectors [%u, %u) of %s would not arrive", kind, start,
+			     start + count, address);
+		break;
 	case -EBADF:
 		db_error_set(error, "a descriptor given for %s vectors [%u, %u) of %s is no eventfd", kind, start, start + count, address);
 		break;

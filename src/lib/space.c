@@ -261,8 +261,7 @@ static int refuse_doorbell(const struct space_doorbell *present, struct db_devic
 	return -EXDEV;
 }
 
-static int new_doorbell(struct db_space *space, struct db_device *dev, const struct db_doorbell *doorbell, int fd, uint64_t ipa,
-			struct space_doorbell **out)
+static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbell, int fd, uint64_t ipa, struct space_doorbell **out)
 {
 	struct space_doorbell *entry;
 	int ret;
@@ -283,7 +282,6 @@ static int new_doorbell(struct db_space *space, struct db_device *dev, const str
 		.ipa = ipa,
 		.size = doorbell->size,
 		.id = doorbell->id,
-		.provider = dev,
 	};
 	space->doorbells = entry;
 	*out = entry;
@@ -302,7 +300,7 @@ static int use_doorbell(struct db_space *space, struct db_device *dev, const str
 		return -ENOMEM;
 	}
 	if (!entry)
-		ret = new_doorbell(space, dev, doorbell, fd, ipa, &entry);
+		ret = new_doorbell(space, doorbell, fd, ipa, &entry);
 	else if (entry->ipa != ipa || entry->id != doorbell->id)
 		ret = refuse_doorbell(entry, dev, doorbell, ipa);
 	if (ret) {
@@ -333,23 +331,6 @@ int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_
 	return ret;
 }
 
-/*
- * The device whose dma-buf is mapped takes its leave, and the kernel revokes what it gave: the next user's takes its place. An IOAS cannot
- * exchange a mapping at one stroke, so for two ioctls the doorbell is not there.
- */
-static void hand_over(struct db_space *space, struct space_doorbell *entry)
-{
-	struct db_device *heir = entry->users->dev;
-	struct db_doorbell doorbell;
-	int fd;
-
-	if (doorbell_query(heir, &doorbell, &fd))
-		return;
-	if (!unmap(space, entry->ipa, entry->size) && !map_file(space, entry->ipa, fd, 0, entry->size, DB_WRITE))
-		entry->provider = heir;
-	space->host->sys->ops->close(space->host->sys, fd);
-}
-
 static int drop_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa)
 {
 	struct space_doorbell **link, *entry;
@@ -368,13 +349,10 @@ static int drop_doorbell(struct db_space *space, struct db_device *dev, uint64_t
 		gone = *user;
 		*user = gone->next;
 		free(gone);
-		if (entry->provider == dev)
-			hand_over(space, entry);
 		return 0;
 	}
 	ret = unmap(space, ipa, entry->size);
-	/* Gone already: a hand-over failed between its two steps. */
-	if (ret && ret != -ENOENT)
+	if (ret)
 		return ret;
 	*link = entry->next;
 	free(entry->users);

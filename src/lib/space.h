@@ -12,11 +12,13 @@
 struct space_doorbell {
 	struct space_doorbell *next;
 	uint64_t ipa, size, id;
-	struct db_device *provider;	/* whose dma-buf is mapped: the mapping lives no longer than this device */
 	struct space_doorbell_user *users;
 };
 
-/* One db_space_map_doorbell() call. */
+/*
+ * One db_space_map_doorbell() call. The dma-buf of the first is what is mapped; it stays good for as long as any device of the iommufd that asked
+ * for the doorbell is open (abi/native.h), and each user has asked.
+ */
 struct space_doorbell_user {
 	struct space_doorbell_user *next;
 	struct db_device *dev;

@@ -373,6 +373,31 @@ static void test_second_its(void **state)
 	}
 }
 
+/* Two devices of one ITS; the one that came first is unplugged, the other one goes on. */
+static void test_first_leaves(void **state)
+{
+	struct db_msi_config config = { .kind = DB_MSIX, .mode = DB_MODE_NATIVE };
+	struct db_device *first;
+	struct db_msi *msi;
+	struct vm vm;
+
+	(void)state;
+	open_host(&vm, "device 0000:01:00.0 bell\ndevice 0000:02:00.0 bell\n", "0000:02:00.0");
+	open_space(&vm);
+	assert_int_equal(db_device_open(vm.host, "0000:01:00.0", 0, &first), 0);
+	config.dev = first;
+	config.space = vm.space;
+	config.doorbell_ipa = 0x20090000;
+	assert_int_equal(db_msi_create(&config, &msi), 0);
+	assert_int_equal(create_msi(&vm, DB_MODE_NATIVE, DB_MSIX, false), 0);
+	make_stage_1(&vm);
+	set_all(&vm, 4, GIOVA);
+	db_msi_destroy(msi);
+	db_device_close(first);
+	check_vectors(&vm, 4);
+	close_vm(&vm);
+}
+
 /* A gIOVA that stage 1 does not map: no interrupt, and an event with the guest's StreamID. */
 static void test_fault(void **state)
 {
@@ -554,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_msi_modes),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_second_its),
+		cmocka_unit_test(test_first_leaves),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_moved_window),
