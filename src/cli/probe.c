@@ -125,12 +125,15 @@ static bool to_open(struct probe *p, struct probe_device *d, const struct option
 
 static void look_only(struct probe *p, struct probe_device *d)
 {
+	char driver[sizeof(d->driver)];
+
+	memcpy(driver, d->driver, sizeof(driver));
 	d->group = find_group(p->sys, d->address);
 	d->err = -EBUSY;
 	if (d->group < 0)
 		snprintf(d->why, sizeof(d->why), "no IOMMU group: there is no IOMMU in front of it, or its driver is not running");
 	else
-		snprintf(d->why, sizeof(d->why), "not looked into: %s drives it; name it with --device and --rebind", d->driver);
+		snprintf(d->why, sizeof(d->why), "not looked into: %s drives it; name it with --device and --rebind", driver);
 }
 
 static void text_device(struct term *t, const struct probe_device *d)
