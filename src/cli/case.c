@@ -126,7 +126,8 @@ static int do_memory(struct replay *r, char **words)
 	if (ret)
 		return ret;
 	if (r->memory || v[1] > MOST_MEMORY || v[0] + v[1] < v[0] || (v[0] | v[1]) & 7)
-		return fail(r, -EINVAL, "one memory of at most %llu MiB, aligned to 8", MOST_MEMORY >> 20);
+		return fail(r, -EINVAL, "one memory of at most %llu MiB, aligned to 8",
+			    MOST_MEMORY >> 20);
 	r->memory = calloc(1, v[1] ? v[1] : 8);
 	if (!r->memory)
 		return fail(r, -ENOMEM, "no memory for the case");
@@ -142,7 +143,9 @@ static int do_store(struct replay *r, char **words)
 
 	if (ret)
 		return ret;
-	return memory_write(r, v[0], v[1]) ? fail(r, -EINVAL, "%s is not a dword of the memory", words[0]) : 0;
+	return memory_write(r, v[0], v[1])
+		       ? fail(r, -EINVAL, "%s is not a dword of the memory", words[0])
+		       : 0;
 }
 
 static int do_command(struct replay *r, char **words)
@@ -166,8 +169,11 @@ static int do_access(struct replay *r, char **words)
 
 	if (ret)
 		return ret;
-	if (!number(words[0], &sid) || (with_ssid && !number(words[1], &ssid)) || !number(words[2], &addr))
-		return fail(r, -EINVAL, "access takes: SID SSID|- ADDR read|write|fetch privileged|unprivileged");
+	if (!number(words[0], &sid) || (with_ssid && !number(words[1], &ssid)) ||
+	    !number(words[2], &addr))
+		return fail(r, -EINVAL,
+			    "access takes: SID SSID|- ADDR read|write|fetch "
+			    "privileged|unprivileged");
 	/* Earlier accesses fill the caches. */
 	if (r->have_access)
 		smmu_translate(r->smmu, &r->txn, &ignored);
@@ -195,13 +201,15 @@ static int do_line(struct replay *r, char **words, int count)
 		{ "command", 2, do_command }, { "access", 5, do_access },
 	};
 
-	if (!strncmp(words[0], "idr", 3) && words[0][3] >= '0' && words[0][3] <= '5' && !words[0][4] && count == 2)
+	if (!strncmp(words[0], "idr", 3) && words[0][3] >= '0' && words[0][3] <= '5' &&
+	    !words[0][4] && count == 2)
 		return do_idr(r, words[0][3] - '0', words + 1);
 	for (unsigned int i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
 		if (strcmp(words[0], verbs[i].name))
 			continue;
 		if (count != verbs[i].arguments + 1)
-			return fail(r, -EINVAL, "\"%s\" takes %d arguments", words[0], verbs[i].arguments);
+			return fail(r, -EINVAL, "\"%s\" takes %d arguments", words[0],
+				    verbs[i].arguments);
 		return verbs[i].run(r, words + 1);
 	}
 	return fail(r, -EINVAL, "\"%s\" is not an operation of a case file", words[0]);
@@ -218,7 +226,8 @@ static int read_case(struct replay *r, FILE *f)
 
 		r->line++;
 		line[strcspn(line, "#\n")] = 0;
-		for (word = strtok_r(line, " \t", &save); word && count < MOST_WORDS; word = strtok_r(NULL, " \t", &save))
+		for (word = strtok_r(line, " \t", &save); word && count < MOST_WORDS;
+		     word = strtok_r(NULL, " \t", &save))
 			words[count++] = word;
 		if (count)
 			ret = do_line(r, words, count);
@@ -228,7 +237,8 @@ static int read_case(struct replay *r, FILE *f)
 	return ret;
 }
 
-int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res, char *why, size_t size)
+int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res,
+		char *why, size_t size)
 {
 	struct replay r = { .path = path, .why = why, .why_size = size };
 	FILE *f = fopen(path, "r");

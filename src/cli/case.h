@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Case files: a small SMMU machine as a list of operations, one a line, as the oracle test writes them for a difference it found:
+ * Case files: a small SMMU machine as a list of operations, one a line, as the oracle test writes
+ * them for a difference it found:
  *
  *   idrN VALUE                        SMMU_IDR0..5
  *   strtab BASE CFG                   SMMU_STRTAB_BASE, SMMU_STRTAB_BASE_CFG
@@ -17,9 +18,11 @@
 #include "arm/smmu.h"
 
 /*
- * Replays the file at @path; its last access is traced to @tracer and its outcome left in @res. Returns 0 (translated), -EFAULT (it faulted), or
- * another error with a sentence in @why (@size bytes).
+ * Replays the file at @path; its last access is traced to @tracer and its outcome left in @res.
+ * Returns 0 (translated), -EFAULT (it faulted), or another error with a sentence in @why (@size
+ * bytes).
  */
-int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res, char *why, size_t size);
+int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res,
+		char *why, size_t size);
 
 #endif

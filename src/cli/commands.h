@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The commands; argv[0] is the command's name. They return the exit status: 0 good, 1 failed, 2 bad options. */
+/*
+ * The commands; argv[0] is the command's name. They return the exit status: 0 good, 1 failed, 2 bad
+ * options.
+ */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 

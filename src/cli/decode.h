@@ -30,8 +30,8 @@ void decode_ste(const uint64_t ste[8], struct decode_fields *out);
 void decode_cd(const uint64_t cd[8], struct decode_fields *out);
 
 /* A translation table descriptor at @level of stage 1 or 2, tables of 2^@granule_shift. */
-void decode_descriptor(unsigned int stage, unsigned int level, unsigned int granule_shift, uint64_t desc,
-		       struct decode_fields *out);
+void decode_descriptor(unsigned int stage, unsigned int level, unsigned int granule_shift,
+		       uint64_t desc, struct decode_fields *out);
 
 /* What the SMMU can do, from IDR0..5 (§6.3). */
 void decode_idr(const uint32_t idr[6], struct decode_fields *out);

@@ -10,7 +10,8 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 
-void explain_fields(const struct trace *trace, const struct smmu_step *step, struct decode_fields *out)
+void explain_fields(const struct trace *trace, const struct smmu_step *step,
+		    struct decode_fields *out)
 {
 	out->n = 0;
 	switch (step->kind) {
@@ -38,8 +39,8 @@ void explain_fields(const struct trace *trace, const struct smmu_step *step, str
 const char *explain_name(const struct trace *trace, const struct smmu_step *step, char buf[24])
 {
 	static const char *const names[] = {
-		[SMMU_STEP_STE] = "STE", [SMMU_STEP_CD] = "CD", [SMMU_STEP_PTR] = "pointer", [SMMU_STEP_PA] = "PA",
-		[SMMU_STEP_EVENT] = "event",
+		[SMMU_STEP_STE] = "STE", [SMMU_STEP_CD] = "CD",       [SMMU_STEP_PTR] = "pointer",
+		[SMMU_STEP_PA] = "PA",   [SMMU_STEP_EVENT] = "event",
 	};
 
 	if (step->kind == SMMU_STEP_S1 || step->kind == SMMU_STEP_S2)
@@ -58,10 +59,15 @@ static const char *source_name(enum trace_source source)
 	return names[source];
 }
 
-static void text_step(const struct trace *trace, const struct smmu_step *step, const struct term *term)
+static void text_step(const struct trace *trace, const struct smmu_step *step,
+		      const struct term *term)
 {
-	const char *colour = !term->colour ? "" : step->kind == SMMU_STEP_S1 ? "\033[33m" : step->kind == SMMU_STEP_S2 ? "\033[34m" :
-			     step->kind == SMMU_STEP_EVENT ? "\033[31m" : step->kind == SMMU_STEP_PA ? "\033[32m" : "\033[1m";
+	const char *colour = !term->colour                   ? ""
+			     : step->kind == SMMU_STEP_S1    ? "\033[33m"
+			     : step->kind == SMMU_STEP_S2    ? "\033[34m"
+			     : step->kind == SMMU_STEP_EVENT ? "\033[31m"
+			     : step->kind == SMMU_STEP_PA    ? "\033[32m"
+							     : "\033[1m";
 	const char *indent = step->depth ? "      " : "  ";
 	struct decode_fields fields;
 	char name[24], text[640];
@@ -73,12 +79,12 @@ static void text_step(const struct trace *trace, const struct smmu_step *step, c
 	switch (step->kind) {
 	case SMMU_STEP_S1:
 	case SMMU_STEP_S2:
-		printf(" [%4u] at 0x%-12llx = 0x%016llx  %s\n", step->index, (unsigned long long)step->addr,
-		       (unsigned long long)step->data[0], text);
+		printf(" [%4u] at 0x%-12llx = 0x%016llx  %s\n", step->index,
+		       (unsigned long long)step->addr, (unsigned long long)step->data[0], text);
 		break;
 	case SMMU_STEP_PTR:
-		printf(" [%4u] at 0x%-12llx = 0x%016llx\n", step->index, (unsigned long long)step->addr,
-		       (unsigned long long)step->data[0]);
+		printf(" [%4u] at 0x%-12llx = 0x%016llx\n", step->index,
+		       (unsigned long long)step->addr, (unsigned long long)step->data[0]);
 		break;
 	case SMMU_STEP_PA:
 		printf(" 0x%llx  %s\n", (unsigned long long)step->pa, trace->end_note);
@@ -96,10 +102,11 @@ void explain_text(const struct trace *trace, const struct term *term)
 {
 	unsigned int i;
 
-	printf("\n%s of 0x%llx by %s, StreamID 0x%x\n", trace->write ? "Write" : "Read", (unsigned long long)trace->iova, trace->device,
-	       trace->stream_id);
+	printf("\n%s of 0x%llx by %s, StreamID 0x%x\n", trace->write ? "Write" : "Read",
+	       (unsigned long long)trace->iova, trace->device, trace->stream_id);
 	if (trace->source == TRACE_REPLICA)
-		printf("(This host does not show its own tables: what follows is the guest's stage 1, walked as the SMMU walks it.)\n");
+		printf("(This host does not show its own tables: what follows is the guest's stage "
+		       "1, walked as the SMMU walks it.)\n");
 	printf("\n");
 	for (i = 0; i < trace->n; i++)
 		text_step(trace, &trace->steps[i], term);
@@ -107,17 +114,22 @@ void explain_text(const struct trace *trace, const struct term *term)
 
 static json_t *json_step(const struct trace *trace, const struct smmu_step *step)
 {
-	unsigned int words = step->kind == SMMU_STEP_STE || step->kind == SMMU_STEP_CD ? 8 : step->kind == SMMU_STEP_EVENT ? 4 : 1, i;
+	unsigned int words = step->kind == SMMU_STEP_STE || step->kind == SMMU_STEP_CD ? 8
+			     : step->kind == SMMU_STEP_EVENT                           ? 4
+										       : 1,
+		     i;
 	json_t *data = json_array(), *named = json_object(), *out;
 	struct decode_fields fields;
 	char name[24];
 
 	explain_fields(trace, step, &fields);
 	for (i = 0; i < fields.n; i++)
-		json_object_set_new(named, fields.field[i].name, json_string(fields.field[i].value));
+		json_object_set_new(named, fields.field[i].name,
+				    json_string(fields.field[i].value));
 	for (i = 0; step->kind != SMMU_STEP_PA && i < words; i++)
 		json_array_append_new(data, json_hex(step->data[i]));
-	out = json_pack("{s:s, s:i, s:o, s:o}", "step", explain_name(trace, step, name), "depth", (int)step->depth, "data", data, "fields", named);
+	out = json_pack("{s:s, s:i, s:o, s:o}", "step", explain_name(trace, step, name), "depth",
+			(int)step->depth, "data", data, "fields", named);
 	if (step->kind == SMMU_STEP_S1 || step->kind == SMMU_STEP_S2) {
 		json_object_set_new(out, "stage", json_integer(step->kind == SMMU_STEP_S1 ? 1 : 2));
 		json_object_set_new(out, "level", json_integer(step->level));
@@ -139,12 +151,14 @@ json_t *explain_json(const struct trace *trace)
 
 	for (i = 0; i < trace->n; i++)
 		json_array_append_new(steps, json_step(trace, &trace->steps[i]));
-	root = json_pack("{s:s, s:I, s:o, s:b, s:s, s:o}", "device", trace->device, "stream_id", (json_int_t)trace->stream_id, "iova",
-			 json_hex(trace->iova), "write", trace->write, "source", source_name(trace->source), "steps", steps);
+	root = json_pack("{s:s, s:I, s:o, s:b, s:s, s:o}", "device", trace->device, "stream_id",
+			 (json_int_t)trace->stream_id, "iova", json_hex(trace->iova), "write",
+			 trace->write, "source", source_name(trace->source), "steps", steps);
 	if (end && end->kind == SMMU_STEP_EVENT)
 		json_object_set_new(root, "event", decode_event_json(end->data));
 	else if (end)
-		json_object_set_new(root, trace->source == TRACE_REPLICA ? "ipa" : "pa", json_hex(end->pa));
+		json_object_set_new(root, trace->source == TRACE_REPLICA ? "ipa" : "pa",
+				    json_hex(end->pa));
 	if (trace->end_note[0])
 		json_object_set_new(root, "target", json_string(trace->end_note));
 	return root;
@@ -167,7 +181,8 @@ static int explain_case(struct trace *trace, const char *path, struct term *term
 	return 0;
 }
 
-static int explain_device(struct trace *trace, struct session *s, const struct options *options, struct term *term)
+static int explain_device(struct trace *trace, struct session *s, const struct options *options,
+			  struct term *term)
 {
 	struct report report = term_report(term);
 	int err;

@@ -11,7 +11,8 @@
 #include "cli/trace.h"
 
 /* The fields of @step's data, and its short name ("STE", "S1 level 2"). */
-void explain_fields(const struct trace *trace, const struct smmu_step *step, struct decode_fields *out);
+void explain_fields(const struct trace *trace, const struct smmu_step *step,
+		    struct decode_fields *out);
 const char *explain_name(const struct trace *trace, const struct smmu_step *step, char buf[24]);
 
 void explain_text(const struct trace *trace, const struct term *term);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The drawing of a translation: configuration in the first row, stage 1 in the second, stage 2 of what stage 1 gave in the third, the
- * end at the bottom. Each table is a box with the index that was taken and the descriptor found there.
+ * The drawing of a translation: configuration in the first row, stage 1 in the second, stage 2 of
+ * what stage 1 gave in the third, the end at the bottom. Each table is a box with the index that
+ * was taken and the descriptor found there.
  */
 #include "cli/explain.h"
 
@@ -64,25 +65,31 @@ static int column_x(unsigned int column)
 	return MARGIN + (int)column * (BOX_W + GAP);
 }
 
-static void draw_box(const struct drawing *d, unsigned int column, int y, int height, const struct box *box)
+static void draw_box(const struct drawing *d, unsigned int column, int y, int height,
+		     const struct box *box)
 {
 	int x = column_x(column);
 	unsigned int i;
 
-	fprintf(d->out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"%s\" stroke-width=\"1.5\"/>\n",
+	fprintf(d->out,
+		"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\" "
+		"stroke=\"%s\" stroke-width=\"1.5\"/>\n",
 		x, y, BOX_W, height, box->fill, box->edge);
 	text(d, x + 10, y + 20, "title", box->title);
 	for (i = 0; i < box->lines; i++) {
 		int at = y + 28 + LINE_H * (int)i;
 
 		if ((int)i == box->highlight)
-			fprintf(d->out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" opacity=\"0.25\"/>\n", x + 1,
-				at, BOX_W - 2, LINE_H + 1, box->edge);
+			fprintf(d->out,
+				"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" "
+				"opacity=\"0.25\"/>\n",
+				x + 1, at, BOX_W - 2, LINE_H + 1, box->edge);
 		text(d, x + 10, at + 12, "mono", box->line[i]);
 	}
 }
 
-static void add_line(struct box *box, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_line(struct box *box, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void add_line(struct box *box, const char *format, ...)
 {
@@ -98,17 +105,22 @@ static void add_line(struct box *box, const char *format, ...)
 
 static void arrow(const struct drawing *d, int x1, int y1, int x2, int y2)
 {
-	fprintf(d->out, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\" stroke-width=\"1.6\" marker-end=\"url(#tip)\"/>\n", x1, y1,
-		x2, y2);
+	fprintf(d->out,
+		"<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\" "
+		"stroke-width=\"1.6\" marker-end=\"url(#tip)\"/>\n",
+		x1, y1, x2, y2);
 }
 
 /* From the end of one row, around, into the next one's first box. */
 static void arrow_around(const struct drawing *d, unsigned int from_column, int from_y, int to_y)
 {
-	int x = column_x(from_column) + BOX_W / 2, x2 = column_x(0) + BOX_W - 25, middle = (from_y + to_y) / 2 - 4;
+	int x = column_x(from_column) + BOX_W / 2, x2 = column_x(0) + BOX_W - 25,
+	    middle = (from_y + to_y) / 2 - 4;
 
-	fprintf(d->out, "<path d=\"M %d %d V %d H %d V %d\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.6\" marker-end=\"url(#tip)\"/>\n", x,
-		from_y, middle, x2, to_y - 2);
+	fprintf(d->out,
+		"<path d=\"M %d %d V %d H %d V %d\" fill=\"none\" stroke=\"#555\" "
+		"stroke-width=\"1.6\" marker-end=\"url(#tip)\"/>\n",
+		x, from_y, middle, x2, to_y - 2);
 }
 
 static void add_fields(struct box *box, const struct decode_fields *fields)
@@ -134,27 +146,34 @@ static void make_box(const struct drawing *d, const struct smmu_step *step, stru
 	static const struct {
 		const char *fill, *edge;
 	} styles[] = {
-		[SMMU_STEP_STE] = { "#f3eefb", "#7048a8" }, [SMMU_STEP_CD] = { "#f3eefb", "#7048a8" },
-		[SMMU_STEP_PTR] = { "#f3eefb", "#7048a8" }, [SMMU_STEP_S1] = { "#fff6e0", "#c07a00" },
-		[SMMU_STEP_S2] = { "#e6f1fd", "#1f6fbf" }, [SMMU_STEP_PA] = { "#e7f7ea", "#1d8a3a" },
+		[SMMU_STEP_STE] = { "#f3eefb", "#7048a8" },
+		[SMMU_STEP_CD] = { "#f3eefb", "#7048a8" },
+		[SMMU_STEP_PTR] = { "#f3eefb", "#7048a8" },
+		[SMMU_STEP_S1] = { "#fff6e0", "#c07a00" },
+		[SMMU_STEP_S2] = { "#e6f1fd", "#1f6fbf" },
+		[SMMU_STEP_PA] = { "#e7f7ea", "#1d8a3a" },
 		[SMMU_STEP_EVENT] = { "#fdeaea", "#c02b2b" },
 	};
 	bool descriptor = step->kind == SMMU_STEP_S1 || step->kind == SMMU_STEP_S2;
 	struct decode_fields fields;
 	char name[24];
 
-	*box = (struct box){ .fill = styles[step->kind].fill, .edge = styles[step->kind].edge, .highlight = -1 };
+	*box = (struct box){ .fill = styles[step->kind].fill,
+			     .edge = styles[step->kind].edge,
+			     .highlight = -1 };
 	explain_fields(d->trace, step, &fields);
 	explain_name(d->trace, step, name);
 	if (descriptor) {
 		snprintf(box->title, sizeof(box->title), "%s, entry %u", name, step->index);
-		add_line(box, "at  %s 0x%llx", step->kind == SMMU_STEP_S1 ? "IPA" : "PA ", (unsigned long long)step->addr);
+		add_line(box, "at  %s 0x%llx", step->kind == SMMU_STEP_S1 ? "IPA" : "PA ",
+			 (unsigned long long)step->addr);
 		if (step->kind == SMMU_STEP_S1 && d->trace->source != TRACE_REPLICA)
 			add_line(box, "  = PA  0x%llx", (unsigned long long)step->pa);
 		box->highlight = box->lines;
 		add_line(box, "0x%016llx", (unsigned long long)step->data[0]);
 	} else {
-		snprintf(box->title, sizeof(box->title), "%s", step->kind == SMMU_STEP_PTR ? "first-level pointer" : name);
+		snprintf(box->title, sizeof(box->title), "%s",
+			 step->kind == SMMU_STEP_PTR ? "first-level pointer" : name);
 		if (step->kind != SMMU_STEP_EVENT && step->kind != SMMU_STEP_PA)
 			add_line(box, "at 0x%llx", (unsigned long long)step->addr);
 		if (step->kind == SMMU_STEP_PTR)
@@ -188,14 +207,16 @@ static unsigned int draw_row(struct drawing *d, unsigned int wanted, const char 
 	for (i = 0; i < n; i++) {
 		draw_box(d, i, d->y, height, &boxes[i]);
 		if (i)
-			arrow(d, column_x(i - 1) + BOX_W, d->y + height / 2, column_x(i) - 3, d->y + height / 2);
+			arrow(d, column_x(i - 1) + BOX_W, d->y + height / 2, column_x(i) - 3,
+			      d->y + height / 2);
 	}
 	d->y += height;
 	return n;
 }
 
 /* The input address cut into the indices that the levels take, as far as the walk went. */
-static void draw_address(struct drawing *d, enum smmu_step_kind kind, uint64_t address, const char *what)
+static void draw_address(struct drawing *d, enum smmu_step_kind kind, uint64_t address,
+			 const char *what)
 {
 	char cell[96];
 	unsigned int i;
@@ -208,8 +229,10 @@ static void draw_address(struct drawing *d, enum smmu_step_kind kind, uint64_t a
 
 		if (step->depth || step->kind != kind)
 			continue;
-		fprintf(d->out, "<rect x=\"%d\" y=\"%d\" width=\"130\" height=\"22\" fill=\"%s\" stroke=\"#999\"/>\n", x, d->y,
-			kind == SMMU_STEP_S1 ? "#fff6e0" : "#e6f1fd");
+		fprintf(d->out,
+			"<rect x=\"%d\" y=\"%d\" width=\"130\" height=\"22\" fill=\"%s\" "
+			"stroke=\"#999\"/>\n",
+			x, d->y, kind == SMMU_STEP_S1 ? "#fff6e0" : "#e6f1fd");
 		snprintf(cell, sizeof(cell), "level %u: %u", step->level, step->index);
 		text(d, x + 8, d->y + 15, "mono", cell);
 		x += 130;
@@ -227,7 +250,8 @@ static void draw_end(struct drawing *d)
 		return;
 	make_box(d, end, &box);
 	if (end->kind == SMMU_STEP_PA) {
-		snprintf(box.title, sizeof(box.title), "%s 0x%llx", explain_name(d->trace, end, name), (unsigned long long)end->pa);
+		snprintf(box.title, sizeof(box.title), "%s 0x%llx",
+			 explain_name(d->trace, end, name), (unsigned long long)end->pa);
 		box.lines = 0;
 	}
 	draw_box(d, 0, d->y, box_height(&box), &box);
@@ -252,11 +276,13 @@ static void draw(struct drawing *d)
 	unsigned int n;
 	int bottom;
 
-	snprintf(title, sizeof(title), "%s of 0x%llx by %s (StreamID 0x%x)", d->trace->write ? "Write" : "Read",
-		 (unsigned long long)d->trace->iova, d->trace->device, d->trace->stream_id);
+	snprintf(title, sizeof(title), "%s of 0x%llx by %s (StreamID 0x%x)",
+		 d->trace->write ? "Write" : "Read", (unsigned long long)d->trace->iova,
+		 d->trace->device, d->trace->stream_id);
 	text(d, MARGIN, 38, "head", title);
 	d->y = 84;
-	n = draw_row(d, 1u << SMMU_STEP_PTR | 1u << SMMU_STEP_STE | 1u << SMMU_STEP_CD, "Configuration");
+	n = draw_row(d, 1u << SMMU_STEP_PTR | 1u << SMMU_STEP_STE | 1u << SMMU_STEP_CD,
+		     "Configuration");
 	bottom = d->y;
 	d->y += ROW_GAP;
 	if (input_of(d->trace, SMMU_STEP_S1)) {
@@ -277,6 +303,20 @@ static void draw(struct drawing *d)
 	draw_end(d);
 }
 
+static const char head[] =
+	"<style>\n"
+	"text { font-family: sans-serif; fill: #222 }\n"
+	".head { font-size: 19px; font-weight: bold }\n"
+	".label { font-size: 13px; fill: #555 }\n"
+	".title { font-size: 14px; font-weight: bold }\n"
+	".mono { font-family: monospace; font-size: 11.5px }\n"
+	".strong { font-weight: bold }\n"
+	".note { font-size: 14px }\n"
+	"</style>\n"
+	"<defs><marker id=\"tip\" markerWidth=\"9\" markerHeight=\"9\" refX=\"7\" refY=\"4\" "
+	"orient=\"auto\"><path d=\"M0,0 L8,4 L0,8 Z\" fill=\"#555\"/></marker></defs>\n"
+	"<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+
 void explain_svg(const struct trace *trace, FILE *out)
 {
 	struct drawing d = { .trace = trace };
@@ -289,14 +329,11 @@ void explain_svg(const struct trace *trace, FILE *out)
 		return;
 	draw(&d);
 	fclose(d.out);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH, d.y + MARGIN,
-		WIDTH, d.y + MARGIN);
-	fprintf(out, "<style>text{font-family:sans-serif;fill:#222}.head{font-size:19px;font-weight:bold}.label{font-size:13px;fill:#555}"
-		".title{font-size:14px;font-weight:bold}.mono{font-family:monospace;font-size:11.5px}.strong{font-weight:bold}"
-		".note{font-size:14px}</style>\n"
-		"<defs><marker id=\"tip\" markerWidth=\"9\" markerHeight=\"9\" refX=\"7\" refY=\"4\" orient=\"auto\">"
-		"<path d=\"M0,0 L8,4 L0,8 Z\" fill=\"#555\"/></marker></defs>\n"
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n");
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+		"viewBox=\"0 0 %d %d\">\n",
+		WIDTH, d.y + MARGIN, WIDTH, d.y + MARGIN);
+	fputs(head, out);
 	fwrite(body, 1, size, out);
 	fprintf(out, "</svg>\n");
 	free(body);

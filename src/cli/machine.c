@@ -52,19 +52,24 @@ static int builtin_nvmes(char **text, size_t *len)
 	out = open_memstream(text, len);
 	for (i = 0; out && i < machine.n_devices; i++)
 		if (machine.devices[i].kind == MACHINE_NVME)
-			fprintf(out, "device %s nvme io-queues=%u\n", machine.devices[i].address, machine.devices[i].nvme.io_queues);
+			fprintf(out, "device %s nvme io-queues=%u\n", machine.devices[i].address,
+				machine.devices[i].nvme.io_queues);
 	machine_free(&machine);
 	return !out || fclose(out) ? -ENOMEM : 0;
 }
 
-/* "device ADDRESS nvme ..."? Words are as in docs/machine-file.md; what is wrong otherwise, the parser will say. */
+/*
+ * "device ADDRESS nvme ..."? Words are as in docs/machine-file.md; what is wrong otherwise, the
+ * parser will say.
+ */
 static bool is_nvme_line(const char *line, size_t len)
 {
 	char words[3][32] = { "", "", "" }, copy[128];
 
-	snprintf(copy, sizeof(copy), "%.*s", (int)(len < sizeof(copy) ? len : sizeof(copy) - 1), line);
-	return sscanf(copy, "%31s %31s %31s", words[0], words[1], words[2]) == 3 && !strcmp(words[0], "device") &&
-	       !strcmp(words[2], "nvme");
+	snprintf(copy, sizeof(copy), "%.*s", (int)(len < sizeof(copy) ? len : sizeof(copy) - 1),
+		 line);
+	return sscanf(copy, "%31s %31s %31s", words[0], words[1], words[2]) == 3 &&
+	       !strcmp(words[0], "device") && !strcmp(words[2], "nvme");
 }
 
 /* Where a line's comment starts, or its end; '#' within quotes is none. */
@@ -76,13 +81,17 @@ static size_t without_comment(const char *line, size_t len)
 	for (i = 0; i < len; i++) {
 		if (line[i] == '"')
 			quoted = !quoted;
-		else if (line[i] == '#' && !quoted && (!i || line[i - 1] == ' ' || line[i - 1] == '\t'))
+		else if (line[i] == '#' && !quoted &&
+			 (!i || line[i - 1] == ' ' || line[i - 1] == '\t'))
 			return i;
 	}
 	return len;
 }
 
-/* Adds disk= to every NVMe device: the last one of a line counts. Read-only, since the guest only reads and the file is the user's. */
+/*
+ * Adds disk= to every NVMe device: the last one of a line counts. Read-only, since the guest only
+ * reads and the file is the user's.
+ */
 static int put_disk(struct cli_machine *machine, const char *disk)
 {
 	const char *at = machine->text, *end = at + machine->len;
@@ -130,7 +139,8 @@ static bool has_nvme(const struct cli_machine *machine)
 	return found;
 }
 
-int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why, size_t size)
+int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why,
+		     size_t size)
 {
 	FILE *probe;
 	int err = 0;
@@ -145,7 +155,9 @@ int cli_machine_load(struct cli_machine *machine, const char *file, const char *
 	if (!disk)
 		return 0;
 	if (strpbrk(disk, "\"\n")) {
-		snprintf(why, size, "--disk: a file whose name has quotes or line ends cannot stand in a machine description");
+		snprintf(why, size,
+			 "--disk: a file whose name has quotes or line ends cannot stand in a "
+			 "machine description");
 		return -EINVAL;
 	}
 	probe = fopen(disk, "r");
@@ -195,7 +207,8 @@ static int hash_seed(const struct nvme_config *nvme, uint64_t *bytes, char hex[S
 	return err ? err : end;
 }
 
-int cli_machine_disk(const struct cli_machine *machine, const char *address, uint64_t *bytes, char hex[SHA256_HEX])
+int cli_machine_disk(const struct cli_machine *machine, const char *address, uint64_t *bytes,
+		     char hex[SHA256_HEX])
 {
 	struct machine parsed;
 	int err = -ENOENT;
@@ -209,7 +222,8 @@ int cli_machine_disk(const struct cli_machine *machine, const char *address, uin
 
 		if (strcmp(d->address, address) || d->kind != MACHINE_NVME)
 			continue;
-		err = d->nvme.disk ? sha256_file(d->nvme.disk, 512, bytes, hex) : hash_seed(&d->nvme, bytes, hex);
+		err = d->nvme.disk ? sha256_file(d->nvme.disk, 512, bytes, hex)
+				   : hash_seed(&d->nvme, bytes, hex);
 		break;
 	}
 	machine_free(&parsed);

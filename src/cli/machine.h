@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The software host's machine description as the command uses it: its text, and what its disks must contain. */
+/*
+ * The software host's machine description as the command uses it: its text, and what its disks must
+ * contain.
+ */
 #ifndef CLI_MACHINE_H
 #define CLI_MACHINE_H
 
@@ -13,11 +16,19 @@ struct cli_machine {
 	size_t len;
 };
 
-/* Reads @file (NULL: the built-in machine); with @disk every NVMe device of it serves that file. -errno and a sentence in @why. */
-int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why, size_t size);
+/*
+ * Reads @file (NULL: the built-in machine); with @disk every NVMe device of it serves that file.
+ * -errno and a sentence in @why.
+ */
+int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why,
+		     size_t size);
 void cli_machine_free(struct cli_machine *machine);
 
-/* The SHA-256 of the content of @address's disk, and its size. -ENOENT: it is no NVMe device of this machine. */
-int cli_machine_disk(const struct cli_machine *machine, const char *address, uint64_t *bytes, char hex[SHA256_HEX]);
+/*
+ * The SHA-256 of the content of @address's disk, and its size. -ENOENT: it is no NVMe device of
+ * this machine.
+ */
+int cli_machine_disk(const struct cli_machine *machine, const char *address, uint64_t *bytes,
+		     char hex[SHA256_HEX]);
 
 #endif

@@ -15,18 +15,23 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{ "run", OPTIONS_RUN, command_run, "pass devices through and do real I/O with them",
-	  "Passes PCI devices through to an in-process guest behind nested translation. The guest owns stage 1, chooses the\n"
-	  "address of its MSIs itself, reads whole disks by DMA and counts every interrupt. Exit status 0 only when every\n"
-	  "byte was verified and every interrupt arrived exactly once, on the right vector.\n"
+	  "Passes PCI devices through to an in-process guest behind nested translation. The\n"
+	  "guest owns stage 1, chooses the address of its MSIs itself, reads whole disks by\n"
+	  "DMA and counts every interrupt. Exit status 0 only when every byte was verified and\n"
+	  "every interrupt arrived exactly once, on the right vector.\n"
 	  "\n"
-	  "Without --device: the built-in machine's NVMe controller; with --machine, all devices of it that no other driver\n"
-	  "uses; with --host linux, all devices bound to vfio-pci.\n" },
+	  "Without --device: the built-in machine's NVMe controller; with --machine, all\n"
+	  "devices of it that no other driver uses; with --host linux, all devices bound to\n"
+	  "vfio-pci.\n" },
 	{ "explain", OPTIONS_EXPLAIN, command_explain, "show one translation, step by step",
-	  "Boots the guest as `run` does and shows how one address of the device is translated: stream table entry, context\n"
-	  "descriptor, each descriptor of both stages, and the physical address or the event record at the end.\n" },
-	{ "probe", OPTIONS_PROBE, command_probe, "say what this host can do, and what it cannot and why",
-	  "For each device: which modes are possible; for each that is not, the reason and what would mend it; the SMMU, the\n"
-	  "MSI window, reserved regions, interrupt vectors. Changes nothing that lasts.\n" },
+	  "Boots the guest as `run` does and shows how one address of the device is\n"
+	  "translated: stream table entry, context descriptor, each descriptor of both stages,\n"
+	  "and the physical address or the event record at the end.\n" },
+	{ "probe", OPTIONS_PROBE, command_probe,
+	  "say what this host can do, and what it cannot and why",
+	  "For each device: which modes are possible; for each that is not, the reason and\n"
+	  "what would mend it; the SMMU, the MSI window, reserved regions, interrupt vectors.\n"
+	  "Changes nothing that lasts.\n" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -66,7 +71,8 @@ int main(int argc, char **argv)
 	const struct command *command;
 
 	if (argc < 2) {
-		fprintf(stderr, "doorbell: which command? `doorbell --help` lists them; `doorbell run` is a good start\n");
+		fprintf(stderr, "doorbell: which command? `doorbell --help` lists them; "
+				"`doorbell run` is a good start\n");
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -84,7 +90,8 @@ int main(int argc, char **argv)
 		return bench_main(argc - 1, argv + 1);
 	command = find_command(argv[1]);
 	if (!command) {
-		fprintf(stderr, "doorbell: %s: no such command; `doorbell --help` lists them\n", argv[1]);
+		fprintf(stderr, "doorbell: %s: no such command; `doorbell --help` lists them\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	return command->run(argc - 1, argv + 1);

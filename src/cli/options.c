@@ -34,7 +34,9 @@ static int parse_host(struct options *o, const char *name, const char *value)
 {
 	o->linux_host = !strcmp(value, "linux");
 	if (!o->linux_host && strcmp(value, "soft"))
-		return bad(name, value, "a host is \"soft\" (the software host, in this process) or \"linux\" (the running kernel)");
+		return bad(name, value,
+			   "a host is \"soft\" (the software host, in this process) or \"linux\" "
+			   "(the running kernel)");
 	return 0;
 }
 
@@ -85,7 +87,9 @@ static int parse_disk(struct options *o, const char *name, const char *value)
 static int parse_vits(struct options *o, const char *name, const char *value)
 {
 	if (!parse_number(value, &o->vits) || o->vits % VMM_ITS_FRAME)
-		return bad(name, value, "the guest-physical address of an ITS is wanted: a multiple of 64 KiB, such as 0x8080000");
+		return bad(name, value,
+			   "the guest-physical address of an ITS is wanted: a multiple of 64 KiB, "
+			   "such as 0x8080000");
 	o->vits_given = true;
 	return 0;
 }
@@ -93,7 +97,9 @@ static int parse_vits(struct options *o, const char *name, const char *value)
 static int parse_ram(struct options *o, const char *name, const char *value)
 {
 	if (!parse_number(value, &o->ram_base) || !o->ram_base || o->ram_base % (2u << 20))
-		return bad(name, value, "a guest-physical address is wanted: a multiple of 2 MiB, such as 0x80000000");
+		return bad(name, value,
+			   "a guest-physical address is wanted: a multiple of 2 MiB, such as "
+			   "0x80000000");
 	return 0;
 }
 
@@ -189,21 +195,31 @@ static const struct option_def {
 	int (*parse)(struct options *o, const char *name, const char *value);
 	const char *help;
 } defs[] = {
-	{ "host", "soft|linux", ALL, parse_host, "the software host (default), or the running kernel" },
-	{ "machine", "FILE", ALL, parse_machine, "description of the software host's machine (default: built in)" },
-	{ "device", "ADDR", ALL, parse_device, "PCI address, such as 0000:01:00.0; may be given several times" },
+	{ "host", "soft|linux", ALL, parse_host,
+	  "the software host (default), or the running kernel" },
+	{ "machine", "FILE", ALL, parse_machine,
+	  "description of the software host's machine (default: built in)" },
+	{ "device", "ADDR", ALL, parse_device,
+	  "PCI address, such as 0000:01:00.0; may be given several times" },
 	{ "rebind", NULL, ALL, set_rebind, "take a device away from the driver that uses it" },
 	{ "mode", "MODE", PASS, parse_mode, "auto (default), native, stock or rmr" },
-	{ "vectors", "N", PASS, parse_vectors, "interrupt vectors to use (default: all of the device)" },
-	{ "granule", "4k|16k|64k", PASS, parse_granule, "granule of the guest's stage 1 (default: the smallest there is)" },
+	{ "vectors", "N", PASS, parse_vectors,
+	  "interrupt vectors to use (default: all of the device)" },
+	{ "granule", "4k|16k|64k", PASS, parse_granule,
+	  "granule of the guest's stage 1 (default: the smallest there is)" },
 	{ "vits", "IPA", PASS, parse_vits, "where the guest's first ITS lies; others follow it" },
-	{ "one-vits", NULL, PASS, set_one_vits, "all devices behind one guest ITS, even if their real ones differ" },
+	{ "one-vits", NULL, PASS, set_one_vits,
+	  "all devices behind one guest ITS, even if their real ones differ" },
 	{ "ram", "IPA", PASS, parse_ram, "where the guest's RAM starts" },
-	{ "fall-through", NULL, PASS, set_fall_through, "native: the kernel reads the address back from the device's registers" },
-	{ "disk", "FILE", PASS, parse_disk, "the disk's content: served by the software host, compared on a real one" },
-	{ "iova", "ADDR", OPTIONS_EXPLAIN, parse_iova, "address to translate (default: a write of the device's first MSI)" },
+	{ "fall-through", NULL, PASS, set_fall_through,
+	  "native: the kernel reads the address back from the device's registers" },
+	{ "disk", "FILE", PASS, parse_disk,
+	  "the disk's content: served by the software host, compared on a real one" },
+	{ "iova", "ADDR", OPTIONS_EXPLAIN, parse_iova,
+	  "address to translate (default: a write of the device's first MSI)" },
 	{ "write", NULL, OPTIONS_EXPLAIN, set_write, "the access is a write" },
-	{ "case", "FILE", OPTIONS_EXPLAIN, parse_case, "explain the last access of a case file instead" },
+	{ "case", "FILE", OPTIONS_EXPLAIN, parse_case,
+	  "explain the last access of a case file instead" },
 	{ "svg", "FILE", OPTIONS_EXPLAIN, parse_svg, "draw the translation too" },
 	{ "json", NULL, ALL, set_json, "machine-readable output" },
 	{ "help", NULL, ALL, set_help, "this text" },
@@ -229,7 +245,8 @@ void options_help(enum options_command command)
 static int check_together(enum options_command command, const struct options *o)
 {
 	if (o->linux_host && o->machine) {
-		fprintf(stderr, "doorbell: --machine describes the software host's machine: leave it out with --host linux\n");
+		fprintf(stderr, "doorbell: --machine describes the software host's machine: leave "
+				"it out with --host linux\n");
 		return EXIT_USAGE;
 	}
 	if (o->write && !o->iova_given) {
@@ -237,11 +254,13 @@ static int check_together(enum options_command command, const struct options *o)
 		return EXIT_USAGE;
 	}
 	if (o->fall_through && o->mode != DB_MODE_AUTO && o->mode != DB_MODE_NATIVE) {
-		fprintf(stderr, "doorbell: --fall-through is a form of mode native: leave it out, or use --mode native\n");
+		fprintf(stderr, "doorbell: --fall-through is a form of mode native: leave it out, "
+				"or use --mode native\n");
 		return EXIT_USAGE;
 	}
 	if (command == OPTIONS_EXPLAIN && o->n_devices > 1) {
-		fprintf(stderr, "doorbell: one translation is explained at a time: give one --device\n");
+		fprintf(stderr,
+			"doorbell: one translation is explained at a time: give one --device\n");
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -267,12 +286,17 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 		const char *word = argv[optind - 1];
 
 		if (c == ':') {
-			fprintf(stderr, "doorbell: %s needs a value; `doorbell %s --help` lists the options\n", word, argv[0]);
+			fprintf(stderr,
+				"doorbell: %s needs a value; `doorbell %s --help` lists the "
+				"options\n",
+				word, argv[0]);
 			return EXIT_USAGE;
 		}
 		if (c == '?') {
-			fprintf(stderr, "doorbell: %s: no such option of %s; `doorbell %s --help` lists them\n", word, argv[0],
-				argv[0]);
+			fprintf(stderr,
+				"doorbell: %s: no such option of %s; `doorbell %s --help` lists "
+				"them\n",
+				word, argv[0], argv[0]);
 			return EXIT_USAGE;
 		}
 		err = defs[c - 1].parse(out, defs[c - 1].name, optarg);
@@ -280,7 +304,9 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 			return err;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "doorbell: %s: options start with --; `doorbell %s --help` lists them\n", argv[optind], argv[0]);
+		fprintf(stderr,
+			"doorbell: %s: options start with --; `doorbell %s --help` lists them\n",
+			argv[optind], argv[0]);
 		return EXIT_USAGE;
 	}
 	return out->help ? 0 : check_together(command, out);

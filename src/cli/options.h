@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line: every command takes the options that make sense for it, under the same names. */
+/*
+ * The command line: every command takes the options that make sense for it, under the same names.
+ */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 

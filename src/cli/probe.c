@@ -82,7 +82,8 @@ static int add_device(void *arg, const char *name)
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct probe_device *)a)->address, ((const struct probe_device *)b)->address);
+	return strcmp(((const struct probe_device *)a)->address,
+		      ((const struct probe_device *)b)->address);
 }
 
 /* Bridges have nothing to pass through, and a server has dozens. */
@@ -113,7 +114,10 @@ static int find_devices(struct probe *p, const struct options *o)
 	return 0;
 }
 
-/* Without --device, what another driver uses is named and left alone. A device without a driver is bound to vfio-pci for the moment. */
+/*
+ * Without --device, what another driver uses is named and left alone. A device without a driver is
+ * bound to vfio-pci for the moment.
+ */
 static bool to_open(struct probe *p, struct probe_device *d, const struct options *o)
 {
 	if (o->n_devices)
@@ -131,9 +135,13 @@ static void look_only(struct probe *p, struct probe_device *d)
 	d->group = find_group(p->sys, d->address);
 	d->err = -EBUSY;
 	if (d->group < 0)
-		snprintf(d->why, sizeof(d->why), "no IOMMU group: there is no IOMMU in front of it, or its driver is not running");
+		snprintf(d->why, sizeof(d->why),
+			 "no IOMMU group: there is no IOMMU in front of it, or its driver is not "
+			 "running");
 	else
-		snprintf(d->why, sizeof(d->why), "not looked into: %s drives it; name it with --device and --rebind", driver);
+		snprintf(d->why, sizeof(d->why),
+			 "not looked into: %s drives it; name it with --device and --rebind",
+			 driver);
 }
 
 static void text_device(struct term *t, const struct probe_device *d)
@@ -141,27 +149,35 @@ static void text_device(struct term *t, const struct probe_device *d)
 	const struct db_caps *c = &d->caps;
 	unsigned int i;
 
-	printf("%s  class %06x, driver %s, IOMMU group ", d->address, d->class_code, d->driver[0] ? d->driver : "none");
+	printf("%s  class %06x, driver %s, IOMMU group ", d->address, d->class_code,
+	       d->driver[0] ? d->driver : "none");
 	printf(d->group < 0 ? "none\n" : "%d\n", d->group);
 	if (d->err) {
 		printf("  %s\n\n", d->why);
 		return;
 	}
 	for (i = DB_MODE_AUTO + 1; i < DB_MODE_COUNT; i++)
-		printf("  %-8s %s%s%s%s%s\n", db_mode_name(i), t->colour ? (c->mode[i] ? "\033[1;32m" : "\033[1;31m") : "",
-		       c->mode[i] ? "yes" : "no", t->colour ? "\033[0m" : "", c->mode[i] ? "" : ": ", c->why_not[i]);
-	printf("  vectors  %u MSI-X (table %s, %s), %u MSI\n", c->msix_vectors, c->msix_mappable ? "mappable" : "not mappable",
+		printf("  %-8s %s%s%s%s%s\n", db_mode_name(i),
+		       t->colour ? (c->mode[i] ? "\033[1;32m" : "\033[1;31m") : "",
+		       c->mode[i] ? "yes" : "no", t->colour ? "\033[0m" : "",
+		       c->mode[i] ? "" : ": ", c->why_not[i]);
+	printf("  vectors  %u MSI-X (table %s, %s), %u MSI\n", c->msix_vectors,
+	       c->msix_mappable ? "mappable" : "not mappable",
 	       c->msix_noresize ? "all allocated at once" : "can grow", c->msi_vectors);
 	if (c->doorbell.size)
-		printf("  doorbell id %llu, %llu bytes, register at +0x%llx\n", (unsigned long long)c->doorbell.id,
-		       (unsigned long long)c->doorbell.size, (unsigned long long)c->doorbell.offset);
+		printf("  doorbell id %llu, %llu bytes, register at +0x%llx\n",
+		       (unsigned long long)c->doorbell.id, (unsigned long long)c->doorbell.size,
+		       (unsigned long long)c->doorbell.offset);
 	if (c->sw_msi_size)
-		printf("  window   0x%llx..0x%llx: where the kernel maps doorbells by itself (SW_MSI)\n",
-		       (unsigned long long)c->sw_msi_start, (unsigned long long)(c->sw_msi_start + c->sw_msi_size - 1));
+		printf("  window   0x%llx..0x%llx: where the kernel maps doorbells by itself "
+		       "(SW_MSI)\n",
+		       (unsigned long long)c->sw_msi_start,
+		       (unsigned long long)(c->sw_msi_start + c->sw_msi_size - 1));
 	for (i = 0; i < d->n_reserved; i++)
-		printf("  reserved 0x%llx..0x%llx %s\n", (unsigned long long)d->reserved[i].start, (unsigned long long)d->reserved[i].last,
-		       d->reserved[i].type);
-	printf("  nesting  %s, host pages of %lluK\n\n", c->nesting ? "yes: stage 1 may be given to a guest" : "no",
+		printf("  reserved 0x%llx..0x%llx %s\n", (unsigned long long)d->reserved[i].start,
+		       (unsigned long long)d->reserved[i].last, d->reserved[i].type);
+	printf("  nesting  %s, host pages of %lluK\n\n",
+	       c->nesting ? "yes: stage 1 may be given to a guest" : "no",
 	       (unsigned long long)(c->page_size >> 10));
 }
 
@@ -177,16 +193,18 @@ static void text_smmus(const struct probe *p)
 		if (p->devices[i].err || !smmu->idr[0])
 			continue;
 		for (j = 0; j < i; j++)
-			if (!p->devices[j].err && !memcmp(&p->devices[j].caps.smmu, smmu, sizeof(*smmu)))
+			if (!p->devices[j].err &&
+			    !memcmp(&p->devices[j].caps.smmu, smmu, sizeof(*smmu)))
 				break;
 		if (j < i)
 			continue;
 		printf("SMMU in front of %s", p->devices[i].address);
 		for (j = i + 1; j < p->n; j++)
-			if (!p->devices[j].err && !memcmp(&p->devices[j].caps.smmu, smmu, sizeof(*smmu)))
+			if (!p->devices[j].err &&
+			    !memcmp(&p->devices[j].caps.smmu, smmu, sizeof(*smmu)))
 				printf(", %s", p->devices[j].address);
-		printf(" (IDR0 0x%08x IDR1 0x%08x IDR3 0x%08x IDR5 0x%08x IIDR 0x%08x)\n", smmu->idr[0], smmu->idr[1], smmu->idr[3],
-		       smmu->idr[5], smmu->iidr);
+		printf(" (IDR0 0x%08x IDR1 0x%08x IDR3 0x%08x IDR5 0x%08x IIDR 0x%08x)\n",
+		       smmu->idr[0], smmu->idr[1], smmu->idr[3], smmu->idr[5], smmu->iidr);
 		decode_idr(smmu->idr, &fields);
 		for (j = 0; j < fields.n; j++)
 			printf("  %-36s %s\n", fields.field[j].name, fields.field[j].value);
@@ -204,8 +222,10 @@ static json_t *json_smmu(const struct db_smmu_info *smmu)
 		json_array_append_new(idr, json_hex(smmu->idr[i]));
 	decode_idr(smmu->idr, &fields);
 	for (i = 0; i < fields.n; i++)
-		json_object_set_new(features, fields.field[i].name, json_string(fields.field[i].value));
-	return json_pack("{s:o, s:o, s:o, s:o}", "idr", idr, "iidr", json_hex(smmu->iidr), "aidr", json_hex(smmu->aidr), "features", features);
+		json_object_set_new(features, fields.field[i].name,
+				    json_string(fields.field[i].value));
+	return json_pack("{s:o, s:o, s:o, s:o}", "idr", idr, "iidr", json_hex(smmu->iidr), "aidr",
+			 json_hex(smmu->aidr), "features", features);
 }
 
 static void json_caps(json_t *out, const struct probe_device *d)
@@ -215,18 +235,28 @@ static void json_caps(json_t *out, const struct probe_device *d)
 	unsigned int i;
 
 	for (i = DB_MODE_AUTO + 1; i < DB_MODE_COUNT; i++)
-		json_object_set_new(modes, db_mode_name(i), json_pack("{s:b, s:s}", "possible", c->mode[i], "why_not",
-								      c->mode[i] ? "" : c->why_not[i]));
+		json_object_set_new(modes, db_mode_name(i),
+				    json_pack("{s:b, s:s}", "possible", c->mode[i], "why_not",
+					      c->mode[i] ? "" : c->why_not[i]));
 	for (i = 0; i < d->n_reserved; i++)
-		json_array_append_new(reserved, json_pack("{s:o, s:o, s:s}", "start", json_hex(d->reserved[i].start), "last",
-							  json_hex(d->reserved[i].last), "type", d->reserved[i].type));
+		json_array_append_new(reserved, json_pack("{s:o, s:o, s:s}", "start",
+							  json_hex(d->reserved[i].start), "last",
+							  json_hex(d->reserved[i].last), "type",
+							  d->reserved[i].type));
 	json_object_set_new(out, "modes", modes);
 	json_object_set_new(out, "nesting", json_boolean(c->nesting));
 	json_object_set_new(out, "smmu", json_smmu(&c->smmu));
-	json_object_set_new(out, "doorbell", c->doorbell.size ? json_pack("{s:I, s:I, s:o}", "id", (json_int_t)c->doorbell.id, "size",
-			    (json_int_t)c->doorbell.size, "offset", json_hex(c->doorbell.offset)) : json_null());
-	json_object_set_new(out, "window", c->sw_msi_size ? json_pack("{s:o, s:I}", "start", json_hex(c->sw_msi_start), "size",
-			    (json_int_t)c->sw_msi_size) : json_null());
+	json_object_set_new(out, "doorbell",
+			    c->doorbell.size
+				    ? json_pack("{s:I, s:I, s:o}", "id", (json_int_t)c->doorbell.id,
+						"size", (json_int_t)c->doorbell.size, "offset",
+						json_hex(c->doorbell.offset))
+				    : json_null());
+	json_object_set_new(out, "window",
+			    c->sw_msi_size
+				    ? json_pack("{s:o, s:I}", "start", json_hex(c->sw_msi_start),
+						"size", (json_int_t)c->sw_msi_size)
+				    : json_null());
 	json_object_set_new(out, "reserved", reserved);
 	json_object_set_new(out, "msi_vectors", json_integer(c->msi_vectors));
 	json_object_set_new(out, "msix_vectors", json_integer(c->msix_vectors));
@@ -246,10 +276,13 @@ static json_t *json_probe(const struct probe *p, bool linux_host)
 		json_t *out;
 
 		snprintf(class_code, sizeof(class_code), "%06x", d->class_code);
-		out = json_pack("{s:s, s:s, s:s, s:o}", "address", d->address, "class", class_code, "driver", d->driver, "group",
+		out = json_pack("{s:s, s:s, s:s, s:o}", "address", d->address, "class", class_code,
+				"driver", d->driver, "group",
 				d->group < 0 ? json_null() : json_integer(d->group));
 		if (d->err)
-			json_object_set_new(out, "error", json_pack("{s:s, s:s}", "code", json_errno_name(d->err), "message", d->why));
+			json_object_set_new(out, "error",
+					    json_pack("{s:s, s:s}", "code", json_errno_name(d->err),
+						      "message", d->why));
 		else
 			json_caps(out, d);
 		json_array_append_new(devices, out);
@@ -319,7 +352,8 @@ static int make_sys(struct probe *p, const struct options *o, struct term *term)
 	}
 	err = db_soft_host_create(machine.text, machine.len, &p->sys);
 	if (err)
-		term_error(term, "%s: %s", o->machine ? o->machine : "built-in machine", db_error_message());
+		term_error(term, "%s: %s", o->machine ? o->machine : "built-in machine",
+			   db_error_message());
 	cli_machine_free(&machine);
 	return err;
 }
@@ -352,8 +386,11 @@ int command_probe(int argc, char **argv)
 			for (i = 0; i < p->n; i++)
 				text_device(&term, &p->devices[i]);
 			text_smmus(p);
-			term_verdict(&term, good, "%s", good ? "MSIs can be passed through on this host" : any_opened(p) ?
-				     "no device of this host can be passed through with its MSIs" : "no device could be looked into");
+			term_verdict(&term, good, "%s",
+				     good            ? "MSIs can be passed through on this host"
+				     : any_opened(p) ? "no device of this host can be passed "
+						       "through with its MSIs"
+						     : "no device could be looked into");
 		}
 	}
 	if (p->sys)

@@ -28,7 +28,8 @@ static int take_data(void *ctx, const void *buf, size_t len, uint64_t done, uint
 }
 
 /* Runs the driver's I/O once; the data's SHA-256 in @hex. */
-static int transfer(struct session *s, struct term *term, unsigned int index, struct guest_io *io, char hex[SHA256_HEX])
+static int transfer(struct session *s, struct term *term, unsigned int index, struct guest_io *io,
+		    char hex[SHA256_HEX])
 {
 	struct run_io run = { .term = term, .sha = sha256_new() };
 	int err, end;
@@ -44,8 +45,12 @@ static int transfer(struct session *s, struct term *term, unsigned int index, st
 	return end ? session_fail(s, end, "SHA-256 failed") : 0;
 }
 
-/* What must have been read: from the disk's image where there is one, else by reading a second time. */
-static int expected_content(struct session *s, struct term *term, unsigned int index, uint64_t *bytes, char hex[SHA256_HEX])
+/*
+ * What must have been read: from the disk's image where there is one, else by reading a second
+ * time.
+ */
+static int expected_content(struct session *s, struct term *term, unsigned int index,
+			    uint64_t *bytes, char hex[SHA256_HEX])
 {
 	const struct options *o = s->options;
 	const char *address = s->addresses[index];
@@ -54,7 +59,9 @@ static int expected_content(struct session *s, struct term *term, unsigned int i
 
 	if (!o->linux_host) {
 		err = cli_machine_disk(&s->machine, address, bytes, hex);
-		return err ? session_fail(s, err, "%s: its disk's content cannot be told: %s", address, strerror(-err)) : 0;
+		return err ? session_fail(s, err, "%s: its disk's content cannot be told: %s",
+					  address, strerror(-err))
+			   : 0;
 	}
 	if (o->disk) {
 		err = sha256_file(o->disk, 512, bytes, hex);
@@ -79,9 +86,11 @@ static int do_io(struct session *s, struct term *term, unsigned int index, struc
 	if (err)
 		return err;
 	if (!io.is_disk) {
-		out->verified = true;	/* the driver compared every byte with the pattern it wrote */
+		/* the driver compared every byte with the pattern it wrote */
+		out->verified = true;
 		if (io.bytes)
-			term_say(term, "io", "%s: %s copied by DMA and compared", address, term_bytes(io.bytes, size));
+			term_say(term, "io", "%s: %s copied by DMA and compared", address,
+				 term_bytes(io.bytes, size));
 		else
 			term_say(term, "io", "%s: this driver moves no data", address);
 		return 0;
@@ -90,9 +99,11 @@ static int do_io(struct session *s, struct term *term, unsigned int index, struc
 	if (err)
 		return err;
 	out->verified = bytes == io.bytes && !strcmp(hex, out->sha256);
-	term_say(term, "io", "%s: %s read, sha256 %s", address, term_bytes(io.bytes, size), out->sha256);
+	term_say(term, "io", "%s: %s read, sha256 %s", address, term_bytes(io.bytes, size),
+		 out->sha256);
 	if (!out->verified)
-		term_say(term, "error", "%s: the disk's content is %llu bytes with sha256 %s", address, (unsigned long long)bytes, hex);
+		term_say(term, "error", "%s: the disk's content is %llu bytes with sha256 %s",
+			 address, (unsigned long long)bytes, hex);
 	return 0;
 }
 
@@ -115,12 +126,17 @@ static int read_messages(struct session *s, struct term *term, struct run_device
 		if (i == n - 1 && n > MESSAGES_SHOWN + 1)
 			term_say(term, "msi", "%s: ...", out->host->address);
 		if (m->shown)
-			term_say(term, "msi", "%s: vector %u: guest wrote 0x%llx data 0x%x; in the device: 0x%llx data 0x%x",
-				 out->host->address, i, (unsigned long long)out->guest->giova, m->data_guest,
-				 (unsigned long long)m->address, m->data_host);
+			term_say(term, "msi",
+				 "%s: vector %u: guest wrote 0x%llx data 0x%x; in the device: "
+				 "0x%llx data 0x%x",
+				 out->host->address, i, (unsigned long long)out->guest->giova,
+				 m->data_guest, (unsigned long long)m->address, m->data_host);
 		else
-			term_say(term, "msi", "%s: vector %u: guest wrote 0x%llx data 0x%x; the host does not show the device's own",
-				 out->host->address, i, (unsigned long long)out->guest->giova, m->data_guest);
+			term_say(term, "msi",
+				 "%s: vector %u: guest wrote 0x%llx data 0x%x; the host does not "
+				 "show the device's own",
+				 out->host->address, i, (unsigned long long)out->guest->giova,
+				 m->data_guest);
 	}
 	return 0;
 }
@@ -129,8 +145,11 @@ static void say_interrupts(struct term *term, const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	term_say(term, "msi", "%s: %llu interrupts raised, %llu delivered, %llu lost, %llu spurious, %llu misrouted", d->host->address,
-		 (unsigned long long)i->expected, (unsigned long long)i->delivered, (unsigned long long)i->lost,
+	term_say(term, "msi",
+		 "%s: %llu interrupts raised, %llu delivered, %llu lost, %llu spurious, %llu "
+		 "misrouted",
+		 d->host->address, (unsigned long long)i->expected,
+		 (unsigned long long)i->delivered, (unsigned long long)i->lost,
 		 (unsigned long long)i->spurious, (unsigned long long)i->misrouted);
 }
 
@@ -138,7 +157,8 @@ static bool is_good(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	return d->verified && i->expected && i->delivered == i->expected && !i->lost && !i->spurious && !i->misrouted;
+	return d->verified && i->expected && i->delivered == i->expected && !i->lost &&
+	       !i->spurious && !i->misrouted;
 }
 
 static void say_events(struct session *s, struct term *term)
@@ -200,13 +220,17 @@ static bool verdict(struct session *s, struct term *term, const struct run_resul
 		bad += !is_good(&result->devices[i]);
 	}
 	if (!err && !bad) {
-		term_verdict(term, true, "%s: %u device%s, %s verified, %llu interrupts, each once and on its own vector",
-			     db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s", term_bytes(bytes, size),
-			     (unsigned long long)interrupts);
+		term_verdict(term, true,
+			     "%s: %u device%s, %s verified, %llu interrupts, each once and on its "
+			     "own vector",
+			     db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s",
+			     term_bytes(bytes, size), (unsigned long long)interrupts);
 		return true;
 	}
 	if (bad)
-		term_verdict(term, false, "%u of %u devices: data or interrupts were not as they must be", bad, result->n);
+		term_verdict(term, false,
+			     "%u of %u devices: data or interrupts were not as they must be", bad,
+			     result->n);
 	else
 		term_verdict(term, false, "%s", s->why);
 	return false;

@@ -8,7 +8,8 @@
 #include "cli/session.h"
 
 struct run_message {
-	uint64_t address;	/* in the device, if the host shows it; else as the guest wrote it */
+	/* in the device, if the host shows it; else as the guest wrote it */
+	uint64_t address;
 	uint32_t data_guest;
 	uint32_t data_host;
 	bool shown;		/* the host shows what is in the device */
@@ -30,6 +31,7 @@ struct run_result {
 };
 
 /* The whole report as JSON; @err and @why of a run that ended early (0: none). NULL: no memory. */
-json_t *run_json(const struct session *s, const struct run_result *result, int err, const char *why);
+json_t *run_json(const struct session *s, const struct run_result *result, int err,
+		 const char *why);
 
 #endif

@@ -11,9 +11,11 @@ static json_t *messages(const struct run_device *d)
 	for (i = 0; i < d->guest->vectors; i++) {
 		const struct run_message *m = &d->messages[i];
 
-		json_array_append_new(list, json_pack("{s:i, s:o, s:I, s:o}", "index", (int)i, "address", json_hex(m->address),
-						      "data_guest", (json_int_t)m->data_guest, "data_host",
-						      m->shown ? json_integer(m->data_host) : json_null()));
+		json_array_append_new(list, json_pack("{s:i, s:o, s:I, s:o}", "index", (int)i,
+						      "address", json_hex(m->address), "data_guest",
+						      (json_int_t)m->data_guest, "data_host",
+						      m->shown ? json_integer(m->data_host)
+							       : json_null()));
 	}
 	return list;
 }
@@ -22,20 +24,17 @@ static json_t *device(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:b}}",
-			 "address", d->host->address,
-			 "stream_id", (json_int_t)d->host->stream_id,
-			 "device_id", (json_int_t)d->host->device_id,
-			 "doorbell_id", (json_int_t)d->host->caps.doorbell.id,
-			 "doorbell_ipa", json_hex(d->host->doorbell_ipa),
-			 "giova", json_hex(d->guest->giova),
-			 "vectors", (int)d->guest->vectors,
-			 "msi", messages(d),
-			 "interrupts",
-			 "expected", (json_int_t)i->expected, "delivered", (json_int_t)i->delivered, "lost", (json_int_t)i->lost,
-			 "spurious", (json_int_t)i->spurious, "misrouted", (json_int_t)i->misrouted,
-			 "io",
-			 "bytes", (json_int_t)d->bytes, "sha256", d->sha256, "verified", d->verified);
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, s:{s:I, s:I, s:I, s:I, s:I}, "
+			 "s:{s:I, s:s, s:b}}",
+			 "address", d->host->address, "stream_id", (json_int_t)d->host->stream_id,
+			 "device_id", (json_int_t)d->host->device_id, "doorbell_id",
+			 (json_int_t)d->host->caps.doorbell.id, "doorbell_ipa",
+			 json_hex(d->host->doorbell_ipa), "giova", json_hex(d->guest->giova),
+			 "vectors", (int)d->guest->vectors, "msi", messages(d), "interrupts",
+			 "expected", (json_int_t)i->expected, "delivered", (json_int_t)i->delivered,
+			 "lost", (json_int_t)i->lost, "spurious", (json_int_t)i->spurious,
+			 "misrouted", (json_int_t)i->misrouted, "io", "bytes", (json_int_t)d->bytes,
+			 "sha256", d->sha256, "verified", d->verified);
 }
 
 static json_t *events(const struct session *s)
@@ -61,9 +60,12 @@ json_t *run_json(const struct session *s, const struct run_result *result, int e
 
 	for (i = 0; i < result->n; i++)
 		json_array_append_new(devices, device(&result->devices[i]));
-	root = json_pack("{s:s, s:s, s:b, s:o, s:o}", "mode", db_mode_name(mode), "host", s->options->linux_host ? "linux" : "soft",
-			 "rmr", mode == DB_MODE_RMR, "devices", devices, "events", events(s));
+	root = json_pack("{s:s, s:s, s:b, s:o, s:o}", "mode", db_mode_name(mode), "host",
+			 s->options->linux_host ? "linux" : "soft", "rmr", mode == DB_MODE_RMR,
+			 "devices", devices, "events", events(s));
 	if (err)
-		json_object_set_new(root, "error", json_pack("{s:s, s:s}", "code", json_errno_name(err), "message", why));
+		json_object_set_new(root, "error",
+				    json_pack("{s:s, s:s}", "code", json_errno_name(err), "message",
+					      why));
 	return root;
 }

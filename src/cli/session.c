@@ -37,9 +37,10 @@ static int make_host(struct session *s)
 		return err;
 	err = db_soft_host_create(s->machine.text, s->machine.len, &s->sys);
 	if (err)
-		return session_fail(s, err, "%s: %s", o->machine ? o->machine : "built-in machine", db_error_message());
-	report_say(&s->report, "host", "software host, %s%s", o->machine ? "machine " : "built-in machine",
-		   o->machine ? o->machine : "");
+		return session_fail(s, err, "%s: %s", o->machine ? o->machine : "built-in machine",
+				    db_error_message());
+	report_say(&s->report, "host", "software host, %s%s",
+		   o->machine ? "machine " : "built-in machine", o->machine ? o->machine : "");
 	return 0;
 }
 
@@ -48,7 +49,10 @@ static int add_address(void *arg, const char *name)
 	struct session *s = arg;
 	char driver[64];
 
-	/* On the real kernel only what is bound to vfio-pci (or a variant of it) was meant for us; the software host has no other purpose. */
+	/*
+	 * On the real kernel only what is bound to vfio-pci (or a variant of it) was meant for us;
+	 * the software host has no other purpose.
+	 */
 	if (cli_sysfs_driver(s->sys, name, driver, sizeof(driver)))
 		return 0;
 	if (!strstr(driver, "vfio") && (driver[0] || s->options->linux_host))
@@ -63,7 +67,10 @@ static int compare_addresses(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Without --machine the built-in machine is there to show an NVMe device passed through: its other devices are left out. */
+/*
+ * Without --machine the built-in machine is there to show an NVMe device passed through: its other
+ * devices are left out.
+ */
 static void keep_nvme(struct session *s)
 {
 	unsigned int i, n = 0;
@@ -83,7 +90,9 @@ static int find_devices(struct session *s)
 
 	for (i = 0; i < o->n_devices; i++) {
 		if (strlen(o->devices[i]) >= sizeof(s->addresses[0]))
-			return session_fail(s, -EINVAL, "--device %s: not a PCI address such as 0000:01:00.0", o->devices[i]);
+			return session_fail(s, -EINVAL,
+					    "--device %s: not a PCI address such as 0000:01:00.0",
+					    o->devices[i]);
 		strcpy(s->addresses[s->n++], o->devices[i]);
 	}
 	if (s->n)
@@ -95,7 +104,9 @@ static int find_devices(struct session *s)
 	if (!o->linux_host && !o->machine)
 		keep_nvme(s);
 	if (!s->n)
-		return session_fail(s, -ENODEV, "no device is bound to vfio-pci: name one with --device (and --rebind, if a driver uses it)");
+		return session_fail(s, -ENODEV,
+				    "no device is bound to vfio-pci: name one with --device (and "
+				    "--rebind, if a driver uses it)");
 	return 0;
 }
 
@@ -113,12 +124,14 @@ static void say_host(struct session *s, const struct vmm_device_info *info)
 	const struct db_caps *caps = &info->caps;
 	unsigned int mode;
 
-	report_say(&s->report, "host", "%s: %u %s vectors, %s, host pages of %lluK", info->address, info->vectors,
-		   info->kind == DB_MSIX ? "MSI-X" : "MSI", caps->nesting ? "stage 1 may be the guest's" : "no nested translation",
+	report_say(&s->report, "host", "%s: %u %s vectors, %s, host pages of %lluK", info->address,
+		   info->vectors, info->kind == DB_MSIX ? "MSI-X" : "MSI",
+		   caps->nesting ? "stage 1 may be the guest's" : "no nested translation",
 		   (unsigned long long)(caps->page_size >> 10));
 	for (mode = DB_MODE_AUTO + 1; mode < DB_MODE_COUNT; mode++)
-		report_say(&s->report, "host", "%s: mode %-6s %s%s", info->address, db_mode_name(mode),
-			   caps->mode[mode] ? "yes" : "no: ", caps->mode[mode] ? "" : caps->why_not[mode]);
+		report_say(&s->report, "host", "%s: mode %-6s %s%s", info->address,
+			   db_mode_name(mode), caps->mode[mode] ? "yes" : "no: ",
+			   caps->mode[mode] ? "" : caps->why_not[mode]);
 }
 
 static int boot_vmm(struct session *s)
@@ -171,7 +184,8 @@ int session_boot(struct session *s)
 	config.vmm = s->vmm;
 	err = guest_create(&config, &s->guest);
 	for (i = 0; !err && i < s->n; i++)
-		err = guest_device_add(s->guest, vmm_device(s->vmm, i), s->options->vectors, &s->devices[i]);
+		err = guest_device_add(s->guest, vmm_device(s->vmm, i), s->options->vectors,
+				       &s->devices[i]);
 	if (err)
 		return session_fail(s, err, "%s", s->guest ? guest_why(s->guest) : strerror(-err));
 	return 0;

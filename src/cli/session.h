@@ -20,15 +20,22 @@ struct session {
 	char why[640];
 };
 
-/* Makes the host and finds out which devices are meant. 0, or -errno with session->why; session_close() in both cases. */
+/*
+ * Makes the host and finds out which devices are meant. 0, or -errno with session->why;
+ * session_close() in both cases.
+ */
 int session_host(struct session *s, const struct options *options, const struct report *report);
 
-/* Opens the devices for a VM and boots the guest with all of them. After session_host(); same rules. */
+/*
+ * Opens the devices for a VM and boots the guest with all of them. After session_host(); same
+ * rules.
+ */
 int session_boot(struct session *s);
 
 void session_close(struct session *s);
 
 /* Leaves the sentence and returns @err. */
-int session_fail(struct session *s, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int session_fail(struct session *s, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

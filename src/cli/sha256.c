@@ -50,7 +50,10 @@ int sha256_end(struct sha256 *sha, char hex[SHA256_HEX])
 	return ok ? 0 : -EIO;
 }
 
-/* Adds up to the last whole block: what is left over in the buffer at the end is not part of the disk. */
+/*
+ * Adds up to the last whole block: what is left over in the buffer at the end is not part of the
+ * disk.
+ */
 static int add_file(struct sha256 *sha, int fd, unsigned int block, uint64_t *bytes)
 {
 	unsigned char *buf = malloc(CHUNK);

@@ -12,9 +12,13 @@ struct sha256;
 
 struct sha256 *sha256_new(void);	/* NULL: no memory */
 int sha256_add(struct sha256 *sha, const void *data, size_t len);	/* -EIO */
-int sha256_end(struct sha256 *sha, char hex[SHA256_HEX]);	/* frees it too; -EIO; NULL is -ENOMEM */
+/* frees it too; -EIO; NULL is -ENOMEM */
+int sha256_end(struct sha256 *sha, char hex[SHA256_HEX]);
 
-/* Of a file's content, rounded down to blocks of @block bytes, whose length comes back in *bytes. -errno. */
+/*
+ * Of a file's content, rounded down to blocks of @block bytes, whose length comes back in *bytes.
+ * -errno.
+ */
 int sha256_file(const char *path, unsigned int block, uint64_t *bytes, char hex[SHA256_HEX]);
 
 #endif

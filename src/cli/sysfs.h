@@ -8,7 +8,8 @@
 #define SYSFS_PCI "/sys/bus/pci/devices"
 
 /* A small file, without its last newline; NUL-terminated. -errno. */
-int cli_sysfs_read(struct db_sys *sys, char *buf, size_t size, const char *format, ...) __attribute__((format(printf, 4, 5)));
+int cli_sysfs_read(struct db_sys *sys, char *buf, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* The driver that @address is bound to, "" when none. -errno only when the device is not there. */
 int cli_sysfs_driver(struct db_sys *sys, const char *address, char *buf, size_t size);

@@ -15,8 +15,9 @@
 static const struct {
 	const char *topic, *colour;
 } topics[] = {
-	{ "host", "\033[35m" }, { "layout", "\033[36m" }, { "S1", "\033[33m" }, { "S2", "\033[34m" },
-	{ "msi", "\033[32m" }, { "event", "\033[31m" }, { "error", "\033[31m" },
+	{ "host", "\033[35m" },  { "layout", "\033[36m" }, { "S1", "\033[33m" },
+	{ "S2", "\033[34m" },    { "msi", "\033[32m" },    { "event", "\033[31m" },
+	{ "error", "\033[31m" },
 };
 
 void term_init(struct term *term, bool quiet)
@@ -103,7 +104,8 @@ void term_verdict(struct term *term, bool good, const char *format, ...)
 	if (term->quiet)
 		return;
 	end_progress(term);
-	printf("%s%s%s ", term->colour ? (good ? GREEN : RED) : "", good ? "PASS" : "FAIL", term->colour ? RESET : "");
+	printf("%s%s%s ", term->colour ? (good ? GREEN : RED) : "", good ? "PASS" : "FAIL",
+	       term->colour ? RESET : "");
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Output for a person: steps as they happen, progress, a verdict. Colours only where a terminal shows them. */
+/*
+ * Output for a person: steps as they happen, progress, a verdict. Colours only where a terminal
+ * shows them.
+ */
 #ifndef CLI_TERM_H
 #define CLI_TERM_H
 
@@ -20,9 +23,11 @@ void term_init(struct term *term, bool quiet);
 /* A report whose lines go here. */
 struct report term_report(struct term *term);
 
-void term_say(struct term *term, const char *topic, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void term_say(struct term *term, const char *topic, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 void term_progress(struct term *term, const char *topic, uint64_t done, uint64_t total);
-void term_verdict(struct term *term, bool good, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void term_verdict(struct term *term, bool good, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "12.3 MiB" into @buf (>= 16 bytes), which is returned. */
 const char *term_bytes(uint64_t bytes, char *buf);

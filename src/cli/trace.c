@@ -42,7 +42,8 @@ static const struct smmu_step *find_step(const struct trace *trace, enum smmu_st
 
 unsigned int trace_granule(const struct trace *trace, unsigned int stage)
 {
-	static const unsigned int tg0_shifts[] = { 12, 16, 14, 12 }, tg1_shifts[] = { 12, 14, 12, 16 };
+	static const unsigned int tg0_shifts[] = { 12, 16, 14, 12 },
+				  tg1_shifts[] = { 12, 14, 12, 16 };
 	const struct smmu_step *step = find_step(trace, stage == 1 ? SMMU_STEP_CD : SMMU_STEP_STE);
 
 	if (!step)
@@ -67,20 +68,27 @@ static void note_ipa(struct trace *trace, struct session *s, uint64_t ipa)
 		if (ipa < m->ipa || ipa - m->ipa >= m->size)
 			continue;
 		if (m->device)
-			snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: the MSI doorbell page of %s, mapped by the VMM",
+			snprintf(trace->end_note, sizeof(trace->end_note),
+				 "stage 2: the MSI doorbell page of %s, mapped by the VMM",
 				 m->device);
 		else
-			snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: guest RAM + 0x%llx, mapped by the VMM",
+			snprintf(trace->end_note, sizeof(trace->end_note),
+				 "stage 2: guest RAM + 0x%llx, mapped by the VMM",
 				 (unsigned long long)(ipa - m->ipa));
 		return;
 	}
 	if (vmm_mode(s->vmm) != DB_MODE_NATIVE && ipa - caps->sw_msi_start < caps->sw_msi_size)
-		snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: the kernel's MSI window (SW_MSI)");
+		snprintf(trace->end_note, sizeof(trace->end_note),
+			 "stage 2: the kernel's MSI window (SW_MSI)");
 	else
-		snprintf(trace->end_note, sizeof(trace->end_note), "stage 2: nothing is mapped there, a fault of stage 2");
+		snprintf(trace->end_note, sizeof(trace->end_note),
+			 "stage 2: nothing is mapped there, a fault of stage 2");
 }
 
-/* The SMMU model over the guest's memory: guest-physical addresses are its physical ones, so only stage 1 is there. */
+/*
+ * The SMMU model over the guest's memory: guest-physical addresses are its physical ones, so only
+ * stage 1 is there.
+ */
 static int trace_replica(struct trace *trace, struct session *s)
 {
 	const struct vmm_device_info *info = vmm_device_info(vmm_device(s->vmm, 0));
@@ -117,7 +125,9 @@ static int trace_replica(struct trace *trace, struct session *s)
 /* The software host's SMMU shows its steps in a file. -ENOENT: this host has none. */
 static int trace_host(struct trace *trace, struct session *s)
 {
-	struct sysfs_trace request = { .iova = trace->iova, .write = trace->write, .ssid = UINT32_MAX };
+	struct sysfs_trace request = { .iova = trace->iova,
+				       .write = trace->write,
+				       .ssid = UINT32_MAX };
 	struct db_sys *sys = s->sys;
 	char path[128];
 	ssize_t n;
@@ -157,12 +167,15 @@ static void note_pa(struct trace *trace, struct session *s)
 		if (ipa < m->ipa || ipa - m->ipa >= m->size)
 			continue;
 		if (m->device)
-			snprintf(trace->end_note, sizeof(trace->end_note), "MSI doorbell of %s", m->device);
+			snprintf(trace->end_note, sizeof(trace->end_note), "MSI doorbell of %s",
+				 m->device);
 		else
-			snprintf(trace->end_note, sizeof(trace->end_note), "guest RAM + 0x%llx", (unsigned long long)(ipa - m->ipa));
+			snprintf(trace->end_note, sizeof(trace->end_note), "guest RAM + 0x%llx",
+				 (unsigned long long)(ipa - m->ipa));
 		return;
 	}
-	snprintf(trace->end_note, sizeof(trace->end_note), "mapped by the kernel itself (SW_MSI): MSI doorbell of %s", trace->device);
+	snprintf(trace->end_note, sizeof(trace->end_note),
+		 "mapped by the kernel itself (SW_MSI): MSI doorbell of %s", trace->device);
 }
 
 int trace_session(struct trace *trace, struct session *s)

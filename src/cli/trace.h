@@ -6,11 +6,13 @@
 #include "arm/smmu.h"
 #include "cli/session.h"
 
-#define TRACE_STEPS 64	/* the longest: 4 levels of stage 1, each fetched through 4 of stage 2, and what is around them */
+/* the longest: 4 levels of stage 1, each fetched through 4 of stage 2, and what is around them */
+#define TRACE_STEPS 64
 
 enum trace_source {
 	TRACE_HOST,	/* the host's own SMMU told */
-	TRACE_REPLICA,	/* the guest's tables walked here, as the SMMU would; stage 2 is the host's secret */
+	/* the guest's tables walked here, as the SMMU would; stage 2 is the host's secret */
+	TRACE_REPLICA,
 	TRACE_CASE,	/* a case file (cli/case.h) */
 };
 
@@ -22,13 +24,17 @@ struct trace {
 	bool write;
 	struct smmu_step steps[TRACE_STEPS];
 	unsigned int n;
-	char end_note[160];	/* what is at the end: "MSI doorbell of ...", "" when nothing is known */
+	/* what is at the end: "MSI doorbell of ...", "" when nothing is known */
+	char end_note[160];
 };
 
 /* A tracer that collects into @trace. */
 struct smmu_tracer trace_tracer(struct trace *trace);
 
-/* Translates trace->iova for the guest's only device, by the host's trace file where there is one, else by a replica. -errno, s->why. */
+/*
+ * Translates trace->iova for the guest's only device, by the host's trace file where there is one,
+ * else by a replica. -errno, s->why.
+ */
 int trace_session(struct trace *trace, struct session *s);
 
 /* The last step: SMMU_STEP_PA or SMMU_STEP_EVENT; NULL when there is none. */

@@ -30,7 +30,10 @@ static uint64_t to_granules(const struct dma_domain *d, uint64_t size)
 	return (size + granule(d) - 1) & ~(granule(d) - 1);
 }
 
-/* RMR (Arm DEN0049, IORT): the device keeps on using these addresses, so they must translate to themselves. */
+/*
+ * RMR (Arm DEN0049, IORT): the device keeps on using these addresses, so they must translate to
+ * themselves.
+ */
 static int map_rmr(struct dma_domain *d)
 {
 	uint64_t start, size;
@@ -41,14 +44,18 @@ static int map_rmr(struct dma_domain *d)
 	err = iova_reserve(&d->iova, start, size);
 	if (err)
 		return err;
-	err = vmsa_map(&d->table, start, start, size, VMSA_READ | VMSA_WRITE | VMSA_DEVICE | VMSA_NOT_GLOBAL);
+	err = vmsa_map(&d->table, start, start, size,
+		       VMSA_READ | VMSA_WRITE | VMSA_DEVICE | VMSA_NOT_GLOBAL);
 	if (!err)
-		report_say(&d->guest->config.report, "S1", "%s: 0x%llx..0x%llx -> itself (RMR: the kernel's MSI window)",
-			   vmm_device_info(d->dev)->address, (unsigned long long)start, (unsigned long long)(start + size - 1));
+		report_say(&d->guest->config.report, "S1",
+			   "%s: 0x%llx..0x%llx -> itself (RMR: the kernel's MSI window)",
+			   vmm_device_info(d->dev)->address, (unsigned long long)start,
+			   (unsigned long long)(start + size - 1));
 	return err;
 }
 
-int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev, unsigned int dma_bits)
+int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
+	     unsigned int dma_bits)
 {
 	int err;
 
@@ -67,7 +74,9 @@ int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev, 
 	};
 	err = guest_smmu_format(d->smmu, guest->config.granule_shift, &d->table.format);
 	if (err)
-		return guest_fail(guest, err, "the SMMU has no %uK granule for stage 1 (IDR5 0x%x): choose another with --granule",
+		return guest_fail(guest, err,
+				  "the SMMU has no %uK granule for stage 1 (IDR5 0x%x): choose "
+				  "another with --granule",
 				  1u << (guest->config.granule_shift - 10), d->smmu->info.idr[5]);
 	err = gmem_alloc(&guest->mem, 4096, 4096, &d->cd);
 	if (err)
@@ -81,7 +90,8 @@ int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev, 
 	err = map_rmr(d);
 	if (err) {
 		dma_fini(d);
-		return guest_fail(guest, err, "identity-mapping the MSI window failed: %s", strerror(-err));
+		return guest_fail(guest, err, "identity-mapping the MSI window failed: %s",
+				  strerror(-err));
 	}
 	return 0;
 }
@@ -101,11 +111,13 @@ int dma_map(struct dma_domain *d, uint64_t ipa, uint64_t size, unsigned int prot
 	size = to_granules(d, size);
 	err = iova_alloc(&d->iova, size, d->limit, giova);
 	if (err)
-		return guest_fail(d->guest, err, "no gIOVA for %llu bytes: %s", (unsigned long long)size, strerror(-err));
+		return guest_fail(d->guest, err, "no gIOVA for %llu bytes: %s",
+				  (unsigned long long)size, strerror(-err));
 	err = vmsa_map(&d->table, *giova, ipa, size, prot | VMSA_NOT_GLOBAL);
 	if (err) {
 		iova_free(&d->iova, *giova);
-		return guest_fail(d->guest, err, "mapping gIOVA 0x%llx in stage 1: %s", (unsigned long long)*giova, strerror(-err));
+		return guest_fail(d->guest, err, "mapping gIOVA 0x%llx in stage 1: %s",
+				  (unsigned long long)*giova, strerror(-err));
 	}
 	return 0;
 }
@@ -123,7 +135,8 @@ int dma_unmap(struct dma_domain *d, uint64_t giova, uint64_t size)
 	size = to_granules(d, size);
 	err = vmsa_unmap(&d->table, giova, size, &freed);
 	if (err)
-		return guest_fail(d->guest, err, "unmapping gIOVA 0x%llx: %s", (unsigned long long)giova, strerror(-err));
+		return guest_fail(d->guest, err, "unmapping gIOVA 0x%llx: %s",
+				  (unsigned long long)giova, strerror(-err));
 	d->unmapped[d->n_unmapped++] = (struct dma_unmapped){ giova, size };
 	if (!freed)
 		return 0;
@@ -131,7 +144,8 @@ int dma_unmap(struct dma_domain *d, uint64_t giova, uint64_t size)
 	if (d->freed_tables) {
 		uint64_t next;
 
-		for (last = freed; !d->table.mem.read64(d->table.mem.ctx, last, &next) && next; last = next)
+		for (last = freed; !d->table.mem.read64(d->table.mem.ctx, last, &next) && next;
+		     last = next)
 			;
 		d->table.mem.write64(d->table.mem.ctx, last, d->freed_tables);
 	}
@@ -148,7 +162,8 @@ int dma_sync(struct dma_domain *d)
 		return 0;
 	err = guest_smmu_invalidate(d, d->unmapped, d->n_unmapped);
 	if (err)
-		return err;	/* addresses and tables stay out of use: the device may still reach them */
+		/* addresses and tables stay out of use: the device may still reach them */
+		return err;
 	vmsa_release(&d->table, d->freed_tables);
 	d->freed_tables = 0;
 	for (i = 0; i < d->n_unmapped; i++)
@@ -211,18 +226,25 @@ int dma_msi_get(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova)
 	int err;
 
 	if (!page)
-		return guest_fail(d->guest, -ENOSPC, "a device has no more than %u MSI pages", DMA_MSI_PAGES);
+		return guest_fail(d->guest, -ENOSPC, "a device has no more than %u MSI pages",
+				  DMA_MSI_PAGES);
 	if (!page->refs) {
-		/* The limit is that of the DMA engine; a message has 64 bits (MSI without them is refused by who writes it). */
+		/*
+		 * The limit is that of the DMA engine; a message has 64 bits (MSI without them is
+		 * refused by who writes it).
+		 */
 		d->limit = UINT64_MAX;
-		err = dma_map(d, doorbell_ipa - offset, granule(d), VMSA_WRITE | VMSA_READ | VMSA_DEVICE, &page->giova);
+		err = dma_map(d, doorbell_ipa - offset, granule(d),
+			      VMSA_WRITE | VMSA_READ | VMSA_DEVICE, &page->giova);
 		d->limit = limit;
 		if (err)
 			return err;
 		page->doorbell_ipa = doorbell_ipa - offset;
-		report_say(&d->guest->config.report, "S1", "%s: gIOVA 0x%llx -> IPA 0x%llx, its vITS's doorbell page (%lluK)",
+		report_say(&d->guest->config.report, "S1",
+			   "%s: gIOVA 0x%llx -> IPA 0x%llx, its vITS's doorbell page (%lluK)",
 			   vmm_device_info(d->dev)->address, (unsigned long long)page->giova,
-			   (unsigned long long)page->doorbell_ipa, (unsigned long long)(granule(d) >> 10));
+			   (unsigned long long)page->doorbell_ipa,
+			   (unsigned long long)(granule(d) >> 10));
 	}
 	page->refs++;
 	*giova = page->giova + offset;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's DMA layer: one stage 1 for each device. What a driver maps gets a gIOVA; what it unmaps is invalidated before its
- * gIOVA, its memory or a table page is used again.
+ * The guest's DMA layer: one stage 1 for each device. What a driver maps gets a gIOVA; what it
+ * unmaps is invalidated before its gIOVA, its memory or a table page is used again.
  */
 #ifndef GUEST_DMA_H
 #define GUEST_DMA_H
@@ -44,17 +44,29 @@ struct dma_domain {
 	uint64_t freed_tables;		/* list as of vmsa_unmap() */
 };
 
-/* An empty stage 1 for @dev; in rmr mode with the firmware's window identity-mapped and its addresses taken. */
-int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev, unsigned int dma_bits);
+/*
+ * An empty stage 1 for @dev; in rmr mode with the firmware's window identity-mapped and its
+ * addresses taken.
+ */
+int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
+	     unsigned int dma_bits);
 void dma_fini(struct dma_domain *d);	/* the device must not use it any more */
 
-/* Maps [ipa, ipa + size) at a gIOVA of the allocator's choice. VMSA_READ, VMSA_WRITE, VMSA_DEVICE. */
+/*
+ * Maps [ipa, ipa + size) at a gIOVA of the allocator's choice. VMSA_READ, VMSA_WRITE, VMSA_DEVICE.
+ */
 int dma_map(struct dma_domain *d, uint64_t ipa, uint64_t size, unsigned int prot, uint64_t *giova);
 
-/* Takes the mapping out of the tables; the device may still reach it until dma_sync() (called here too when many have collected). */
+/*
+ * Takes the mapping out of the tables; the device may still reach it until dma_sync() (called here
+ * too when many have collected).
+ */
 int dma_unmap(struct dma_domain *d, uint64_t giova, uint64_t size);
 
-/* TLBI for all that was unmapped and one CMD_SYNC, in one batch; then addresses and tables may be used again. */
+/*
+ * TLBI for all that was unmapped and one CMD_SYNC, in one batch; then addresses and tables may be
+ * used again.
+ */
 int dma_sync(struct dma_domain *d);
 
 /* Memory that the CPU and the device share. */
@@ -64,7 +76,8 @@ struct dma_buffer {
 };
 
 int dma_alloc(struct dma_domain *d, uint64_t size, struct dma_buffer *out);
-void dma_free(struct dma_domain *d, struct dma_buffer *buffer);	/* no effect on one that was never allocated (size 0) */
+/* no effect on one that was never allocated (size 0) */
+void dma_free(struct dma_domain *d, struct dma_buffer *buffer);
 
 /* The gIOVA of @doorbell_ipa (a GITS_TRANSLATER), mapped on first use; each get wants a put. */
 int dma_msi_get(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova);

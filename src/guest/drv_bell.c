@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Driver of the test device bell (soft/endpoints/bell.h): rings every vector by itself, then all at once, then copies memory. */
+/*
+ * Driver of the test device bell (soft/endpoints/bell.h): rings every vector by itself, then all at
+ * once, then copies memory.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +54,8 @@ static int bell_start(struct guest_device *gd)
 	int err;
 
 	if (guest_read32(gd, REG_ID) != BELL_MAGIC)
-		return guest_fail(gd->guest, -EIO, "%s: not a bell after all", vmm_device_info(gd->info.vmm)->address);
+		return guest_fail(gd->guest, -EIO, "%s: not a bell after all",
+				  vmm_device_info(gd->info.vmm)->address);
 	bell = calloc(1, sizeof(*bell));
 	if (!bell)
 		return guest_fail(gd->guest, -ENOMEM, "out of memory");
@@ -111,9 +115,11 @@ static int copy(struct guest_device *gd, unsigned int n)
 	guest_irq_wait(gd, vector);
 	status = guest_read32(gd, REG_STATUS);
 	if (status)
-		return guest_fail(gd->guest, -EIO, "%s: a copy failed with status %u", vmm_device_info(gd->info.vmm)->address, status);
+		return guest_fail(gd->guest, -EIO, "%s: a copy failed with status %u",
+				  vmm_device_info(gd->info.vmm)->address, status);
 	if (memcmp(bell->src.cpu, bell->dst.cpu, COPY_BYTES))
-		return guest_fail(gd->guest, -EIO, "%s: copied data differs from its source", vmm_device_info(gd->info.vmm)->address);
+		return guest_fail(gd->guest, -EIO, "%s: copied data differs from its source",
+				  vmm_device_info(gd->info.vmm)->address);
 	return 0;
 }
 

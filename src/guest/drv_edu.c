@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Driver of QEMU's teaching device edu (its documentation: docs/specs/edu.rst of QEMU): one plain MSI, and a DMA engine between RAM and a
- * buffer of 4 KiB in the device that takes 28 address bits.
+ * Driver of QEMU's teaching device edu (its documentation: docs/specs/edu.rst of QEMU): one plain
+ * MSI, and a DMA engine between RAM and a buffer of 4 KiB in the device that takes 28 address bits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +59,8 @@ static int edu_start(struct guest_device *gd)
 	int err;
 
 	if ((guest_read32(gd, REG_ID) & ID_MASK) != (ID_EDU & ID_MASK))
-		return guest_fail(gd->guest, -EIO, "%s: not an edu after all", vmm_device_info(gd->info.vmm)->address);
+		return guest_fail(gd->guest, -EIO, "%s: not an edu after all",
+				  vmm_device_info(gd->info.vmm)->address);
 	edu = calloc(1, sizeof(*edu));
 	if (!edu)
 		return guest_fail(gd->guest, -ENOMEM, "out of memory");
@@ -108,10 +109,12 @@ static int edu_run(struct guest_device *gd, struct guest_io *io)
 		transfer(gd, edu->out.giova, DEVICE_BUFFER, 0);
 		transfer(gd, DEVICE_BUFFER, edu->in.giova, DMA_TO_RAM);
 		if (memcmp(edu->out.cpu, edu->in.cpu, BUFFER_BYTES))
-			return guest_fail(gd->guest, -EIO, "%s: data that came back differs from what was sent",
+			return guest_fail(gd->guest, -EIO,
+					  "%s: data that came back differs from what was sent",
 					  vmm_device_info(gd->info.vmm)->address);
 		io->bytes += BUFFER_BYTES;
-		err = io->data(io->ctx, edu->in.cpu, BUFFER_BYTES, io->bytes, (uint64_t)BUFFER_BYTES * COPIES);
+		err = io->data(io->ctx, edu->in.cpu, BUFFER_BYTES, io->bytes,
+			       (uint64_t)BUFFER_BYTES * COPIES);
 		if (err)
 			return err;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Just enough of an Intel 82576 (igb) to have every MSI-X vector raised by software (82576 datasheet, §7.3 and §8.8): no
- * frames, no DMA. Each vector is its own cause in the extended interrupt registers.
+ * Just enough of an Intel 82576 (igb) to have every MSI-X vector raised by software (82576
+ * datasheet, §7.3 and §8.8): no frames, no DMA. Each vector is its own cause in the extended
+ * interrupt registers.
  */
 #include <errno.h>
 
@@ -43,11 +44,13 @@ static uint32_t causes(const struct guest_device *gd)
 static int igb_start(struct guest_device *gd)
 {
 	if (!gd->msix)
-		return guest_fail(gd->guest, -EOPNOTSUPP, "%s: the igb driver needs MSI-X", vmm_device_info(gd->info.vmm)->address);
+		return guest_fail(gd->guest, -EOPNOTSUPP, "%s: the igb driver needs MSI-X",
+				  vmm_device_info(gd->info.vmm)->address);
 	guest_write32(gd, REG_CTRL, guest_read32(gd, REG_CTRL) | CTRL_RST);
 	guest_delay(gd->guest, RESET_MS);
 	if (guest_read32(gd, REG_STATUS) == UINT32_MAX)
-		return guest_fail(gd->guest, -EIO, "%s: its registers read as ones", vmm_device_info(gd->info.vmm)->address);
+		return guest_fail(gd->guest, -EIO, "%s: its registers read as ones",
+				  vmm_device_info(gd->info.vmm)->address);
 	guest_write32(gd, REG_IMC, UINT32_MAX);
 	guest_write32(gd, REG_EIMC, UINT32_MAX);
 	guest_write32(gd, REG_EICR, UINT32_MAX);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An NVMe driver that reads a whole disk (NVM Express Base Specification 1.4). One I/O queue pair for each vector after the
- * admin queue's; one command at a time on each queue, all queues at once, so that each completion is exactly one interrupt.
- * The data buffers are mapped for the transfer and unmapped after it, as a kernel's block layer does.
+ * An NVMe driver that reads a whole disk (NVM Express Base Specification 1.4). One I/O queue pair
+ * for each vector after the admin queue's; one command at a time on each queue, all queues at once,
+ * so that each completion is exactly one interrupt. The data buffers are mapped for the transfer
+ * and unmapped after it, as a kernel's block layer does.
  */
 #include <endian.h>
 #include <errno.h>
@@ -89,7 +90,8 @@ static bool nvme_match(uint16_t vendor, uint16_t device, uint32_t class_code)
 
 static int fail(struct nvme *nvme, int err, const char *what)
 {
-	return guest_fail(nvme->gd->guest, err, "%s: %s", vmm_device_info(nvme->gd->info.vmm)->address, what);
+	return guest_fail(nvme->gd->guest, err, "%s: %s",
+			  vmm_device_info(nvme->gd->info.vmm)->address, what);
 }
 
 static int queue_init(struct nvme *nvme, struct nvme_queue *q, unsigned int id, unsigned int vector)
@@ -130,7 +132,10 @@ static bool completed(const struct nvme_queue *q)
 	return (le16toh(next_completion(q)->status) & 1) == q->phase;
 }
 
-/* Takes the completion of the one command on @q. A lost interrupt is counted, and does not stop us if the entry is there. */
+/*
+ * Takes the completion of the one command on @q. A lost interrupt is counted, and does not stop us
+ * if the entry is there.
+ */
 static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
 {
 	const volatile struct nvme_cqe *entry = next_completion(q);
@@ -141,7 +146,9 @@ static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
 	guest_irq_wait(nvme->gd, q->vector);
 	for (waited = 0; !completed(q) && waited < nvme->timeout_ms; waited++) {
 		if (guest_read32(nvme->gd, NVME_CSTS) & NVME_CSTS_CFS)
-			return fail(nvme, -EIO, "the controller reports a fatal error (a DMA of it was aborted?)");
+			return fail(nvme, -EIO,
+				    "the controller reports a fatal error (a DMA of it was "
+				    "aborted?)");
 		guest_delay(nvme->gd->guest, 1);
 	}
 	if (!completed(q))
@@ -188,7 +195,9 @@ static int wait_ready(struct nvme *nvme, uint32_t ready)
 			return 0;
 		guest_delay(nvme->gd->guest, 1);
 	}
-	return fail(nvme, -ETIMEDOUT, ready ? "the controller does not become ready" : "the controller does not stop");
+	return fail(nvme, -ETIMEDOUT,
+		    ready ? "the controller does not become ready"
+			  : "the controller does not stop");
 }
 
 static int enable(struct nvme *nvme)
@@ -200,7 +209,9 @@ static int enable(struct nvme *nvme)
 	nvme->stride = 4u << NVME_CAP_DSTRD(high);
 	nvme->timeout_ms = NVME_CAP_TO_MS(low) + 500;
 	if (NVME_CAP_MPSMIN(high) || NVME_CAP_MQES(low) + 1 < NVME_DEPTH)
-		return fail(nvme, -EOPNOTSUPP, "the controller needs larger pages or shorter queues than the driver has");
+		return fail(nvme, -EOPNOTSUPP,
+			    "the controller needs larger pages or shorter queues than the driver "
+			    "has");
 	guest_write32(gd, NVME_CC, 0);
 	err = wait_ready(nvme, 0);
 	if (err)
@@ -215,7 +226,8 @@ static int enable(struct nvme *nvme)
 	return wait_ready(nvme, NVME_CSTS_RDY);
 }
 
-static int identify(struct nvme *nvme, unsigned int cns, uint32_t nsid, const struct dma_buffer *page)
+static int identify(struct nvme *nvme, unsigned int cns, uint32_t nsid,
+		    const struct dma_buffer *page)
 {
 	uint32_t cmd[16] = { NVME_ADMIN_IDENTIFY, nsid, [10] = cns };
 
@@ -259,11 +271,13 @@ static int identify_disk(struct nvme *nvme)
 	memcpy(&format, bytes + 128 + 4 * (bytes[26] & 0xf), 4);
 	nvme->block_shift = le32toh(format) >> 16 & 0xff;
 	if (nvme->block_shift < 9 || nvme->block_shift > 12) {
-		err = fail(nvme, -EOPNOTSUPP, "namespace 1 has blocks that are not 512 to 4096 bytes");
+		err = fail(nvme, -EOPNOTSUPP,
+			   "namespace 1 has blocks that are not 512 to 4096 bytes");
 		goto out;
 	}
-	report_say(&gd->guest->config.report, "nvme", "%s: \"%s\", %llu blocks of %u bytes", vmm_device_info(gd->info.vmm)->address,
-		   model, (unsigned long long)nvme->blocks, 1u << nvme->block_shift);
+	report_say(&gd->guest->config.report, "nvme", "%s: \"%s\", %llu blocks of %u bytes",
+		   vmm_device_info(gd->info.vmm)->address, model, (unsigned long long)nvme->blocks,
+		   1u << nvme->block_shift);
 out:
 	dma_free(&gd->domain, &page);
 	return err;
@@ -271,8 +285,16 @@ out:
 
 static int create_queue(struct nvme *nvme, struct nvme_queue *q)
 {
-	uint32_t cq[16] = { NVME_ADMIN_CREATE_CQ, [10] = (NVME_DEPTH - 1) << 16 | q->id, [11] = q->vector << 16 | 3 };
-	uint32_t sq[16] = { NVME_ADMIN_CREATE_SQ, [10] = (NVME_DEPTH - 1) << 16 | q->id, [11] = q->id << 16 | 1 };
+	uint32_t cq[16] = {
+		[0] = NVME_ADMIN_CREATE_CQ,
+		[10] = (NVME_DEPTH - 1) << 16 | q->id,
+		[11] = q->vector << 16 | 3,	/* interrupts on, contiguous */
+	};
+	uint32_t sq[16] = {
+		[0] = NVME_ADMIN_CREATE_SQ,
+		[10] = (NVME_DEPTH - 1) << 16 | q->id,
+		[11] = q->id << 16 | 1,		/* its CQ has the same number; contiguous */
+	};
 	int err;
 
 	set64(cq + 6, q->mem.giova + QUEUE_CQ);
@@ -287,7 +309,8 @@ static int create_queues(struct nvme *nvme)
 {
 	struct guest_device *gd = nvme->gd;
 	unsigned int wanted = gd->info.vectors > 1 ? gd->info.vectors - 1 : 1, granted, i;
-	uint32_t cmd[16] = { NVME_ADMIN_SET_FEATURES, [10] = NVME_FEATURE_QUEUES, [11] = (wanted - 1) << 16 | (wanted - 1) };
+	uint32_t cmd[16] = { NVME_ADMIN_SET_FEATURES, [10] = NVME_FEATURE_QUEUES,
+			     [11] = (wanted - 1) << 16 | (wanted - 1) };
 	uint32_t result;
 	int err;
 
@@ -309,10 +332,11 @@ static int create_queues(struct nvme *nvme)
 		if (err)
 			return err;
 	}
-	while (nvme->max_transfer > NVME_PAGE && (uint64_t)nvme->max_transfer * nvme->n_io > NVME_DATA_BUDGET)
+	while (nvme->max_transfer > NVME_PAGE &&
+	       (uint64_t)nvme->max_transfer * nvme->n_io > NVME_DATA_BUDGET)
 		nvme->max_transfer /= 2;
-	report_say(&gd->guest->config.report, "nvme", "%s: %u I/O queue%s, a vector each", vmm_device_info(gd->info.vmm)->address,
-		   nvme->n_io, nvme->n_io == 1 ? "" : "s");
+	report_say(&gd->guest->config.report, "nvme", "%s: %u I/O queue%s, a vector each",
+		   vmm_device_info(gd->info.vmm)->address, nvme->n_io, nvme->n_io == 1 ? "" : "s");
 	return 0;
 }
 
@@ -350,12 +374,21 @@ static int nvme_start(struct guest_device *gd)
 	return err;
 }
 
-/* Starts reading [offset, offset + len) on @q: maps the buffer, points PRPs at each of its pages (§4.3). */
+/*
+ * Starts reading [offset, offset + len) on @q: maps the buffer, points PRPs at each of its pages
+ * (§4.3).
+ */
 static int start_read(struct nvme *nvme, struct nvme_queue *q, uint64_t offset, uint32_t len)
 {
 	uint64_t *list = (uint64_t *)((char *)q->mem.cpu + QUEUE_PRP);
 	uint64_t block = offset >> nvme->block_shift;
-	uint32_t cmd[16] = { NVME_READ, 1, [10] = block, [11] = block >> 32, [12] = (len >> nvme->block_shift) - 1 };
+	uint32_t cmd[16] = {
+		[0] = NVME_READ,
+		[1] = 1,
+		[10] = block,
+		[11] = block >> 32,
+		[12] = (len >> nvme->block_shift) - 1,
+	};
 	unsigned int pages = (len + NVME_PAGE - 1) / NVME_PAGE, i;
 	int err;
 
@@ -374,7 +407,10 @@ static int start_read(struct nvme *nvme, struct nvme_queue *q, uint64_t offset, 
 	return 0;
 }
 
-/* One round: a command on each queue, as far as the disk goes; then all completions; then the buffers are unmapped together. */
+/*
+ * One round: a command on each queue, as far as the disk goes; then all completions; then the
+ * buffers are unmapped together.
+ */
 static int read_round(struct nvme *nvme, uint64_t from, uint64_t total)
 {
 	uint64_t offset = from;
@@ -382,7 +418,8 @@ static int read_round(struct nvme *nvme, uint64_t from, uint64_t total)
 	int err = 0, result;
 
 	for (started = 0; started < nvme->n_io && offset < total; started++) {
-		uint32_t len = total - offset < nvme->max_transfer ? total - offset : nvme->max_transfer;
+		uint32_t len =
+			total - offset < nvme->max_transfer ? total - offset : nvme->max_transfer;
 
 		err = start_read(nvme, &nvme->io[started], offset, len);
 		if (err)
@@ -418,7 +455,8 @@ static int read_disk(struct nvme *nvme, struct guest_io *io)
 			uint64_t len = nvme->io[i].data_len;
 
 			done += len;
-			err = io->data(io->ctx, vmm_ram(mem->vmm, nvme->io[i].data_ipa, len), len, done, total);
+			err = io->data(io->ctx, vmm_ram(mem->vmm, nvme->io[i].data_ipa, len), len,
+				       done, total);
 			if (err)
 				return err;
 			io->bytes = done;

@@ -68,7 +68,8 @@ void guest_destroy(struct guest *guest)
 
 static const struct guest_driver *find_driver(struct vmm_device *dev)
 {
-	uint16_t vendor = vmm_config_read(dev, PCI_VENDOR, 2), device = vmm_config_read(dev, PCI_DEVICE, 2);
+	uint16_t vendor = vmm_config_read(dev, PCI_VENDOR, 2),
+		 device = vmm_config_read(dev, PCI_DEVICE, 2);
 	uint32_t class_code = vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8;
 	size_t i;
 
@@ -123,9 +124,12 @@ static int boot_device(struct guest_device *gd, unsigned int vectors)
 	if (err)
 		return err;
 	gd->attached = true;
-	report_say(&guest->config.report, "S1", "%s: guest's own tables at IPA 0x%llx (%uK granule, %u-bit gIOVAs), ASID %u, CD at 0x%llx",
-		   info->address, (unsigned long long)gd->domain.table.root, 1u << (gd->info.granule_shift - 10),
-		   gd->domain.table.format.ia_bits, gd->domain.asid, (unsigned long long)gd->domain.cd);
+	report_say(&guest->config.report, "S1",
+		   "%s: guest's own tables at IPA 0x%llx (%uK granule, %u-bit gIOVAs), ASID %u, CD "
+		   "at 0x%llx",
+		   info->address, (unsigned long long)gd->domain.table.root,
+		   1u << (gd->info.granule_shift - 10), gd->domain.table.format.ia_bits,
+		   gd->domain.asid, (unsigned long long)gd->domain.cd);
 	guest_pci_enable(gd);
 	err = setup_interrupts(gd);
 	if (err)
@@ -133,7 +137,8 @@ static int boot_device(struct guest_device *gd, unsigned int vectors)
 	return gd->driver->start(gd);
 }
 
-int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int vectors, struct guest_device **out)
+int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int vectors,
+		     struct guest_device **out)
 {
 	const struct guest_driver *driver = find_driver(dev);
 	struct guest_device *gd;
@@ -141,9 +146,13 @@ int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int v
 
 	if (!driver)
 		return guest_fail(guest, -ENODEV,
-				  "%s (%04x:%04x, class %06x): the guest has drivers for NVMe controllers, the test device bell, QEMU's edu "
-				  "and igb only", vmm_device_info(dev)->address, vmm_config_read(dev, PCI_VENDOR, 2),
-				  vmm_config_read(dev, PCI_DEVICE, 2), vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8);
+				  "%s (%04x:%04x, class %06x): the guest has drivers for NVMe "
+				  "controllers, the test device bell, QEMU's edu "
+				  "and igb only",
+				  vmm_device_info(dev)->address,
+				  vmm_config_read(dev, PCI_VENDOR, 2),
+				  vmm_config_read(dev, PCI_DEVICE, 2),
+				  vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8);
 	if (guest->n_devices == VMM_DEVICES)
 		return guest_fail(guest, -ENOSPC, "no more than %u devices", VMM_DEVICES);
 	gd = calloc(1, sizeof(*gd));
@@ -176,7 +185,8 @@ void guest_device_remove(struct guest_device *gd)
 	if (gd->irqs_on)
 		guest_pci_irqs_off(gd);
 	for (i = 0; gd->msi_mapped && i < gd->info.vectors; i++)
-		dma_msi_put(&gd->domain, vmm_device_info(gd->info.vmm)->doorbell_ipa + VMM_ITS_TRANSLATER);
+		dma_msi_put(&gd->domain,
+			    vmm_device_info(gd->info.vmm)->doorbell_ipa + VMM_ITS_TRANSLATER);
 	if (gd->attached)
 		guest_smmu_detach(&gd->domain);
 	if (gd->domain_ready)
@@ -186,7 +196,8 @@ void guest_device_remove(struct guest_device *gd)
 		if (guest->devices[i] == gd)
 			break;
 	guest->n_devices--;
-	memmove(guest->devices + i, guest->devices + i + 1, (guest->n_devices - i) * sizeof(guest->devices[0]));
+	memmove(guest->devices + i, guest->devices + i + 1,
+		(guest->n_devices - i) * sizeof(guest->devices[0]));
 	free(gd->vectors);
 	free(gd);
 }
@@ -196,7 +207,8 @@ const struct guest_device_info *guest_device_info(const struct guest_device *gd)
 	return &gd->info;
 }
 
-void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *ipa, unsigned int *log2_size)
+void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *ipa,
+			unsigned int *log2_size)
 {
 	*ipa = guest->smmus[smmu].strtab;
 	*log2_size = GUEST_STRTAB_LOG2;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The in-process guest: what a guest kernel does with passed-through devices, on the machine that a VMM gives it (vmm.h). It
- * owns stage 1: it picks gIOVAs from the top of its space, builds tables in its own memory, maps the MSI page through its DMA
- * layer, writes CD and STE, and invalidates after unmapping. Its drivers do real I/O and count every interrupt.
+ * The in-process guest: what a guest kernel does with passed-through devices, on the machine that a
+ * VMM gives it (vmm.h). It owns stage 1: it picks gIOVAs from the top of its space, builds tables
+ * in its own memory, maps the MSI page through its DMA layer, writes CD and STE, and invalidates
+ * after unmapping. Its drivers do real I/O and count every interrupt.
  *
- * One thread at a time for each struct guest. Results < 0 are a negative errno; guest_why() then has the sentence.
+ * One thread at a time for each struct guest. Results < 0 are a negative errno; guest_why() then
+ * has the sentence.
  */
 #ifndef GUEST_GUEST_H
 #define GUEST_GUEST_H
@@ -17,7 +19,8 @@ struct guest_device;
 struct guest_config {
 	struct vmm *vmm;		/* realized; stays the caller's */
 	uint64_t ram_size;		/* bytes, as the VMM was told */
-	unsigned int granule_shift;	/* of stage 1: 12, 14, 16; 0: the smallest that the SMMU has */
+	/* of stage 1: 12, 14, 16; 0: the smallest that the SMMU has */
+	unsigned int granule_shift;
 	struct report report;
 };
 
@@ -27,10 +30,11 @@ void guest_destroy(struct guest *guest);
 const char *guest_why(const struct guest *guest);
 
 /*
- * Boots a device: finds its driver, makes its stage 1, maps the MSI page, and programs and unmasks @vectors interrupt vectors (0: all it
- * has). -ENODEV: no driver for it.
+ * Boots a device: finds its driver, makes its stage 1, maps the MSI page, and programs and unmasks
+ * @vectors interrupt vectors (0: all it has). -ENODEV: no driver for it.
  */
-int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int vectors, struct guest_device **out);
+int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int vectors,
+		     struct guest_device **out);
 
 /* Stops the driver, masks its interrupts and gives everything back. */
 void guest_device_remove(struct guest_device *gd);
@@ -39,7 +43,8 @@ void guest_device_remove(struct guest_device *gd);
 struct guest_device_info {
 	const char *driver;
 	struct vmm_device *vmm;
-	uint64_t giova;			/* of its vITS's GITS_TRANSLATER, as it stands in the guest's messages */
+	/* of its vITS's GITS_TRANSLATER, as it stands in the guest's messages */
+	uint64_t giova;
 	unsigned int granule_shift;
 	unsigned int vectors;		/* in use */
 	uint32_t first_event;		/* data of vector i: first_event + i */
@@ -47,23 +52,35 @@ struct guest_device_info {
 
 const struct guest_device_info *guest_device_info(const struct guest_device *gd);
 
-/* Where the guest's SMMU structures are, in IPA, for who wants to walk them: stream table base, its log2 size. */
-void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *ipa, unsigned int *log2_size);
+/*
+ * Where the guest's SMMU structures are, in IPA, for who wants to walk them: stream table base, its
+ * log2 size.
+ */
+void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *ipa,
+			unsigned int *log2_size);
 
 /* The guest's memory as src/arm reads it, by IPA. */
 struct arm_mem guest_arm_mem(struct guest *guest);
 
 struct guest_io {
-	/* The next @len bytes of the device's data, in order; @done of @total with them. Non-zero stops the I/O with that value. */
+	/*
+	 * The next @len bytes of the device's data, in order; @done of @total with them. Non-zero
+	 * stops the I/O with that value.
+	 */
 	int (*data)(void *ctx, const void *buf, size_t len, uint64_t done, uint64_t total);
 	void *ctx;
-	bool is_disk;		/* out: the data is the whole content of a disk; else a pattern that the driver itself verified */
+	/*
+	 * out: the data is the whole content of a disk; else a pattern that the driver itself
+	 * verified
+	 */
+	bool is_disk;
 	uint64_t bytes;		/* out */
 };
 
 /*
- * Runs the driver's I/O once: nvme reads its whole disk, bell and edu copy memory and ring every vector, igb rings every vector.
- * -EIO: the device reported an error or data was not what was written; -ETIMEDOUT: it did not answer.
+ * Runs the driver's I/O once: nvme reads its whole disk, bell and edu copy memory and ring every
+ * vector, igb rings every vector. -EIO: the device reported an error or data was not what was
+ * written; -ETIMEDOUT: it did not answer.
  */
 int guest_device_run(struct guest_device *gd, struct guest_io *io);
 

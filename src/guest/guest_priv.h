@@ -22,7 +22,8 @@ struct guest_driver {
 	void (*stop)(struct guest_device *gd);
 };
 
-extern const struct guest_driver guest_driver_nvme, guest_driver_bell, guest_driver_edu, guest_driver_igb;
+extern const struct guest_driver guest_driver_nvme, guest_driver_bell, guest_driver_edu,
+	guest_driver_igb;
 
 struct guest_vector {
 	uint64_t raised;	/* by the device, as the driver knows */
@@ -61,22 +62,32 @@ struct guest {
 	unsigned int n_lpis;
 	uint16_t next_asid;
 	uint64_t unknown;	/* interrupts without a translation, or of an LPI nobody uses */
-	int patience_ms;	/* for an interrupt; shrinks as they fail to come, so that thousands of losses end in time */
+	/*
+	 * for an interrupt; shrinks as they fail to come, so that thousands of losses end in time
+	 */
+	int patience_ms;
 	char why[512];
 };
 
-int guest_fail(struct guest *guest, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int guest_fail(struct guest *guest, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* --- pci.c: the function's config space and its messages --- */
 
 unsigned int guest_pci_capability(struct vmm_device *dev, uint8_t id);
 
-/* Finds the interrupt capability (MSI-X before MSI); sets info.vectors to what of @wanted (0: all) the device can do. */
+/*
+ * Finds the interrupt capability (MSI-X before MSI); sets info.vectors to what of @wanted (0: all)
+ * the device can do.
+ */
 int guest_pci_probe(struct guest_device *gd, unsigned int wanted);
 void guest_pci_enable(struct guest_device *gd);	/* memory and bus mastering on */
 void guest_pci_disable(struct guest_device *gd);
 
-/* Programs messages (info.giova, data first_event + i) and unmasks, in the order in which Linux does it; and the reverse. */
+/*
+ * Programs messages (info.giova, data first_event + i) and unmasks, in the order in which Linux
+ * does it; and the reverse.
+ */
 int guest_pci_irqs_on(struct guest_device *gd);
 void guest_pci_irqs_off(struct guest_device *gd);
 
@@ -92,7 +103,10 @@ extern const struct vmm_cpu_ops guest_cpu_ops;	/* ctx is the struct guest */
 /* The device is about to raise @vector once more. */
 void guest_irq_expect(struct guest_device *gd, unsigned int vector);
 
-/* Waits until it has arrived. -ETIMEDOUT: it has not (the count will tell); the device may be used on. */
+/*
+ * Waits until it has arrived. -ETIMEDOUT: it has not (the count will tell); the device may be used
+ * on.
+ */
 int guest_irq_wait(struct guest_device *gd, unsigned int vector);
 
 /* Lets @ms pass, interrupts are taken meanwhile. */

@@ -33,7 +33,8 @@ static int insert(struct iova_space *space, unsigned int at, uint64_t start, uin
 		space->ranges = ranges;
 		space->room = room;
 	}
-	memmove(space->ranges + at + 1, space->ranges + at, (space->n - at) * sizeof(*space->ranges));
+	memmove(space->ranges + at + 1, space->ranges + at,
+		(space->n - at) * sizeof(*space->ranges));
 	space->ranges[at] = (struct iova_range){ start, last };
 	space->n++;
 	return 0;
@@ -44,7 +45,10 @@ static uint64_t round_up_pow2(uint64_t size)
 	return size <= 1 ? 1 : 1ull << (64 - __builtin_clzll(size - 1));
 }
 
-/* First fit from @limit down: each gap between neighbours is looked at once. Address 0 is never given out. */
+/*
+ * First fit from @limit down: each gap between neighbours is looked at once. Address 0 is never
+ * given out.
+ */
 static int alloc_below(struct iova_space *space, uint64_t size, uint64_t limit, uint64_t *out)
 {
 	uint64_t align = round_up_pow2(size);
@@ -120,6 +124,7 @@ int iova_free(struct iova_space *space, uint64_t start)
 	if (low == space->n || space->ranges[low].start != start)
 		return -ENOENT;
 	space->n--;
-	memmove(space->ranges + low, space->ranges + low + 1, (space->n - low) * sizeof(*space->ranges));
+	memmove(space->ranges + low, space->ranges + low + 1,
+		(space->n - low) * sizeof(*space->ranges));
 	return 0;
 }

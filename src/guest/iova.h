@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * gIOVA allocation, from the top of the space down, as Linux's DMA layer does: below 4 GiB first, then anywhere; each range aligned to
- * its size rounded up to a power of two, so that large leaves can map it. One caller at a time.
+ * gIOVA allocation, from the top of the space down, as Linux's DMA layer does: below 4 GiB first,
+ * then anywhere; each range aligned to its size rounded up to a power of two, so that large leaves
+ * can map it. One caller at a time.
  */
 #ifndef GUEST_IOVA_H
 #define GUEST_IOVA_H
@@ -22,7 +23,10 @@ struct iova_space {
 void iova_init(struct iova_space *space, unsigned int granule_shift, unsigned int ia_bits);
 void iova_fini(struct iova_space *space);
 
-/* @size bytes, rounded up to granules, at addresses no higher than @limit. -ENOSPC, -ENOMEM, -EINVAL (no size). */
+/*
+ * @size bytes, rounded up to granules, at addresses no higher than @limit. -ENOSPC, -ENOMEM,
+ * -EINVAL (no size).
+ */
 int iova_alloc(struct iova_space *space, uint64_t size, uint64_t limit, uint64_t *out);
 
 /* Takes exactly [start, start + size). -EADDRINUSE: part of it is taken; -EINVAL, -ENOMEM. */

@@ -71,8 +71,8 @@ void guest_delay(struct guest *guest, int ms)
 }
 
 /*
- * Each vector by itself shows how many came too few or too many. One too many here while one is missing there went astray; what
- * nobody is missing was not raised at all.
+ * Each vector by itself shows how many came too few or too many. One too many here while one is
+ * missing there went astray; what nobody is missing was not raised at all.
  */
 void guest_device_interrupts(struct guest_device *gd, struct guest_interrupts *out)
 {

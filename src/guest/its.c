@@ -2,15 +2,17 @@
 /*
  * The guest's ITS driver: which EventIDs a device's messages carry and which LPIs they become.
  *
- * EventIDs start at ITS_FIRST_EVENT, where a host kernel's start at 0: so the guest's data and the host's never agree by chance, and a
- * message that reaches the hardware with the guest's data goes visibly wrong.
+ * EventIDs start at ITS_FIRST_EVENT, where a host kernel's start at 0: so the guest's data and the
+ * host's never agree by chance, and a message that reaches the hardware with the guest's data goes
+ * visibly wrong.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "guest/guest_priv.h"
 
-#define ITS_FIRST_EVENT 64u	/* a multiple of 32: plain MSI puts the vector into the low bits of the data */
+/* a multiple of 32: plain MSI puts the vector into the low bits of the data */
+#define ITS_FIRST_EVENT 64u
 
 int guest_its_alloc(struct guest_device *gd)
 {
@@ -30,7 +32,8 @@ int guest_its_alloc(struct guest_device *gd)
 	for (i = 0; i < n; i++) {
 		err = vmm_its_map(gd->info.vmm, ITS_FIRST_EVENT + i, gd->first_lpi + i);
 		if (err)
-			return guest_fail(guest, err, "the vITS has no room for EventID %u", ITS_FIRST_EVENT + i);
+			return guest_fail(guest, err, "the vITS has no room for EventID %u",
+					  ITS_FIRST_EVENT + i);
 	}
 	return 0;
 }

@@ -26,7 +26,10 @@ int gmem_alloc(struct gmem *mem, uint64_t size, uint64_t align, uint64_t *ipa)
 	uint64_t need = (size + GMEM_PAGE - 1) / GMEM_PAGE;
 	uint64_t at, i;
 
-	/* RAM starts 2 MiB aligned, above every alignment asked for here: offsets may be aligned instead of addresses. */
+	/*
+	 * RAM starts 2 MiB aligned, above every alignment asked for here: offsets may be aligned
+	 * instead of addresses.
+	 */
 	for (at = mem->hint; at + need <= mem->pages; at++) {
 		if (at * GMEM_PAGE % align)
 			continue;

@@ -17,7 +17,9 @@ struct gmem {
 int gmem_init(struct gmem *mem, struct vmm *vmm, uint64_t size);	/* -ENOMEM */
 void gmem_fini(struct gmem *mem);
 
-/* Zeroed memory of @size bytes, contiguous and aligned to @align (a power of two >= 4096). -ENOMEM. */
+/*
+ * Zeroed memory of @size bytes, contiguous and aligned to @align (a power of two >= 4096). -ENOMEM.
+ */
 int gmem_alloc(struct gmem *mem, uint64_t size, uint64_t align, uint64_t *ipa);
 void gmem_free(struct gmem *mem, uint64_t ipa, uint64_t size);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's PCI code: finds the interrupt capability and programs messages as a guest kernel does. */
+/*
+ * The guest's PCI code: finds the interrupt capability and programs messages as a guest kernel
+ * does.
+ */
 #include <errno.h>
 
 #include "guest/guest_priv.h"
@@ -31,6 +34,7 @@ int guest_pci_probe(struct guest_device *gd, unsigned int wanted)
 {
 	struct vmm_device *dev = gd->info.vmm;
 	unsigned int available;
+	uint32_t control;
 
 	gd->cap = guest_pci_capability(dev, PCI_CAP_MSIX);
 	gd->msix = gd->cap != 0;
@@ -39,16 +43,20 @@ int guest_pci_probe(struct guest_device *gd, unsigned int wanted)
 
 		gd->table_bar = table & PCI_MSIX_BIR;
 		gd->table_off = table & ~PCI_MSIX_BIR;
-		available = (vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2) & PCI_MSIX_CONTROL_SIZE) + 1;
+		control = vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2);
+		available = (control & PCI_MSIX_CONTROL_SIZE) + 1;
 	} else {
 		gd->cap = guest_pci_capability(dev, PCI_CAP_MSI);
 		if (!gd->cap)
-			return guest_fail(gd->guest, -EOPNOTSUPP, "the device has neither MSI-X nor MSI");
-		available = 1u << (vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2) >> PCI_MSI_CONTROL_CAPABLE_SHIFT &
+			return guest_fail(gd->guest, -EOPNOTSUPP,
+					  "the device has neither MSI-X nor MSI");
+		control = vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2);
+		available = 1u << (control >> PCI_MSI_CONTROL_CAPABLE_SHIFT &
 				   PCI_MSI_CONTROL_COUNT_MASK);
 	}
 	if (wanted > available)
-		return guest_fail(gd->guest, -EINVAL, "%s has %u %s vectors, not %u", vmm_device_info(dev)->address, available,
+		return guest_fail(gd->guest, -EINVAL, "%s has %u %s vectors, not %u",
+				  vmm_device_info(dev)->address, available,
 				  gd->msix ? "MSI-X" : "MSI", wanted);
 	gd->info.vectors = wanted ? wanted : available;
 	if (!gd->msix)
@@ -71,22 +79,27 @@ void guest_pci_disable(struct guest_device *gd)
 	vmm_config_write(gd->info.vmm, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
 }
 
-static void write_entry(struct guest_device *gd, unsigned int index, unsigned int field, uint32_t value)
+static void write_entry(struct guest_device *gd, unsigned int index, unsigned int field,
+			uint32_t value)
 {
-	vmm_bar_write(gd->info.vmm, gd->table_bar, gd->table_off + index * PCI_MSIX_ENTRY + field, 4, value);
+	vmm_bar_write(gd->info.vmm, gd->table_bar, gd->table_off + index * PCI_MSIX_ENTRY + field,
+		      4, value);
 }
 
 /*
- * Masks all by the function mask, which is in force at once; then entry by entry, for which the function mask is lifted only when
- * all messages are complete; a vector is unmasked when its interrupt is requested.
+ * Masks all by the function mask, which is in force at once; then entry by entry, for which the
+ * function mask is lifted only when all messages are complete; a vector is unmasked when its
+ * interrupt is requested.
  */
 static void msix_on(struct guest_device *gd)
 {
 	struct vmm_device *dev = gd->info.vmm;
-	uint32_t control = vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2) & ~PCI_MSIX_CONTROL_MASKALL;
+	uint32_t control =
+		vmm_config_read(dev, gd->cap + PCI_MSIX_CONTROL, 2) & ~PCI_MSIX_CONTROL_MASKALL;
 	unsigned int i;
 
-	vmm_config_write(dev, gd->cap + PCI_MSIX_CONTROL, 2, control | PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
+	vmm_config_write(dev, gd->cap + PCI_MSIX_CONTROL, 2,
+			 control | PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
 	for (i = 0; i < gd->info.vectors; i++) {
 		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, PCI_MSIX_ENTRY_MASKED);
 		write_entry(gd, i, PCI_MSIX_ENTRY_ADDRESS, gd->info.giova);
@@ -105,7 +118,8 @@ static void msix_off(struct guest_device *gd)
 
 	for (i = 0; i < gd->info.vectors; i++)
 		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, PCI_MSIX_ENTRY_MASKED);
-	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSIX_CONTROL, 2, control & ~PCI_MSIX_CONTROL_ENABLE);
+	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSIX_CONTROL, 2,
+			 control & ~PCI_MSIX_CONTROL_ENABLE);
 }
 
 static int msi_on(struct guest_device *gd)
@@ -116,9 +130,12 @@ static int msi_on(struct guest_device *gd)
 	unsigned int data = gd->cap + PCI_MSI_ADDRESS + (wide ? 8 : 4);
 
 	if (!wide && gd->info.giova >> 32)
-		return guest_fail(gd->guest, -EOPNOTSUPP, "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is none",
+		return guest_fail(gd->guest, -EOPNOTSUPP,
+				  "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is "
+				  "none",
 				  (unsigned long long)gd->info.giova);
-	control &= ~(PCI_MSI_CONTROL_ENABLE | PCI_MSI_CONTROL_COUNT_MASK << PCI_MSI_CONTROL_ENABLED_SHIFT);
+	control &= ~PCI_MSI_CONTROL_ENABLE;
+	control &= ~(PCI_MSI_CONTROL_COUNT_MASK << PCI_MSI_CONTROL_ENABLED_SHIFT);
 	control |= (31 - __builtin_clz(gd->info.vectors)) << PCI_MSI_CONTROL_ENABLED_SHIFT;
 	vmm_config_write(dev, gd->cap + PCI_MSI_CONTROL, 2, control);
 	if (control & PCI_MSI_CONTROL_MASKABLE)
@@ -137,7 +154,8 @@ static void msi_off(struct guest_device *gd)
 {
 	uint32_t control = vmm_config_read(gd->info.vmm, gd->cap + PCI_MSI_CONTROL, 2);
 
-	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSI_CONTROL, 2, control & ~PCI_MSI_CONTROL_ENABLE);
+	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSI_CONTROL, 2,
+			 control & ~PCI_MSI_CONTROL_ENABLE);
 }
 
 int guest_pci_irqs_on(struct guest_device *gd)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The few registers of PCI config space that the VMM and the guest look at (PCI Express Base Specification, chapter 7). */
+/*
+ * The few registers of PCI config space that the VMM and the guest look at (PCI Express Base
+ * Specification, chapter 7).
+ */
 #ifndef GUEST_PCI_REGS_H
 #define GUEST_PCI_REGS_H
 

@@ -8,7 +8,10 @@ struct report {
 	void *ctx;
 };
 
-/* One line without its newline, about @topic: a short word ("host", "layout", "S1", "S2", "msi", "io"). */
+/*
+ * One line without its newline, about @topic: a short word ("host", "layout", "S1", "S2", "msi",
+ * "io").
+ */
 void report_say(const struct report *report, const char *topic, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

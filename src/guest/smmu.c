@@ -38,7 +38,9 @@ int guest_smmu_init(struct guest *guest, unsigned int index)
 	smmu_ste_abort(ste);
 	for (sid = 0; sid < 1u << GUEST_STRTAB_LOG2; sid++)
 		for (i = 0; i < SMMU_STE_DWORDS; i++)
-			mem.write64(mem.ctx, smmu->strtab + ((uint64_t)sid << SMMU_STE_SHIFT) + 8 * i, ste[i]);
+			mem.write64(mem.ctx,
+				    smmu->strtab + ((uint64_t)sid << SMMU_STE_SHIFT) + 8 * i,
+				    ste[i]);
 	vmm_smmu_set_strtab(guest->vmm, index, smmu->strtab, GUEST_STRTAB_LOG2);
 	smmu->ready = true;
 	return 0;
@@ -66,7 +68,8 @@ unsigned int guest_smmu_granule(const struct guest_smmu *smmu)
 	return 0;
 }
 
-int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift, struct vmsa_format *out)
+int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift,
+		      struct vmsa_format *out)
 {
 	unsigned int oas = smmu_ps_bits(FIELD_GET64(SMMU_IDR5_OAS, smmu->info.idr[5]));
 	size_t i;
@@ -84,7 +87,8 @@ static int flush(struct commands *c)
 
 	c->cmd[c->n][0] = FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_SYNC);
 	c->cmd[c->n][1] = 0;
-	err = vmm_smmu_commands(guest->vmm, c->domain->smmu->index, (const uint64_t (*)[2])c->cmd, c->n + 1);
+	err = vmm_smmu_commands(guest->vmm, c->domain->smmu->index, (const uint64_t(*)[2])c->cmd,
+				c->n + 1);
 	c->n = 0;
 	return err ? guest_fail(guest, err, "%s", vmm_why(guest->vmm)) : 0;
 }
@@ -108,8 +112,8 @@ static uint64_t command(const struct dma_domain *d, uint64_t op)
 }
 
 /*
- * Puts the STE into the table, dword 0 last, since it has V (§3.21.3.1), and has it and the CD read again. What translations of an earlier
- * user of the ASID are cached, goes too.
+ * Puts the STE into the table, dword 0 last, since it has V (§3.21.3.1), and has it and the CD read
+ * again. What translations of an earlier user of the ASID are cached, goes too.
  */
 static int install(struct dma_domain *d, const uint64_t ste[SMMU_STE_DWORDS])
 {
@@ -121,8 +125,14 @@ static int install(struct dma_domain *d, const uint64_t ste[SMMU_STE_DWORDS])
 
 	for (i = SMMU_STE_DWORDS; i-- > 0;)
 		mem.write64(mem.ctx, at + 8 * i, ste[i]);
-	add(&c, FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_STE) | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid), SMMU_CMD_CFGI_1_LEAF);
-	add(&c, FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD) | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid), SMMU_CMD_CFGI_1_LEAF);
+	add(&c,
+	    FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_STE) |
+		    FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid),
+	    SMMU_CMD_CFGI_1_LEAF);
+	add(&c,
+	    FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD) |
+		    FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid),
+	    SMMU_CMD_CFGI_1_LEAF);
 	add(&c, command(d, SMMU_CMD_OP_TLBI_NH_ASID), 0);
 	return flush(&c);
 }
@@ -151,9 +161,10 @@ void guest_smmu_detach(struct dma_domain *d)
 }
 
 /*
- * Range invalidation (IDR3.RIL, §4.4.1.1): each command covers (NUM + 1) << SCALE granules from its address on. A count of pages is cut
- * into groups of five bits, lowest first, a command for each group that is not 0. A single granule is no range (NUM, SCALE and TTL of 0
- * are Reserved together with a TG): it takes the plain form.
+ * Range invalidation (IDR3.RIL, §4.4.1.1): each command covers (NUM + 1) << SCALE granules from its
+ * address on. A count of pages is cut into groups of five bits, lowest first, a command for each
+ * group that is not 0. A single granule is no range (NUM, SCALE and TTL of 0 are Reserved together
+ * with a TG): it takes the plain form.
  */
 static int add_ranges(struct commands *c, uint64_t tg, uint64_t giova, uint64_t pages)
 {
@@ -166,9 +177,12 @@ static int add_ranges(struct commands *c, uint64_t tg, uint64_t giova, uint64_t 
 		num = pages >> scale & 31;
 		if (!num)
 			continue;
-		err = add(c, command(d, SMMU_CMD_OP_TLBI_NH_VA) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, num - 1) |
-			  FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale),
-			  (giova & SMMU_CMD_TLBI_1_VA) | FIELD_PREP64(SMMU_CMD_TLBI_1_TG, scale || num > 1 ? tg : 0));
+		err = add(c,
+			  command(d, SMMU_CMD_OP_TLBI_NH_VA) |
+				  FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, num - 1) |
+				  FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale),
+			  (giova & SMMU_CMD_TLBI_1_VA) |
+				  FIELD_PREP64(SMMU_CMD_TLBI_1_TG, scale || num > 1 ? tg : 0));
 		giova += num << (scale + shift);
 		pages -= num << scale;
 	}
@@ -196,7 +210,8 @@ static uint64_t tlbi_granule(unsigned int shift)
 	return granules[i].tlbi_tg;
 }
 
-int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges, unsigned int count)
+int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges,
+			  unsigned int count)
 {
 	unsigned int shift = d->table.format.granule_shift, i;
 	bool by_range = d->smmu->info.idr[3] & SMMU_IDR3_RIL;
@@ -212,7 +227,8 @@ int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *range
 	}
 	for (i = 0; !err && i < count; i++) {
 		if (by_range)
-			err = add_ranges(&c, tlbi_granule(shift), ranges[i].giova, ranges[i].size >> shift);
+			err = add_ranges(&c, tlbi_granule(shift), ranges[i].giova,
+					 ranges[i].size >> shift);
 		else
 			err = add_pages(&c, ranges[i].giova, ranges[i].size >> shift);
 	}

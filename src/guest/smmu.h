@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's SMMUv3 driver: a linear stream table, one context descriptor for each device, commands. */
+/*
+ * The guest's SMMUv3 driver: a linear stream table, one context descriptor for each device,
+ * commands.
+ */
 #ifndef GUEST_SMMU_H
 #define GUEST_SMMU_H
 
@@ -14,11 +17,17 @@ struct guest_smmu {
 	struct db_smmu_info info;
 };
 
-/* Reads the ID registers and installs a stream table in which every stream aborts; once for each SMMU. */
+/*
+ * Reads the ID registers and installs a stream table in which every stream aborts; once for each
+ * SMMU.
+ */
 int guest_smmu_init(struct guest *guest, unsigned int index);
 
-/* The stage-1 format for granule @granule_shift. -EOPNOTSUPP: the SMMU does not have that granule. */
-int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift, struct vmsa_format *out);
+/*
+ * The stage-1 format for granule @granule_shift. -EOPNOTSUPP: the SMMU does not have that granule.
+ */
+int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift,
+		      struct vmsa_format *out);
 
 /* The smallest granule it has, as a shift; 0: none that we know. */
 unsigned int guest_smmu_granule(const struct guest_smmu *smmu);
@@ -30,6 +39,7 @@ int guest_smmu_attach(struct dma_domain *d);
 void guest_smmu_detach(struct dma_domain *d);
 
 /* Invalidates @count ranges of @d's stage 1 and waits. */
-int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges, unsigned int count);
+int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges,
+			  unsigned int count);
 
 #endif

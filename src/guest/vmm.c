@@ -129,11 +129,15 @@ int vmm_add(struct vmm *vmm, const char *address, struct vmm_device **out)
 	dev->vmm = vmm;
 	dev->index = vmm->n_devices;
 	dev->info.address = db_device_address(dev->db);
-	/* On the guest's bus 0, device 1, 2, ...: requester ID, StreamID and DeviceID are the same number there. */
+	/*
+	 * On the guest's bus 0, device 1, 2, ...: requester ID, StreamID and DeviceID are the same
+	 * number there.
+	 */
 	dev->info.stream_id = dev->info.device_id = (dev->index + 1) << 3;
 	dev->info.smmu = UINT32_MAX;
 	dev->info.kind = dev->info.caps.msix_vectors ? DB_MSIX : DB_MSI;
-	dev->info.vectors = dev->info.caps.msix_vectors ? dev->info.caps.msix_vectors : dev->info.caps.msi_vectors;
+	dev->info.vectors = dev->info.caps.msix_vectors ? dev->info.caps.msix_vectors
+							: dev->info.caps.msi_vectors;
 	vmm->devices[vmm->n_devices++] = dev;
 	if (out)
 		*out = dev;
@@ -149,10 +153,13 @@ static int choose_mode(struct vmm *vmm)
 		const struct vmm_device_info *info = &vmm->devices[i]->info;
 
 		if (!info->vectors)
-			return vmm_fail(vmm, -EOPNOTSUPP, "%s has neither MSI nor MSI-X: nothing to pass through", info->address);
+			return vmm_fail(vmm, -EOPNOTSUPP,
+					"%s has neither MSI nor MSI-X: nothing to pass through",
+					info->address);
 		if (vmm->config.mode != DB_MODE_AUTO && !info->caps.mode[vmm->config.mode])
-			return vmm_fail(vmm, -EOPNOTSUPP, "%s: mode %s is not possible: %s", info->address,
-					db_mode_name(vmm->config.mode), info->caps.why_not[vmm->config.mode]);
+			return vmm_fail(vmm, -EOPNOTSUPP, "%s: mode %s is not possible: %s",
+					info->address, db_mode_name(vmm->config.mode),
+					info->caps.why_not[vmm->config.mode]);
 	}
 	if (vmm->config.mode != DB_MODE_AUTO) {
 		vmm->mode = vmm->config.mode;
@@ -170,7 +177,8 @@ static int choose_mode(struct vmm *vmm)
 	for (i = 0; i < vmm->n_devices - 1; i++)
 		if (!vmm->devices[i]->info.caps.mode[DB_MODE_RMR])
 			break;
-	return vmm_fail(vmm, -EOPNOTSUPP, "%s: no mode is possible; the one that needs least, %s, is not because: %s",
+	return vmm_fail(vmm, -EOPNOTSUPP,
+			"%s: no mode is possible; the one that needs least, %s, is not because: %s",
 			vmm->devices[i]->info.address, db_mode_name(DB_MODE_RMR),
 			vmm->devices[i]->info.caps.why_not[DB_MODE_RMR]);
 }
@@ -180,8 +188,8 @@ static int map_ram(struct vmm *vmm)
 	uint64_t size = vmm->config.ram_size;
 	int err;
 
-	vmm->ram_raw = mmap(NULL, size + VMM_RAM_ALIGN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			    -1, 0);
+	vmm->ram_raw = mmap(NULL, size + VMM_RAM_ALIGN, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (vmm->ram_raw == MAP_FAILED) {
 		vmm->ram_raw = NULL;
 		return vmm_fail(vmm, -ENOMEM, "no memory for the guest's RAM");
@@ -191,12 +199,17 @@ static int map_ram(struct vmm *vmm)
 	if (err)
 		return vmm_fail_lib(vmm, err, "mapping the guest's RAM into stage 2");
 	vmm->ram_mapped = true;
-	report_say(&vmm->config.report, "S2", "0x%llx..0x%llx -> guest RAM, %llu MiB", (unsigned long long)vmm->ram_base,
-		   (unsigned long long)(vmm->ram_base + size - 1), (unsigned long long)(size >> 20));
+	report_say(&vmm->config.report, "S2", "0x%llx..0x%llx -> guest RAM, %llu MiB",
+		   (unsigned long long)vmm->ram_base,
+		   (unsigned long long)(vmm->ram_base + size - 1),
+		   (unsigned long long)(size >> 20));
 	return 0;
 }
 
-/* Puts @dev behind the virtual SMMU that stands for its physical one; a new one when it is the first there. */
+/*
+ * Puts @dev behind the virtual SMMU that stands for its physical one; a new one when it is the
+ * first there.
+ */
 static int add_to_smmu(struct vmm *vmm, struct vmm_device *dev)
 {
 	struct vmm_smmu *smmu;
@@ -251,7 +264,8 @@ static int make_msi(struct vmm *vmm, struct vmm_device *dev)
 	if (err)
 		return vmm_fail_lib(vmm, err, dev->info.address);
 	if (vmm->mode == DB_MODE_NATIVE)
-		report_say(&vmm->config.report, "S2", "0x%llx -> MSI doorbell %llu of %s", (unsigned long long)dev->info.doorbell_ipa,
+		report_say(&vmm->config.report, "S2", "0x%llx -> MSI doorbell %llu of %s",
+			   (unsigned long long)dev->info.doorbell_ipa,
 			   (unsigned long long)dev->info.caps.doorbell.id, dev->info.address);
 	return vmm_trap_init(dev);
 }
@@ -305,7 +319,8 @@ const struct vmm_device_info *vmm_device_info(const struct vmm_device *dev)
 	return &dev->info;
 }
 
-int vmm_device_message(struct vmm_device *dev, unsigned int index, uint64_t *address, uint32_t *data)
+int vmm_device_message(struct vmm_device *dev, unsigned int index, uint64_t *address,
+		       uint32_t *data)
 {
 	return db_msi_message(dev->msi, index, address, data);
 }
@@ -315,15 +330,24 @@ unsigned int vmm_mappings(const struct vmm *vmm, struct vmm_mapping *out, unsign
 	unsigned int i, j, n = 0;
 
 	if (n < max)
-		out[n++] = (struct vmm_mapping){ .ipa = vmm->ram_base, .size = vmm->config.ram_size, .what = "RAM", .va = vmm->ram };
+		out[n++] = (struct vmm_mapping){
+			.ipa = vmm->ram_base,
+			.size = vmm->config.ram_size,
+			.what = "RAM",
+			.va = vmm->ram,
+		};
 	for (i = 0; vmm->mode == DB_MODE_NATIVE && i < vmm->n_vitses; i++)
 		for (j = 0; j < vmm->n_devices && n < max; j++) {
 			const struct vmm_device_info *info = &vmm->devices[j]->info;
 
 			if (info->vits != i)
 				continue;
-			out[n++] = (struct vmm_mapping){ .ipa = info->doorbell_ipa, .size = info->caps.doorbell.size,
-							 .what = "doorbell", .device = info->address };
+			out[n++] = (struct vmm_mapping){
+				.ipa = info->doorbell_ipa,
+				.size = info->caps.doorbell.size,
+				.what = "doorbell",
+				.device = info->address,
+			};
 			break;
 		}
 	return n;
@@ -340,7 +364,8 @@ void *vmm_ram(const struct vmm *vmm, uint64_t ipa, uint64_t size)
 {
 	uint64_t offset = ipa - vmm->ram_base;
 
-	if (ipa < vmm->ram_base || offset >= vmm->config.ram_size || size > vmm->config.ram_size - offset)
+	if (ipa < vmm->ram_base || offset >= vmm->config.ram_size ||
+	    size > vmm->config.ram_size - offset)
 		return NULL;
 	return (char *)vmm->ram + offset;
 }

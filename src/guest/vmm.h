@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small VMM over libdoorbell: it lays out the guest's physical space, gives the guest its SMMUs, ITSes and PCI
- * functions, and carries what the guest writes to the host. The second half of this header is the guest's machine: nothing
- * else of the host can be reached from the guest's side.
+ * A small VMM over libdoorbell: it lays out the guest's physical space, gives the guest its SMMUs,
+ * ITSes and PCI functions, and carries what the guest writes to the host. The second half of this
+ * header is the guest's machine: nothing else of the host can be reached from the guest's side.
  *
- * One thread at a time for each struct vmm. Results < 0 are a negative errno; a failure of the library leaves its sentence
- * in db_error_message(), one of the VMM itself in vmm_why().
+ * One thread at a time for each struct vmm. Results < 0 are a negative errno; a failure of the
+ * library leaves its sentence in db_error_message(), one of the VMM itself in vmm_why().
  */
 #ifndef GUEST_VMM_H
 #define GUEST_VMM_H
@@ -18,7 +18,8 @@ struct vmm;
 struct vmm_device;
 
 #define VMM_DEVICES 32
-#define VMM_ITS_FRAME 0x10000u		/* GITS_TRANSLATER is in the second 64 KiB frame (IHI 0069 §12.18) */
+/* GITS_TRANSLATER is in the second 64 KiB frame (IHI 0069 §12.18) */
+#define VMM_ITS_FRAME 0x10000u
 #define VMM_ITS_TRANSLATER 0x40u	/* ... at this offset */
 
 struct vmm_config {
@@ -41,15 +42,18 @@ void vmm_destroy(struct vmm *vmm);
 const char *vmm_why(const struct vmm *vmm);
 
 /*
- * What a trapped access of the guest met on the host since the last call: 0, or the first error (hardware has no way to return one;
- * its sentence is vmm_why()'s).
+ * What a trapped access of the guest met on the host since the last call: 0, or the first error
+ * (hardware has no way to return one; its sentence is vmm_why()'s).
  */
 int vmm_trap_error(struct vmm *vmm);
 
 /* Opens a device and asks what it can do. All devices are added before vmm_realize(). */
 int vmm_add(struct vmm *vmm, const char *address, struct vmm_device **out);
 
-/* Takes the mode that all devices allow, lays out the space, maps RAM and doorbells, makes vIOMMUs and interrupts. */
+/*
+ * Takes the mode that all devices allow, lays out the space, maps RAM and doorbells, makes vIOMMUs
+ * and interrupts.
+ */
 int vmm_realize(struct vmm *vmm);
 
 struct vmm_device_info {
@@ -70,19 +74,24 @@ struct vmm_device *vmm_device(const struct vmm *vmm, unsigned int index);
 const struct vmm_device_info *vmm_device_info(const struct vmm_device *dev);
 
 /* What stands in the device itself, as db_msi_message(). */
-int vmm_device_message(struct vmm_device *dev, unsigned int index, uint64_t *address, uint32_t *data);
+int vmm_device_message(struct vmm_device *dev, unsigned int index, uint64_t *address,
+		       uint32_t *data);
 
 /* A mapping of stage 2 that this VMM asked for. */
 struct vmm_mapping {
 	uint64_t ipa, size;
 	const char *what;		/* "RAM", "doorbell" */
-	const char *device;		/* of a doorbell: the host's address of the first device behind it; else NULL */
+	/* of a doorbell: the host's address of the first device behind it; else NULL */
+	const char *device;
 	const void *va;			/* of RAM, else NULL */
 };
 
 unsigned int vmm_mappings(const struct vmm *vmm, struct vmm_mapping *out, unsigned int max);
 
-/* Event records of the guest's SMMUs so far, oldest first (those beyond a bound are counted, not kept). */
+/*
+ * Event records of the guest's SMMUs so far, oldest first (those beyond a bound are counted, not
+ * kept).
+ */
 #define VMM_EVENTS 256
 unsigned int vmm_events(const struct vmm *vmm, const uint64_t (**events)[4], uint64_t *lost);
 
@@ -94,21 +103,29 @@ void *vmm_ram(const struct vmm *vmm, uint64_t ipa, uint64_t size);
 /* Windows that the firmware tells the guest to identity-map for @dev (RMR). False: none. */
 bool vmm_rmr(const struct vmm_device *dev, uint64_t *start, uint64_t *size);
 
-/* Config space and BARs; 1, 2 or 4 bytes (BAR: or 8), aligned. A device that fails reads as ones. */
+/*
+ * Config space and BARs; 1, 2 or 4 bytes (BAR: or 8), aligned. A device that fails reads as ones.
+ */
 uint32_t vmm_config_read(struct vmm_device *dev, unsigned int offset, unsigned int size);
-void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size, uint32_t value);
+void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size,
+		      uint32_t value);
 uint64_t vmm_bar_read(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size);
-void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size, uint64_t value);
+void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size,
+		   uint64_t value);
 
 /*
- * SMMU @smmu of the guest: its ID registers, its linear stream table (IPA, 2^log2_size entries), and commands put on its queue.
- * vmm_smmu_commands() returns when the CMD_SYNC at their end has completed; -EIO: CERROR, or an STE the hardware would not take.
+ * SMMU @smmu of the guest: its ID registers, its linear stream table (IPA, 2^log2_size entries),
+ * and commands put on its queue. vmm_smmu_commands() returns when the CMD_SYNC at their end has
+ * completed; -EIO: CERROR, or an STE the hardware would not take.
  */
 const struct db_smmu_info *vmm_smmu_info(const struct vmm *vmm, unsigned int smmu);
 void vmm_smmu_set_strtab(struct vmm *vmm, unsigned int smmu, uint64_t ipa, unsigned int log2_size);
 int vmm_smmu_commands(struct vmm *vmm, unsigned int smmu, const uint64_t (*cmds)[2], size_t count);
 
-/* The vITS of @dev: EventID @event of it becomes @lpi (MAPTI); @lpi 0: no longer (DISCARD). -ENOMEM, -EINVAL. */
+/*
+ * The vITS of @dev: EventID @event of it becomes @lpi (MAPTI); @lpi 0: no longer (DISCARD).
+ * -ENOMEM, -EINVAL.
+ */
 #define VMM_ITS_EVENTS 8192
 int vmm_its_map(struct vmm_device *dev, uint32_t event, uint32_t lpi);
 
@@ -121,7 +138,10 @@ struct vmm_cpu_ops {
 
 void vmm_set_cpu(struct vmm *vmm, const struct vmm_cpu_ops *ops, void *ctx);
 
-/* Waits at most @timeout_ms for an interrupt or event and delivers what is there. The number delivered, or -errno. */
+/*
+ * Waits at most @timeout_ms for an interrupt or event and delivers what is there. The number
+ * delivered, or -errno.
+ */
 int vmm_wait(struct vmm *vmm, int timeout_ms);
 
 #endif

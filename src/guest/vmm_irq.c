@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way back: what the host signals by eventfds becomes the guest's interrupts and event records. A VMM with KVM gives these
- * eventfds to the kernel (irqfd) and the vITS is KVM's; here the vITS is a table from EventID to LPI for each device.
+ * The way back: what the host signals by eventfds becomes the guest's interrupts and event records.
+ * A VMM with KVM gives these eventfds to the kernel (irqfd) and the vITS is KVM's; here the vITS is
+ * a table from EventID to LPI for each device.
  */
 #include "guest/vmm_priv.h"
 
@@ -13,9 +14,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SOURCE_EVENTS (1ull << 63)	/* epoll data: an SMMU's event queue (number below); else device << 32 | vector */
+/* epoll data: an SMMU's event queue (number below); else device << 32 | vector */
+#define SOURCE_EVENTS (1ull << 63)
 
-/* Every vector takes a descriptor: with thousands of them the usual soft limit of 1,024 is not enough. */
+/*
+ * Every vector takes a descriptor: with thousands of them the usual soft limit of 1,024 is not
+ * enough.
+ */
 static void raise_file_limit(void)
 {
 	struct rlimit limit;
@@ -55,14 +60,20 @@ int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu)
 	return err ? vmm_fail(vmm, err, "watching the event queue: %s", strerror(-err)) : 0;
 }
 
-/* db_msi_guest_ops.connect: the vector's message is @data for the guest's vITS. Its eventfd is made once and kept. */
+/*
+ * db_msi_guest_ops.connect: the vector's message is @data for the guest's vITS. Its eventfd is made
+ * once and kept.
+ */
 int vmm_irq_connect(void *ctx, unsigned int index, uint64_t address, uint32_t data)
 {
 	struct vmm_device *dev = ctx;
 	struct vmm_vector *vector = &dev->vectors[index];
 	int err;
 
-	(void)address;	/* a device has one vITS: which of its doorbell's gIOVAs the guest used makes no difference */
+	/*
+	 * a device has one vITS: which of its doorbell's gIOVAs the guest used makes no difference
+	 */
+	(void)address;
 	vector->event = data;
 	if (vector->eventfd >= 0)
 		return vector->eventfd;
@@ -120,7 +131,8 @@ static int deliver_events(struct vmm *vmm, unsigned int smmu)
 	uint64_t records[16][4], lost = 0;
 	int i, n;
 
-	n = db_viommu_events(vmm->smmus[smmu].viommu, records, sizeof(records) / sizeof(records[0]), &lost);
+	n = db_viommu_events(vmm->smmus[smmu].viommu, records, sizeof(records) / sizeof(records[0]),
+			     &lost);
 	vmm->events_lost += lost;
 	for (i = 0; i < n; i++) {
 		if (vmm->n_events < VMM_EVENTS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's physical space. What has to keep clear of each other: RAM, the vITSes, the regions that the host reserves
- * (the SW_MSI window among them), and in native mode the doorbells, which lie in their vITSes.
+ * The guest's physical space. What has to keep clear of each other: RAM, the vITSes, the regions
+ * that the host reserves (the SW_MSI window among them), and in native mode the doorbells, which
+ * lie in their vITSes.
  */
 #include "guest/vmm_priv.h"
 
@@ -10,7 +11,8 @@
 
 #define RESERVED_MAX 64
 #define VITS_SIZE (2ull * VMM_ITS_FRAME)
-#define VITS_DEFAULT 0x0a080000ull	/* away from the physical ITS's address of common machines, so that a mix-up shows */
+/* away from the physical ITS's address of common machines, so that a mix-up shows */
+#define VITS_DEFAULT 0x0a080000ull
 #define VITS_LIMIT 0x40000000ull
 
 struct layout {
@@ -24,19 +26,24 @@ static bool overlaps(uint64_t start, uint64_t last, uint64_t start2, uint64_t la
 	return start <= last2 && start2 <= last;
 }
 
-/* -ENOSPC when a host reserves more than we can look at: then nothing chosen could be said to be free. */
+/*
+ * -ENOSPC when a host reserves more than we can look at: then nothing chosen could be said to be
+ * free.
+ */
 static int collect_reserved(struct vmm *vmm, struct layout *layout)
 {
 	unsigned int i;
 
 	for (i = 0; i < vmm->n_devices; i++) {
 		unsigned int room = RESERVED_MAX - layout->n_reserved;
-		int n = db_device_reserved(vmm->devices[i]->db, layout->reserved + layout->n_reserved, room);
+		int n = db_device_reserved(vmm->devices[i]->db,
+					   layout->reserved + layout->n_reserved, room);
 
 		if (n < 0)
 			return vmm_fail_lib(vmm, n, vmm->devices[i]->info.address);
 		if ((unsigned int)n > room)
-			return vmm_fail(vmm, -ENOSPC, "the host reserves more than %u regions", RESERVED_MAX);
+			return vmm_fail(vmm, -ENOSPC, "the host reserves more than %u regions",
+					RESERVED_MAX);
 		layout->n_reserved += n;
 	}
 	return 0;
@@ -47,12 +54,16 @@ static bool is_free(const struct layout *layout, uint64_t start, uint64_t size)
 	unsigned int i;
 
 	for (i = 0; i < layout->n_reserved; i++)
-		if (overlaps(start, start + size - 1, layout->reserved[i].start, layout->reserved[i].last))
+		if (overlaps(start, start + size - 1, layout->reserved[i].start,
+			     layout->reserved[i].last))
 			return false;
 	return true;
 }
 
-/* Behind which vITS each device is: one for each doorbell, where the host tells doorbells apart and the mode makes use of it. */
+/*
+ * Behind which vITS each device is: one for each doorbell, where the host tells doorbells apart and
+ * the mode makes use of it.
+ */
 static void group_devices(struct vmm *vmm, struct layout *layout)
 {
 	unsigned int i, j;
@@ -63,7 +74,9 @@ static void group_devices(struct vmm *vmm, struct layout *layout)
 		uint64_t id = 0;
 
 		if (vmm->mode == DB_MODE_NATIVE) {
-			uint64_t size = VMM_ITS_FRAME + ((info->caps.doorbell.size + VMM_ITS_FRAME - 1) & ~(VMM_ITS_FRAME - 1ull));
+			uint64_t size =
+				VMM_ITS_FRAME + ((info->caps.doorbell.size + VMM_ITS_FRAME - 1) &
+						 ~(VMM_ITS_FRAME - 1ull));
 
 			if (!vmm->config.one_vits)
 				id = info->caps.doorbell.id;
@@ -79,7 +92,10 @@ static void group_devices(struct vmm *vmm, struct layout *layout)
 	}
 }
 
-/* Base of the first vITS, for a mode in which the VMM may choose: the first place from the default up where all fit. */
+/*
+ * Base of the first vITS, for a mode in which the VMM may choose: the first place from the default
+ * up where all fit.
+ */
 static int choose_vits(struct vmm *vmm, const struct layout *layout, uint64_t *base)
 {
 	uint64_t size = vmm->n_vitses * layout->vits_size;
@@ -90,8 +106,9 @@ static int choose_vits(struct vmm *vmm, const struct layout *layout, uint64_t *b
 			*base = at;
 			return 0;
 		}
-	return vmm_fail(vmm, -ENOSPC, "no room for %u vITSes between 0x%llx and 0x%llx: give a place with --vits", vmm->n_vitses,
-			VITS_DEFAULT, VITS_LIMIT);
+	return vmm_fail(vmm, -ENOSPC,
+			"no room for %u vITSes between 0x%llx and 0x%llx: give a place with --vits",
+			vmm->n_vitses, VITS_DEFAULT, VITS_LIMIT);
 }
 
 static int place_vitses(struct vmm *vmm, const struct layout *layout)
@@ -107,7 +124,8 @@ static int place_vitses(struct vmm *vmm, const struct layout *layout)
 	if (vmm->config.vits_given) {
 		base = vmm->config.vits_base;
 		if (base % VMM_ITS_FRAME || base + vmm->n_vitses * layout->vits_size < base)
-			return vmm_fail(vmm, -EINVAL, "--vits 0x%llx: an ITS lies at a multiple of 64 KiB",
+			return vmm_fail(vmm, -EINVAL,
+					"--vits 0x%llx: an ITS lies at a multiple of 64 KiB",
 					(unsigned long long)base);
 	} else if (fixed && vmm->mode == DB_MODE_STOCK) {
 		base = ipa - VMM_ITS_FRAME;
@@ -131,7 +149,8 @@ static int place_vitses(struct vmm *vmm, const struct layout *layout)
 
 static int place_ram(struct vmm *vmm, const struct layout *layout)
 {
-	static const uint64_t candidates[] = { 0x40000000, 0x80000000, 0x100000000, 0x800000000, 0x1000000000 };
+	static const uint64_t candidates[] = { 0x40000000, 0x80000000, 0x100000000, 0x800000000,
+					       0x1000000000 };
 	uint64_t size = vmm->config.ram_size, first, last;
 	unsigned int i;
 
@@ -140,8 +159,10 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 	if (vmm->config.ram_base) {
 		vmm->ram_base = vmm->config.ram_base;
 		if (overlaps(vmm->ram_base, vmm->ram_base + size - 1, first, last))
-			return vmm_fail(vmm, -EADDRINUSE, "RAM at 0x%llx lies over the vITS at 0x%llx",
-					(unsigned long long)vmm->ram_base, (unsigned long long)first);
+			return vmm_fail(vmm, -EADDRINUSE,
+					"RAM at 0x%llx lies over the vITS at 0x%llx",
+					(unsigned long long)vmm->ram_base,
+					(unsigned long long)first);
 		return 0;
 	}
 	for (i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
@@ -150,7 +171,8 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 			vmm->ram_base = candidates[i];
 			return 0;
 		}
-	return vmm_fail(vmm, -ENOSPC, "the host's reserved regions leave no place for the guest's RAM");
+	return vmm_fail(vmm, -ENOSPC,
+			"the host's reserved regions leave no place for the guest's RAM");
 }
 
 int vmm_layout(struct vmm *vmm)
@@ -177,8 +199,11 @@ int vmm_layout(struct vmm *vmm)
 	for (i = 0; i < vmm->n_devices; i++) {
 		const struct vmm_device_info *info = &vmm->devices[i]->info;
 
-		report_say(report, "layout", "%s: guest StreamID and DeviceID 0x%x, vITS %u at 0x%llx, doorbell page 0x%llx",
-			   info->address, info->stream_id, info->vits, (unsigned long long)info->vits_base,
+		report_say(report, "layout",
+			   "%s: guest StreamID and DeviceID 0x%x, vITS %u at 0x%llx, doorbell page "
+			   "0x%llx",
+			   info->address, info->stream_id, info->vits,
+			   (unsigned long long)info->vits_base,
 			   (unsigned long long)info->doorbell_ipa);
 	}
 out:

@@ -30,7 +30,8 @@ struct vmm_device {
 	struct db_vmsi *vmsi;
 	struct vmm_msi_regs regs;
 	struct vmm_vector *vectors;	/* info.vectors of them */
-	uint32_t *lpis;			/* the vITS's translations: VMM_ITS_EVENTS, by EventID; 0: none */
+	/* the vITS's translations: VMM_ITS_EVENTS, by EventID; 0: none */
+	uint32_t *lpis;
 };
 
 struct vmm_smmu {
@@ -73,12 +74,16 @@ struct vmm {
 #define VMM_RAM_ALIGN (2ull << 20)
 
 /* Leaves @why for vmm_why() and returns @err. */
-int vmm_fail(struct vmm *vmm, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int vmm_fail(struct vmm *vmm, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* A call of the library failed: its sentence is the reason. Returns @err. */
 int vmm_fail_lib(struct vmm *vmm, int err, const char *doing);
 
-/* vmm_layout.c: where vITSes and RAM go; fills vmm->vitses, ram_base and the devices' vits and doorbell_ipa. */
+/*
+ * vmm_layout.c: where vITSes and RAM go; fills vmm->vitses, ram_base and the devices' vits and
+ * doorbell_ipa.
+ */
 int vmm_layout(struct vmm *vmm);
 
 /* vmm_trap.c: finds the interrupt capability, makes the virtual registers before it. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's SMMUs as the VMM emulates them: stream table and command queue. An STE is read from guest memory once, and only
- * when the guest says by CMD_CFGI that it changed; everything else goes to the host in one batch.
+ * The guest's SMMUs as the VMM emulates them: stream table and command queue. An STE is read from
+ * guest memory once, and only when the guest says by CMD_CFGI that it changed; everything else goes
+ * to the host in one batch.
  */
 #include "guest/vmm_priv.h"
 
@@ -28,7 +29,8 @@ static int install_ste(struct vmm *vmm, const struct vmm_smmu *smmu, struct vmm_
 
 	if (dev->info.stream_id >> smmu->strtab_log2)
 		return 0;	/* beyond its table: C_BAD_STREAMID, and the device stays blocked */
-	entry = vmm_ram(vmm, smmu->strtab + ((uint64_t)dev->info.stream_id << SMMU_STE_SHIFT), sizeof(ste));
+	entry = vmm_ram(vmm, smmu->strtab + ((uint64_t)dev->info.stream_id << SMMU_STE_SHIFT),
+			sizeof(ste));
 	if (!entry)
 		return 0;	/* F_STE_FETCH, likewise */
 	memcpy(ste, entry, sizeof(ste));
@@ -49,7 +51,8 @@ static int configure(struct vmm *vmm, unsigned int index, const uint64_t cmd[2])
 	for (i = 0; i < vmm->n_devices; i++) {
 		struct vmm_device *dev = vmm->devices[i];
 
-		if (dev->info.smmu != index || dev->info.stream_id < first || dev->info.stream_id - first >= count)
+		if (dev->info.smmu != index || dev->info.stream_id < first ||
+		    dev->info.stream_id - first >= count)
 			continue;
 		err = install_ste(vmm, &vmm->smmus[index], dev);
 		if (err)

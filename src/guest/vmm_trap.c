@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a VMM does with the guest's accesses to a passed-through function: all goes to the device, except the registers of its
- * interrupt capability, which the library emulates.
+ * What a VMM does with the guest's accesses to a passed-through function: all goes to the device,
+ * except the registers of its interrupt capability, which the library emulates.
  */
 #include "guest/vmm_priv.h"
 
@@ -81,8 +81,8 @@ int vmm_trap_init(struct vmm_device *dev)
 
 	dev->regs.cap = find_capability(dev, msix ? PCI_CAP_MSIX : PCI_CAP_MSI);
 	if (!dev->regs.cap)
-		return vmm_fail(dev->vmm, -EIO, "%s: the %s capability is not in its config space", dev->info.address,
-				msix ? "MSI-X" : "MSI");
+		return vmm_fail(dev->vmm, -EIO, "%s: the %s capability is not in its config space",
+				dev->info.address, msix ? "MSI-X" : "MSI");
 	return msix ? init_msix(dev) : init_msi(dev);
 }
 
@@ -96,7 +96,10 @@ void vmm_trap_fini(struct vmm_device *dev)
 	dev->vmsi = NULL;
 }
 
-/* The guest's accesses cannot fail for it; the first host error among them is kept for who runs the VM. */
+/*
+ * The guest's accesses cannot fail for it; the first host error among them is kept for who runs the
+ * VM.
+ */
 static void trap_result(struct vmm_device *dev, int err, const char *doing)
 {
 	if (err >= 0 || dev->vmm->trap_error)
@@ -125,18 +128,23 @@ uint32_t vmm_config_read(struct vmm_device *dev, unsigned int offset, unsigned i
 	return config_read(dev, offset, size);
 }
 
-void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size, uint32_t value)
+void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size,
+		      uint32_t value)
 {
 	uint8_t bytes[4] = { value, value >> 8, value >> 16, value >> 24 };
 
 	if (offset == dev->regs.cap && size == 4) {
-		vmm_config_write(dev, offset + 2, 2, value >> 16);	/* ID and next are read-only */
+		/* ID and next are read-only */
+		vmm_config_write(dev, offset + 2, 2, value >> 16);
 	} else if (!in_capability(dev, offset)) {
-		trap_result(dev, db_device_config_write(dev->db, bytes, size, offset), "writing config space");
+		trap_result(dev, db_device_config_write(dev->db, bytes, size, offset),
+			    "writing config space");
 	} else if (dev->vmsi) {
-		trap_result(dev, db_vmsi_write(dev->vmsi, offset - dev->regs.cap, size, value), "setting MSI vectors");
+		trap_result(dev, db_vmsi_write(dev->vmsi, offset - dev->regs.cap, size, value),
+			    "setting MSI vectors");
 	} else if (offset == dev->regs.cap + PCI_MSIX_CONTROL && size == 2) {
-		trap_result(dev, db_vmsix_control_write(dev->vmsix, value), "setting MSI-X vectors");
+		trap_result(dev, db_vmsix_control_write(dev->vmsix, value),
+			    "setting MSI-X vectors");
 	}
 }
 
@@ -158,14 +166,16 @@ uint64_t vmm_bar_read(struct vmm_device *dev, unsigned int bar, uint64_t offset,
 	return value;
 }
 
-void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size, uint64_t value)
+void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size,
+		   uint64_t value)
 {
 	const struct vmm_msi_regs *regs = &dev->regs;
 	uint8_t bytes[8];
 	unsigned int i;
 
 	if (dev->vmsix && bar == regs->table_bar && offset - regs->table_off < regs->table_len) {
-		trap_result(dev, db_vmsix_table_write(dev->vmsix, offset - regs->table_off, size, value),
+		trap_result(dev,
+			    db_vmsix_table_write(dev->vmsix, offset - regs->table_off, size, value),
 			    "setting an MSI-X vector");
 		return;
 	}
@@ -173,5 +183,6 @@ void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, un
 		return;
 	for (i = 0; i < size; i++)
 		bytes[i] = value >> (8 * i);
-	trap_result(dev, db_device_bar_write(dev->db, bar, bytes, size, offset), "writing a register");
+	trap_result(dev, db_device_bar_write(dev->db, bar, bytes, size, offset),
+		    "writing a register");
 }

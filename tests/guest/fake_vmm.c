@@ -16,7 +16,8 @@
 struct vmm *fake_vmm_create(void)
 {
 	/* As QEMU's: stage 1 and 2, all granules, 44-bit addresses, range invalidation. */
-	static const struct db_smmu_info smmu = { .idr = { 0x0d44101b, 0x02730010, 0, 0x1414, 0, 0x74 } };
+	static const struct db_smmu_info smmu = { .idr = { 0x0d44101b, 0x02730010, 0, 0x1414, 0,
+							   0x74 } };
 	struct vmm *vmm = calloc(1, sizeof(*vmm));
 	struct vmm_device *dev;
 
@@ -25,8 +26,13 @@ struct vmm *fake_vmm_create(void)
 	dev = &vmm->device;
 	dev->vmm = vmm;
 	dev->info = (struct vmm_device_info){
-		.address = "0000:01:00.0", .stream_id = 8, .device_id = 8, .kind = DB_MSIX, .vectors = FAKE_VECTORS,
-		.vits_base = 0x0a080000, .doorbell_ipa = 0x0a090000,
+		.address = "0000:01:00.0",
+		.stream_id = 8,
+		.device_id = 8,
+		.kind = DB_MSIX,
+		.vectors = FAKE_VECTORS,
+		.vits_base = 0x0a080000,
+		.doorbell_ipa = 0x0a090000,
 		.caps = { .sw_msi_start = 0x8000000, .sw_msi_size = 0x100000 },
 	};
 	dev->config[PCI_STATUS] = PCI_STATUS_CAPS;
@@ -66,7 +72,9 @@ static int read64(void *ctx, uint64_t ipa, uint64_t *value)
 int fake_vmm_translate(struct vmm *vmm, uint64_t giova, bool write, uint64_t *ipa)
 {
 	struct smmu_config config = { .mem = { .read64 = read64, .ctx = vmm } };
-	struct smmu_txn txn = { .sid = vmm->device.info.stream_id, .addr = giova, .access = write ? SMMU_WRITE : SMMU_READ };
+	struct smmu_txn txn = { .sid = vmm->device.info.stream_id,
+				.addr = giova,
+				.access = write ? SMMU_WRITE : SMMU_READ };
 	struct smmu_result result;
 	struct smmu *smmu;
 	void *memory;
@@ -76,7 +84,8 @@ int fake_vmm_translate(struct vmm *vmm, uint64_t giova, bool write, uint64_t *ip
 	if (posix_memalign(&memory, 64, smmu_footprint(&config)))
 		abort();
 	smmu = smmu_init(memory, &config);
-	smmu_set_stream_table(smmu, vmm->strtab, FIELD_PREP64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, vmm->strtab_log2));
+	smmu_set_stream_table(smmu, vmm->strtab,
+			      FIELD_PREP64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, vmm->strtab_log2));
 	err = smmu_translate(smmu, &txn, &result);
 	*ipa = result.pa;
 	free(memory);
@@ -93,7 +102,8 @@ static bool covers(const uint64_t cmd[2], uint64_t page, uint64_t granule)
 		return true;
 	case SMMU_CMD_OP_TLBI_NH_VA:
 		if (FIELD_GET64(SMMU_CMD_TLBI_1_TG, cmd[1]))
-			size = (FIELD_GET64(SMMU_CMD_TLBI_0_NUM, cmd[0]) + 1) * granule << FIELD_GET64(SMMU_CMD_TLBI_0_SCALE, cmd[0]);
+			size = (FIELD_GET64(SMMU_CMD_TLBI_0_NUM, cmd[0]) + 1) * granule
+			       << FIELD_GET64(SMMU_CMD_TLBI_0_SCALE, cmd[0]);
 		return page >= first && page - first < size;
 	default:
 		return false;
@@ -181,7 +191,8 @@ uint32_t vmm_config_read(struct vmm_device *dev, unsigned int offset, unsigned i
 	return value;
 }
 
-void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size, uint32_t value)
+void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size,
+		      uint32_t value)
 {
 	if (offset == CAP + PCI_MSIX_CONTROL && size == 2)
 		dev->control = value & (PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
@@ -195,10 +206,12 @@ uint64_t vmm_bar_read(struct vmm_device *dev, unsigned int bar, uint64_t offset,
 	return bar == TABLE_BAR ? dev->table[offset / 16][offset / 4 % 4] : 0x4c4c4542;	/* "BELL" */
 }
 
-void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size, uint64_t value)
+void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, unsigned int size,
+		   uint64_t value)
 {
 	uint32_t *entry = dev->table[offset / 16];
-	bool live = (dev->control & (PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL)) == PCI_MSIX_CONTROL_ENABLE;
+	bool live = (dev->control & (PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL)) ==
+		    PCI_MSIX_CONTROL_ENABLE;
 
 	(void)size;
 	if (bar != TABLE_BAR)
@@ -251,6 +264,7 @@ int vmm_wait(struct vmm *vmm, int timeout_ms)
 	(void)timeout_ms;
 	vmm->n_pending = 0;
 	for (i = 0; i < n; i++)
-		vmm->cpu->interrupt(vmm->cpu_ctx, vmm->device.lpis[vmm->pending[i].event], vmm->pending[i].times);
+		vmm->cpu->interrupt(vmm->cpu_ctx, vmm->device.lpis[vmm->pending[i].event],
+				    vmm->pending[i].times);
 	return n;
 }

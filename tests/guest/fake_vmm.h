@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VMM without a host, for tests of the guest: RAM, one device with MSI-X, an SMMU that remembers what it was told to invalidate, and
- * interrupts that the test delivers.
+ * A VMM without a host, for tests of the guest: RAM, one device with MSI-X, an SMMU that remembers
+ * what it was told to invalidate, and interrupts that the test delivers.
  */
 #ifndef TESTS_GUEST_FAKE_VMM_H
 #define TESTS_GUEST_FAKE_VMM_H
@@ -20,7 +20,8 @@ struct vmm_device {
 	uint8_t config[256];
 	uint32_t table[FAKE_VECTORS][4];
 	uint16_t control;		/* MSI-X */
-	unsigned int unmasked_early;	/* entries written or unmasked while a message could have been sent half-written */
+	/* entries written or unmasked while a message could have been sent half-written */
+	unsigned int unmasked_early;
 };
 
 struct vmm {
@@ -48,10 +49,16 @@ void fake_vmm_destroy(struct vmm *vmm);
 /* A message with @event as its data arrives at the vITS @times. */
 void fake_vmm_signal(struct vmm *vmm, uint32_t event, uint64_t times);
 
-/* What the SMMU would translate @giova of the device to, from the guest's memory alone: 0 and *ipa, or -EFAULT. */
+/*
+ * What the SMMU would translate @giova of the device to, from the guest's memory alone: 0 and *ipa,
+ * or -EFAULT.
+ */
 int fake_vmm_translate(struct vmm *vmm, uint64_t giova, bool write, uint64_t *ipa);
 
-/* Is every page of [giova, giova + size) covered by a TLBI among the commands since the last fake_vmm_forget()? */
+/*
+ * Is every page of [giova, giova + size) covered by a TLBI among the commands since the last
+ * fake_vmm_forget()?
+ */
 bool fake_vmm_invalidated(struct vmm *vmm, uint64_t giova, uint64_t size, uint64_t granule);
 void fake_vmm_forget(struct vmm *vmm);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's DMA layer: what it maps translates, what it unmaps is invalidated before it is used again, and nothing else is there. */
+/*
+ * The guest's DMA layer: what it maps translates, what it unmaps is invalidated before it is used
+ * again, and nothing else is there.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +88,10 @@ static void mapped_translates(void **state)
 	}
 }
 
-/* Every page that was unmapped, whatever the sizes and with and without range commands; one batch for many. */
+/*
+ * Every page that was unmapped, whatever the sizes and with and without range commands; one batch
+ * for many.
+ */
 static void unmapped_is_invalidated(void **state)
 {
 	static const uint64_t pages[] = { 1, 2, 31, 32, 33, 64, 100, 1023, 1 };
@@ -99,7 +105,9 @@ static void unmapped_is_invalidated(void **state)
 
 		rig_open(&rig, 12, false, by_range);
 		for (i = 0; i < N; i++)
-			assert_int_equal(dma_map(&rig.domain, FAKE_RAM_BASE, pages[i] * 4096, VMSA_READ | VMSA_WRITE, &giova[i]), 0);
+			assert_int_equal(dma_map(&rig.domain, FAKE_RAM_BASE, pages[i] * 4096,
+						 VMSA_READ | VMSA_WRITE, &giova[i]),
+					 0);
 		for (i = 0; i < N; i++)
 			assert_int_equal(dma_unmap(&rig.domain, giova[i], pages[i] * 4096), 0);
 		assert_int_equal(rig.vmm->batches, 0);
@@ -109,7 +117,9 @@ static void unmapped_is_invalidated(void **state)
 			assert_true(fake_vmm_invalidated(rig.vmm, giova[i], pages[i] * 4096, 4096));
 			assert_faults(&rig, giova[i]);
 		}
-		assert_int_equal(FIELD_GET64(SMMU_CMD_0_OP, rig.vmm->commands[rig.vmm->n_commands - 1][0]), SMMU_CMD_OP_SYNC);
+		assert_int_equal(FIELD_GET64(SMMU_CMD_0_OP,
+					     rig.vmm->commands[rig.vmm->n_commands - 1][0]),
+				 SMMU_CMD_OP_SYNC);
 		fake_vmm_forget(rig.vmm);
 		assert_int_equal(dma_sync(&rig.domain), 0);
 		assert_int_equal(rig.vmm->batches, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Messages are programmed whole before they can be sent, and every interrupt is accounted for as what it was. */
+/*
+ * Messages are programmed whole before they can be sent, and every interrupt is accounted for as
+ * what it was.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +52,8 @@ static uint32_t event_of(const struct rig *rig, unsigned int vector)
 	return guest_device_info(rig->gd)->first_event + vector;
 }
 
-static void expect_counts(struct rig *rig, uint64_t expected, uint64_t delivered, uint64_t lost, uint64_t spurious, uint64_t misrouted)
+static void expect_counts(struct rig *rig, uint64_t expected, uint64_t delivered, uint64_t lost,
+			  uint64_t spurious, uint64_t misrouted)
 {
 	struct guest_interrupts got;
 
