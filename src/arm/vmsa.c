@@ -70,7 +70,10 @@ int vmsa_format_init(struct vmsa_format *f, enum vmsa_stage stage, unsigned int 
 
 uint64_t vmsa_root_size(const struct vmsa_format *f)
 {
-	return UINT64_C(8) << (f->ia_bits - vmsa_level_shift(f->granule_shift, f->start_level));
+	uint64_t size = UINT64_C(8) << (f->ia_bits - vmsa_level_shift(f->granule_shift, f->start_level));
+
+	/* A table of less than eight entries is still aligned to 64 bytes (D8.2.3): what the root register cannot say is 0. */
+	return size < VMSA_ROOT_MIN ? VMSA_ROOT_MIN : size;
 }
 
 uint64_t vmsa_leaf_sizes(const struct vmsa_format *f)

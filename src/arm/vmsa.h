@@ -29,7 +29,8 @@ struct vmsa_format {
 int vmsa_format_init(struct vmsa_format *f, enum vmsa_stage stage, unsigned int granule_shift,
 		     unsigned int ia_bits, unsigned int oa_bits);
 
-/* Bytes of the start-level table(s); also their alignment. */
+/* Bytes of the start-level table(s), at least VMSA_ROOT_MIN; also their alignment. */
+#define VMSA_ROOT_MIN UINT64_C(64)
 uint64_t vmsa_root_size(const struct vmsa_format *f);
 
 /* Sizes that one leaf can map, as a bit mask of bytes (4K granule: 4K, 2M, 1G), and with the contiguous hint. */
