@@ -85,25 +85,30 @@ static bool overridden(uint64_t override, bool incoming)
 	return override == SMMU_INCOMING ? incoming : override == SMMU_FORCE_SET;
 }
 
-/* The hit path: what the caches alone can answer. */
+/* What few streams have: overridden attributes, and addresses of which the top byte is ignored. */
+static __attribute__((noinline)) void apply_rare(uint64_t flags, const struct smmu_txn *txn, uint64_t *va, unsigned int *perm)
+{
+	bool privileged = overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, flags), txn->privileged);
+	bool instruction = overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, flags), txn->instruction);
+
+	*perm = vmsa_perm(privileged, txn->access == SMMU_WRITE, instruction);
+	if (flags & (*va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
+		*va = smmu_ignore_top_byte(*va);
+}
+
+/* The hit path: what the caches alone can answer. The result waits for no data that a predicted branch can go ahead of. */
 static inline bool translate_cached(const struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
-	uint64_t hot = cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid));
-	bool write = txn->access == SMMU_WRITE;
+	unsigned int perm = vmsa_perm(txn->privileged, txn->access == SMMU_WRITE, txn->instruction);
 	uint64_t va = txn->addr;
+	struct smmu_hot hot;
 	struct tlb_hit hit;
-	unsigned int perm;
 
-	if (!(hot & SMMU_HOT_TRANSLATE))
+	if (!cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid), &hot) || !(hot.flags & SMMU_HOT_TRANSLATE))
 		return false;
-	if (hot & (va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
-		va = (uint64_t)((int64_t)(va << 8) >> 8);
-	if (!tlb_lookup(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot), FIELD_GET64(SMMU_HOT_VMID, hot),
-			FIELD_GET64(SMMU_HOT_ASID, hot), va, &hit))
-		return false;
-	perm = vmsa_perm(overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, hot), txn->privileged), write,
-			 overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, hot), txn->instruction));
-	if (!(hit.data & perm))
+	if (__builtin_expect(hot.flags & SMMU_HOT_RARE, 0))
+		apply_rare(hot.flags, txn, &va, &perm);
+	if (!tlb_lookup(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, va, &hit) || !(hit.data & perm))
 		return false;
 	res->page_size = BIT64(hit.shift);
 	res->pa = (hit.data & TLB_DATA_ADDR) | (va & (res->page_size - 1));
@@ -122,11 +127,16 @@ static int translate_bypass(struct smmu_walk *w)
 	return 0;
 }
 
-static int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+/* Kept out of line: its large frame is not the hit path's. */
+static __attribute__((noinline)) int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
-	struct smmu_walk w = { .smmu = smmu, .txn = txn, .res = res };
-	int rc = smmu_find_binding(&w);
+	struct smmu_walk w;
+	int rc;
 
+	w.smmu = smmu;
+	w.txn = txn;
+	w.res = res;
+	rc = smmu_find_binding(&w);
 	if (rc)
 		return rc;
 	switch (w.b.mode) {
@@ -140,7 +150,7 @@ static int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct 
 	default:
 		w.va = txn->addr;
 		if (w.b.tbi[w.va >> 55 & 1])
-			w.va = (uint64_t)((int64_t)(w.va << 8) >> 8);
+			w.va = smmu_ignore_top_byte(w.va);
 		return smmu_walk_tables(&w);
 	}
 }

@@ -24,8 +24,9 @@ void cache_flush(struct cache *c)
 
 bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b)
 {
+	typedef uint64_t __attribute__((may_alias)) word;
 	uint64_t index = cache_index(c, key);
-	uint64_t words[SMMU_BINDING_WORDS];
+	word *words = (word *)b;
 	unsigned int way, i;
 
 	for (way = 0; way < 2; way++) {
@@ -38,25 +39,28 @@ bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b)
 			words[i] = atomic_load_explicit(&e->words[i], memory_order_acquire);
 		if (atomic_load_explicit(&e->seq, memory_order_relaxed) != seq)
 			continue;
-		memcpy(b, words, sizeof(*b));
 		return true;
 	}
 	return false;
 }
 
-static uint64_t hot_word(const struct smmu_binding *b)
+static uint64_t hot_flags(const struct smmu_binding *b)
 {
 	static const uint8_t kind[] = { [SMMU_MODE_S1] = TLB_S1, [SMMU_MODE_NESTED] = TLB_NESTED, [SMMU_MODE_S2] = TLB_S2 };
 
 	if (b->mode < SMMU_MODE_S1)
 		return 0;
-	return SMMU_HOT_TRANSLATE |
-	       FIELD_PREP64(SMMU_HOT_KIND, kind[b->mode]) |
-	       FIELD_PREP64(SMMU_HOT_ASID, b->mode == SMMU_MODE_S2 ? 0 : b->asid) |
-	       FIELD_PREP64(SMMU_HOT_VMID, b->vmid) |
-	       (b->tbi[0] ? SMMU_HOT_TBI0 : 0) | (b->tbi[1] ? SMMU_HOT_TBI1 : 0) |
-	       FIELD_PREP64(SMMU_HOT_PRIVILEGED, b->privileged) |
-	       FIELD_PREP64(SMMU_HOT_INSTRUCTION, b->instruction);
+	return SMMU_HOT_TRANSLATE | (b->tbi[0] ? SMMU_HOT_TBI0 : 0) | (b->tbi[1] ? SMMU_HOT_TBI1 : 0) |
+	       FIELD_PREP64(SMMU_HOT_PRIVILEGED, b->privileged) | FIELD_PREP64(SMMU_HOT_INSTRUCTION, b->instruction) |
+	       FIELD_PREP64(SMMU_HOT_KIND, kind[b->mode]);
+}
+
+/* A binding without stage 1 has ASID 0. */
+static uint64_t hot_context(const struct smmu_binding *b)
+{
+	uint32_t context = tlb_context(b->vmid, b->asid);
+
+	return (uint64_t)tlb_mix(context) << 32 | context;
 }
 
 static bool entry_try(struct cache_entry *e, uint32_t *seq)
@@ -97,7 +101,8 @@ void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, u
 	if (atomic_load(cache_epoch_of(c, FIELD_GET64(CACHE_KEY_SID, key))) == epoch) {
 		memcpy(words, b, sizeof(words));
 		atomic_store_explicit(&e->key, key, memory_order_release);
-		atomic_store_explicit(&e->hot, hot_word(b), memory_order_release);
+		atomic_store_explicit(&e->flags, hot_flags(b), memory_order_release);
+		atomic_store_explicit(&e->context, hot_context(b), memory_order_release);
 		for (i = 0; i < SMMU_BINDING_WORDS; i++)
 			atomic_store_explicit(&e->words[i], words[i], memory_order_release);
 	}

@@ -37,20 +37,25 @@ struct smmu_binding {
 #define SMMU_BINDING_WORDS (sizeof(struct smmu_binding) / 8)
 _Static_assert(sizeof(struct smmu_binding) % 8 == 0, "a binding is cached as dwords");
 
-/* What a TLB hit needs of a binding, in one word. */
-#define SMMU_HOT_ASID GENMASK64(15, 0)
-#define SMMU_HOT_VMID GENMASK64(31, 16)
-#define SMMU_HOT_KIND GENMASK64(33, 32)		/* enum tlb_kind */
-#define SMMU_HOT_TRANSLATE BIT64(34)		/* some stage translates; else the kind means nothing */
-#define SMMU_HOT_TBI0 BIT64(35)
-#define SMMU_HOT_TBI1 BIT64(36)
-#define SMMU_HOT_PRIVILEGED GENMASK64(38, 37)	/* enum smmu_override */
-#define SMMU_HOT_INSTRUCTION GENMASK64(40, 39)
+/* What a TLB hit needs of a binding: flags, and the context with its tlb_mix(). */
+#define SMMU_HOT_TRANSLATE BIT64(0)		/* some stage translates; else the kind means nothing */
+#define SMMU_HOT_TBI0 BIT64(1)
+#define SMMU_HOT_TBI1 BIT64(2)
+#define SMMU_HOT_PRIVILEGED GENMASK64(4, 3)	/* enum smmu_override */
+#define SMMU_HOT_INSTRUCTION GENMASK64(6, 5)
+#define SMMU_HOT_KIND GENMASK64(9, 8)		/* enum tlb_kind */
+#define SMMU_HOT_RARE (SMMU_HOT_TBI0 | SMMU_HOT_TBI1 | SMMU_HOT_PRIVILEGED | SMMU_HOT_INSTRUCTION)
+
+struct smmu_hot {
+	uint64_t flags;
+	uint32_t context, mix;
+};
 
 struct cache_entry {
 	_Alignas(64) _Atomic uint32_t seq;
 	_Atomic uint64_t key;
-	_Atomic uint64_t hot;
+	_Atomic uint64_t flags;
+	_Atomic uint64_t context;	/* mix << 32 | context */
 	_Atomic uint64_t words[SMMU_BINDING_WORDS];
 };
 
@@ -81,29 +86,33 @@ static inline uint64_t cache_key(uint32_t sid, uint32_t ssid, bool ssid_valid)
 /* StreamIDs of one SMMU are dense, so they index as they are. */
 static inline uint64_t cache_index(const struct cache *c, uint64_t key)
 {
-	uint64_t sid = FIELD_GET64(CACHE_KEY_SID, key), ssid = FIELD_GET64(CACHE_KEY_SSID, key);
+	uint64_t sid = key & CACHE_KEY_SID;
 
-	return (sid ^ (sid >> 11) ^ (ssid * UINT64_C(0x9e3779b1))) & c->mask;
+	if (__builtin_expect(key & CACHE_KEY_SSV, 0))
+		sid ^= FIELD_GET64(CACHE_KEY_SSID, key) * UINT64_C(0x9e3779b1);
+	return (sid ^ (sid >> 11)) & c->mask;
 }
 
-/* The hot word of @key; 0 if it is not cached. */
-static inline uint64_t cache_hot(const struct cache *c, uint64_t key)
+/* False: it is not cached. */
+static inline bool cache_hot(const struct cache *c, uint64_t key, struct smmu_hot *hot)
 {
-	uint64_t index = cache_index(c, key);
+	const struct cache_entry *e = &c->entries[cache_index(c, key)];
 	unsigned int way;
 
 	for (way = 0; way < 2; way++) {
-		const struct cache_entry *e = &c->entries[index ^ way];
 		uint32_t seq = atomic_load_explicit(&e->seq, memory_order_acquire);
-		uint64_t hot;
 
-		if (atomic_load_explicit(&e->key, memory_order_acquire) != key)
-			continue;
-		hot = atomic_load_explicit(&e->hot, memory_order_acquire);
-		if (!(seq & 1) && atomic_load_explicit(&e->seq, memory_order_relaxed) == seq)
-			return hot;
+		if (atomic_load_explicit(&e->key, memory_order_acquire) == key) {
+			uint64_t context = atomic_load_explicit(&e->context, memory_order_acquire);
+
+			hot->flags = atomic_load_explicit(&e->flags, memory_order_acquire);
+			hot->context = context;
+			hot->mix = context >> 32;
+			return !(seq & 1) && atomic_load_explicit(&e->seq, memory_order_relaxed) == seq;
+		}
+		e = &c->entries[(e - c->entries) ^ 1];
 	}
-	return 0;
+	return false;
 }
 
 static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint32_t sid)

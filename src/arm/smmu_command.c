@@ -118,7 +118,7 @@ static int tlbi_va(struct smmu *smmu, const uint64_t cmd[2], bool any_asid)
 	if (!smmu->features.s1)
 		return SMMU_CERROR_ILL;
 	/* §4.4.2: TBI may apply. Entries are kept sign-extended, so it does. */
-	rc = set_range(smmu, cmd, (uint64_t)((int64_t)(va << 8) >> 8), &scope);
+	rc = set_range(smmu, cmd, smmu_ignore_top_byte(va), &scope);
 	if (rc)
 		return rc;
 	scope.s1 = true;

@@ -90,7 +90,7 @@ static int fetch_cd(struct smmu_walk *w, enum smmu_step_kind kind, uint64_t inde
 	uint64_t pa = addr;
 
 	if (w->b.mode == SMMU_MODE_NESTED) {
-		int rc = smmu_walk_s2_own(w, &w->b.s2, addr, SMMU_EVT_1_CLASS_CD, &pa);
+		int rc = smmu_walk_s2_own(w, addr, SMMU_EVT_1_CLASS_CD, &pa);
 
 		if (rc)
 			return rc;

@@ -22,7 +22,10 @@ struct smmu {
 	struct cache cache;
 };
 
-/* A translation under way, past the caches' first look. */
+/*
+ * A translation under way, past the caches' first look. Made in this order: the first three by smmu_translate(), the rest but va by
+ * smmu_find_binding(). On its failure before the STE is known, the attributes are the incoming ones.
+ */
 struct smmu_walk {
 	struct smmu *smmu;
 	const struct smmu_txn *txn;
@@ -40,8 +43,8 @@ int smmu_find_binding(struct smmu_walk *w);
 /* Walks the tables of w->b for w->va. 0 and the result, or -EFAULT and the event. smmu_walk.c */
 int smmu_walk_tables(struct smmu_walk *w);
 
-/* Stage 2 of an access that the SMMU makes itself to IPA @ipa (a CD, or a table of stage 1): 0 and *pa, or -EFAULT and the event. */
-int smmu_walk_s2_own(struct smmu_walk *w, const struct vmsa_regime *s2, uint64_t ipa, uint64_t class, uint64_t *pa);
+/* Stage 2 of w->b, for an access that the SMMU makes itself to IPA @ipa (a CD, or a table of stage 1): 0 and *pa, or -EFAULT and the event. */
+int smmu_walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, uint64_t *pa);
 
 /* --- Events (smmu_event.c). All return -EFAULT. --- */
 
@@ -57,6 +60,12 @@ int smmu_fault_walk(struct smmu_walk *w, bool stage2, uint64_t class, uint64_t p
 /* F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION. @ipa counts for stage 2. */
 int smmu_fault_s1(struct smmu_walk *w, uint64_t id);
 int smmu_fault_s2(struct smmu_walk *w, uint64_t id, uint64_t class, uint64_t ipa);
+
+/* TBI: the address is what its low 56 bits say, sign-extended (§3.4.1). */
+static inline uint64_t smmu_ignore_top_byte(uint64_t va)
+{
+	return (uint64_t)((int64_t)(va << 8) >> 8);
+}
 
 /* --- Tracing --- */
 

@@ -37,6 +37,38 @@ void tlb_flush(struct tlb *t)
 	atomic_store_explicit(&t->broken, 0, memory_order_relaxed);
 }
 
+/* --- Looking up --- */
+
+/* One size: the four places. */
+static bool search(const struct tlb *t, uint64_t key, uint32_t context, uint64_t addr, unsigned int shift, uint64_t *data)
+{
+	uint64_t place = tlb_place(tlb_mix(context), addr >> shift);
+	const struct tlb_set *set = tlb_set_of(t, place), *next = tlb_neighbour(t, set);
+	unsigned int way = place & 1;
+
+	return tlb_probe(t, set, way, key, context, addr, data) || tlb_probe(t, set, way ^ 1, key, context, addr, data) ||
+	       tlb_probe(t, next, way, key, context, addr, data) || tlb_probe(t, next, way ^ 1, key, context, addr, data);
+}
+
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint64_t addr, struct tlb_hit *hit)
+{
+	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
+
+	for (; classes; classes &= classes - 1) {
+		bool global = __builtin_ctz(classes) >= TLB_CLASSES;
+		unsigned int class = __builtin_ctz(classes) - (global ? TLB_CLASSES : 0);
+		unsigned int shift = tlb_class_shift[class];
+		uint64_t key = addr >> shift << shift | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) |
+			       FIELD_PREP64(TLB_KEY_CLASS, class) | (global ? TLB_KEY_GLOBAL : 0);
+
+		if (search(t, key, global ? context & ~UINT32_C(0xffff) : context, addr, shift, &hit->data)) {
+			hit->shift = shift;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --- A set's writer --- */
 
 static bool set_try(struct tlb_set *set, uint32_t *seq)
@@ -62,35 +94,52 @@ static void announce(_Atomic uint32_t *mask, uint32_t bit)
 		atomic_fetch_or(mask, bit);
 }
 
-/* The way for @key: the same region's old entry, else a free one, else the next in turn. */
-static unsigned int choose_way(struct tlb_set *set, uint64_t key, uint32_t context)
+struct place {
+	struct tlb_set *set;
+	unsigned int way;
+};
+
+/* The n-th of the four places, the preferred one first. */
+static struct place nth_place(const struct tlb *t, uint64_t place, unsigned int n)
 {
-	unsigned int way, chosen = TLB_WAYS;
+	struct tlb_set *set = tlb_set_of(t, place);
+
+	return (struct place){ n < TLB_WAYS ? set : tlb_neighbour(t, set), (place ^ n) & 1 };
+}
+
+/* Where to enter @key: the same region's old place, else the first free one, else the next in turn. Without the sets taken: a good guess. */
+static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t key, uint32_t context)
+{
+	struct place preferred = nth_place(t, hash, 0), free = { NULL, 0 };
 	uint32_t victim;
+	unsigned int n;
 
-	for (way = 0; way < TLB_WAYS; way++) {
-		uint64_t k = atomic_load_explicit(&set->key[way], memory_order_relaxed);
+	if (!(atomic_load_explicit(&preferred.set->key[preferred.way], memory_order_relaxed) & TLB_KEY_VALID))
+		return preferred;
 
-		if (k == key && atomic_load_explicit(&set->context[way], memory_order_relaxed) == context)
-			return way;
-		if (!(k & TLB_KEY_VALID))
-			chosen = way;
+	for (n = 0; n < 2 * TLB_WAYS; n++) {
+		struct place p = nth_place(t, hash, n);
+		uint64_t k = atomic_load_explicit(&p.set->key[p.way], memory_order_relaxed);
+
+		if (k == key && atomic_load_explicit(&p.set->context[p.way], memory_order_relaxed) == context)
+			return p;
+		if (!(k & TLB_KEY_VALID) && !free.set)
+			free = p;
 	}
-	if (chosen < TLB_WAYS)
-		return chosen;
-	victim = atomic_load_explicit(&set->victim, memory_order_relaxed);
-	atomic_store_explicit(&set->victim, victim + 1, memory_order_relaxed);
-	return victim % TLB_WAYS;
+	if (free.set)
+		return free;
+	victim = atomic_load_explicit(&preferred.set->victim, memory_order_relaxed);
+	atomic_store_explicit(&preferred.set->victim, victim + 1, memory_order_relaxed);
+	return nth_place(t, hash, victim % (2 * TLB_WAYS));
 }
 
 void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticket *ticket)
 {
 	unsigned int class = class_of(e->shift), leaf_class = class_of(e->leaf_shift);
 	uint32_t context = tlb_context(e->vmid, e->global ? 0 : e->asid);
-	struct tlb_set *set = tlb_set_of(t, context, e->addr >> tlb_class_shift[class]);
 	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
 	uint64_t key, data, generation = 0;
-	unsigned int way;
+	struct place p;
 	uint32_t seq;
 
 	key = (e->addr & region) | TLB_KEY_VALID | (e->global ? TLB_KEY_GLOBAL : 0) |
@@ -102,18 +151,18 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 	}
 	announce(&t->classes[e->kind], UINT32_C(1) << (e->global ? TLB_CLASSES + class : class));
 
-	if (!set_try(set, &seq))
+	p = choose_place(t, tlb_place(tlb_mix(context), e->addr >> tlb_class_shift[class]), key, context);
+	if (!set_try(p.set, &seq))
 		return;
 	if (data & TLB_DATA_FRAGMENT)
 		generation = atomic_load(&t->generation[tlb_generation_index(e->vmid, e->addr, tlb_class_shift[leaf_class])]);
 	if (ticket_valid(ticket)) {
-		way = choose_way(set, key, context);
-		atomic_store_explicit(&set->key[way], key, memory_order_release);
-		atomic_store_explicit(&set->context[way], context, memory_order_release);
-		atomic_store_explicit(&set->data[way], data, memory_order_release);
-		atomic_store_explicit(&set->generation[way], generation, memory_order_release);
+		atomic_store_explicit(&p.set->key[p.way], key, memory_order_release);
+		atomic_store_explicit(&p.set->context[p.way], context, memory_order_release);
+		atomic_store_explicit(&p.set->data[p.way], data, memory_order_release);
+		atomic_store_explicit(&p.set->generation[p.way], generation, memory_order_release);
 	}
-	set_done(set, seq);
+	set_done(p.set, seq);
 }
 
 /* --- Invalidation --- */
@@ -231,7 +280,10 @@ static void probe_regions(struct tlb *t, const struct tlb_scope *s, uint32_t cla
 		uint64_t page = s->first >> shift, n = regions(s, shift);
 
 		do {
-			set_purge(tlb_set_of(t, context, page++), s);
+			struct tlb_set *set = tlb_set_of(t, tlb_place(tlb_mix(context), page++));
+
+			set_purge(set, s);
+			set_purge(tlb_neighbour(t, set), s);
 		} while (n--);
 	}
 }

@@ -7,6 +7,10 @@
  * with the VMID only. Each size that was ever inserted is one probe of a look-up, smallest first. The contiguous hint makes no larger
  * entries, so an invalidation never has to guess what a hint covered.
  *
+ * Where an entry is. A set is one cache line with two ways; an entry may be in the set that its hash says or in that one's neighbour, so four
+ * places in all. It goes to the one place that the hash prefers if that is free, and look-ups try it first: nearly always the only
+ * line that they touch, and a branch that goes the same way.
+ *
  * Fragments. Where stage 2 has smaller leaves than stage 1, one stage-1 leaf becomes many entries, and an invalidation by any address in the leaf
  * must hit them all (§4.4). Finding them would cost what the leaf covers; instead each fragment remembers the generation of its
  * leaf (a counter chosen by hash of VMID and leaf address) and is dead once an invalidation has moved it on. So invalidating an address
@@ -14,7 +18,8 @@
  *
  * Readers and writers. Each set has a sequence number, odd while it is written. Readers load it (acquire), then the entry, then it again;
  * an entry's words are stored with release and loaded with acquire, so a reader that sees a word of a later write also sees the later sequence number.
- * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set taken gives up, an invalidation waits.
+ * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set taken gives up, an invalidation waits. Two
+ * insertions of one translation may leave it twice; an invalidation looks in all four places.
  *
  * Insertion against invalidation. An invalidation first moves the epoch of its VMID, then removes entries. A walk takes a ticket (the
  * epoch) before it reads tables, and its result is entered only if the epoch is the same with the set taken. Of an insertion and an invalidation
@@ -31,7 +36,7 @@
 
 #include "arm/bits.h"
 
-#define TLB_WAYS 4
+#define TLB_WAYS 2
 #define TLB_EPOCHS 64
 #define TLB_GENERATIONS 1024
 #define TLB_DEFAULT_ENTRIES 8192u
@@ -62,15 +67,15 @@ extern const uint8_t tlb_class_shift[TLB_CLASSES];
 #define TLB_DATA_ADDR GENMASK64(51, 12)
 
 struct tlb_set {
-	/* What a look-up compares, in one cache line. */
 	_Alignas(64) _Atomic uint32_t seq;
-	_Atomic uint32_t victim;	/* round robin, by who has the set */
+	_Atomic uint32_t victim;		/* the place to give up next, of this set's and its neighbour's four; a hint */
 	_Atomic uint64_t key[TLB_WAYS];
-	_Atomic uint32_t context[TLB_WAYS];	/* VMID << 16 | ASID */
-
-	_Alignas(64) _Atomic uint64_t data[TLB_WAYS];
+	_Atomic uint64_t data[TLB_WAYS];
 	_Atomic uint64_t generation[TLB_WAYS];
+	_Atomic uint32_t context[TLB_WAYS];	/* VMID << 16 | ASID */
 };
+
+_Static_assert(sizeof(struct tlb_set) == 64, "a look-up touches one cache line");
 
 struct tlb {
 	struct tlb_set *sets;
@@ -84,7 +89,7 @@ struct tlb {
 	_Atomic uint64_t generation[TLB_GENERATIONS];
 };
 
-size_t tlb_footprint(uint32_t entries);		/* @entries: a power of two >= TLB_WAYS */
+size_t tlb_footprint(uint32_t entries);		/* @entries: a power of two >= 2 * TLB_WAYS */
 void tlb_init(struct tlb *t, void *sets, uint32_t entries);
 void tlb_flush(struct tlb *t);			/* not concurrent with anything */
 
@@ -98,16 +103,34 @@ static inline uint32_t tlb_context(uint16_t vmid, uint16_t asid)
 	return (uint32_t)vmid << 16 | asid;
 }
 
+/* How far a context moves its entries, so that guests that use the same addresses do not meet. */
+static inline uint32_t tlb_mix(uint32_t context)
+{
+	return (context * UINT32_C(0x9e3779b1)) >> 12;
+}
+
 /*
- * Which set: the page number folded, so that pages in a row and pages at any power-of-two distance spread evenly, and moved by the
- * context, so that guests that use the same addresses do not meet.
+ * The place of an entry: way in bit 0, set above. The page number folded, so that pages in a row and pages at any power-of-two distance
+ * spread evenly.
  */
-static inline struct tlb_set *tlb_set_of(const struct tlb *t, uint32_t context, uint64_t page)
+static inline uint64_t tlb_place(uint32_t mix, uint64_t page)
 {
 	uint64_t h = page ^ (page >> 11);
 
 	h ^= h >> 22;
-	return &t->sets[(h ^ ((context * UINT32_C(0x9e3779b1)) >> 12)) & t->set_mask];
+	h ^= mix;
+	/* Pages in a row fill one way of all sets, then the other. */
+	return (h << 1) | (h >> 12 & 1);
+}
+
+static inline struct tlb_set *tlb_set_of(const struct tlb *t, uint64_t place)
+{
+	return &t->sets[(place >> 1) & t->set_mask];
+}
+
+static inline struct tlb_set *tlb_neighbour(const struct tlb *t, const struct tlb_set *set)
+{
+	return &t->sets[(set - t->sets) ^ 1];
 }
 
 static inline unsigned int tlb_generation_index(uint16_t vmid, uint64_t addr, unsigned int leaf_shift)
@@ -127,55 +150,41 @@ static inline bool tlb_fragment_alive(const struct tlb *t, uint64_t data, uint64
 						  memory_order_acquire);
 }
 
-/* One size: a seqlock read of one set. */
-static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uint64_t key, uint32_t context, uint64_t addr, uint64_t *data)
+/* A seqlock read of one way. */
+static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, unsigned int way, uint64_t key, uint32_t context, uint64_t addr,
+			     uint64_t *data)
 {
 	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_acquire);
-	unsigned int way;
 
-	for (way = 0; way < TLB_WAYS; way++) {
-		uint64_t d;
+	if (atomic_load_explicit(&set->key[way], memory_order_acquire) != key ||
+	    atomic_load_explicit(&set->context[way], memory_order_acquire) != context)
+		return false;
+	*data = atomic_load_explicit(&set->data[way], memory_order_acquire);
+	if (__builtin_expect(*data & TLB_DATA_FRAGMENT, 0)) {
+		uint64_t generation = atomic_load_explicit(&set->generation[way], memory_order_acquire);
 
-		if (atomic_load_explicit(&set->key[way], memory_order_acquire) != key ||
-		    atomic_load_explicit(&set->context[way], memory_order_acquire) != context)
-			continue;
-		d = atomic_load_explicit(&set->data[way], memory_order_acquire);
-		if (d & TLB_DATA_FRAGMENT) {
-			uint64_t g = atomic_load_explicit(&set->generation[way], memory_order_acquire);
-
-			if (!tlb_fragment_alive(t, d, g, context >> 16, addr))
-				return false;
-		}
-		*data = d;
-		return !(seq & 1) && atomic_load_explicit(&set->seq, memory_order_relaxed) == seq;
+		if (!tlb_fragment_alive(t, *data, generation, context >> 16, addr))
+			return false;
 	}
-	return false;
+	return !(seq & 1) && atomic_load_explicit(&set->seq, memory_order_relaxed) == seq;
 }
 
-/* @addr: VA in its canonical form, or IPA. @asid is 0 for TLB_S2. */
-static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint16_t vmid, uint16_t asid, uint64_t addr, struct tlb_hit *hit)
+/* @addr: VA in its canonical form, or IPA. @context: with ASID 0 for TLB_S2. */
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint64_t addr, struct tlb_hit *hit);
+
+/* The same; here only the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
+static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
+	unsigned int class = __builtin_ctz(classes | 1u << (TLB_CLASSES - 1));
+	unsigned int shift = tlb_class_shift[class];
+	uint64_t place = tlb_place(mix, addr >> shift);
+	uint64_t key = addr >> shift << shift | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
 
-	for (; classes; classes &= classes - 1) {
-		unsigned int class = __builtin_ctz(classes);
-		uint64_t key = TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind);
-		uint32_t context = tlb_context(vmid, asid);
-		unsigned int shift;
-
-		if (class >= TLB_CLASSES) {
-			class -= TLB_CLASSES;
-			key |= TLB_KEY_GLOBAL;
-			context = tlb_context(vmid, 0);
-		}
-		shift = tlb_class_shift[class];
-		key |= (addr & (~UINT64_C(0) << shift)) | FIELD_PREP64(TLB_KEY_CLASS, class);
-		if (tlb_probe(t, tlb_set_of(t, context, addr >> shift), key, context, addr, &hit->data)) {
-			hit->shift = shift;
-			return true;
-		}
-	}
-	return false;
+	hit->shift = shift;
+	if (__builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1))
+		return true;
+	return tlb_lookup_all(t, kind, context, addr, hit);
 }
 
 /* Promises that what is inserted was read after no invalidation it should have seen: epochs as they were before the walk. */

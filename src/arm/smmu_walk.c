@@ -31,7 +31,7 @@ static void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind
 {
 	struct smmu_step step = {
 		.kind = kind,
-		.level = t->level,
+		.level = vmsa_walk_level(t),
 		.index = vmsa_walk_index(t),
 		.input = t->ia,
 		.addr = vmsa_walk_addr(t),
@@ -43,22 +43,28 @@ static void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind
 	smmu_trace(w, &step);
 }
 
-/*
- * Walks stage 2 for @ipa. @class says for what; it goes into the event of a fault. Permissions are the caller's to check.
- */
-static inline int walk_s2(struct smmu_walk *w, const struct vmsa_regime *s2, uint64_t ipa, uint64_t class, struct s2_result *out)
+/* A descriptor of either stage, from PA @pa. 0, or an error of the memory. */
+VMSA_SPECIALISED int read_descriptor(struct smmu_walk *w, enum smmu_step_kind kind, const struct vmsa_walk *t, uint64_t pa, uint64_t *desc,
+				     unsigned int depth)
 {
 	const struct arm_mem *mem = &w->smmu->mem;
+	int rc = mem->read64(mem->ctx, pa, desc);
+
+	if (__builtin_expect(smmu_traced(w), 0) && !rc)
+		trace_descriptor(w, kind, t, pa, *desc, depth);
+	return rc;
+}
+
+VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_shift, uint64_t ipa, uint64_t class, struct s2_result *out)
+{
 	struct vmsa_walk t;
-	enum vmsa_fault fault = vmsa_walk_start(&t, s2, ipa, false);
+	enum vmsa_fault fault = vmsa_walk_start(&t, &w->b.s2, granule_shift, ipa, false);
 
 	while (!fault && t.state == VMSA_WALK_TABLE) {
 		uint64_t pa = vmsa_walk_addr(&t), desc;
 
-		if (mem->read64(mem->ctx, pa, &desc))
+		if (read_descriptor(w, SMMU_STEP_S2, &t, pa, &desc, class != SMMU_EVT_1_CLASS_IN))
 			return smmu_fault_walk(w, true, class, pa);
-		if (smmu_traced(w))
-			trace_descriptor(w, SMMU_STEP_S2, &t, pa, desc, class != SMMU_EVT_1_CLASS_IN);
 		fault = vmsa_walk_step(&t, desc);
 	}
 	if (fault)
@@ -70,6 +76,14 @@ static inline int walk_s2(struct smmu_walk *w, const struct vmsa_regime *s2, uin
 	return 0;
 }
 
+/* Walks stage 2 for @ipa. @class says for what; it goes into the event of a fault. Permissions are the caller's to check. */
+static int walk_s2(struct smmu_walk *w, uint64_t ipa, uint64_t class, struct s2_result *out)
+{
+	if (w->b.s2.granule_shift == 12)
+		return walk_s2_granule(w, 12, ipa, class, out);
+	return walk_s2_granule(w, w->b.s2.granule_shift, ipa, class, out);
+}
+
 /* The SMMU reads its tables as unprivileged data (stage 2 does not tell privilege apart for data). */
 static int check_s2_own(struct smmu_walk *w, unsigned int perms, bool device, uint64_t class, uint64_t ipa)
 {
@@ -78,14 +92,15 @@ static int check_s2_own(struct smmu_walk *w, unsigned int perms, bool device, ui
 	return 0;
 }
 
-int smmu_walk_s2_own(struct smmu_walk *w, const struct vmsa_regime *s2, uint64_t ipa, uint64_t class, uint64_t *pa)
+int smmu_walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, uint64_t *pa)
 {
 	struct tlb *tlb = &w->smmu->tlb;
+	uint32_t context = tlb_context(w->b.vmid, 0);
 	struct s2_result r;
 	struct tlb_hit hit;
 	int rc;
 
-	if (!smmu_traced(w) && tlb_lookup(tlb, TLB_S2, w->b.vmid, 0, ipa, &hit)) {
+	if (!smmu_traced(w) && tlb_lookup(tlb, TLB_S2, context, tlb_mix(context), ipa, &hit)) {
 		uint64_t in_page = BIT64(hit.shift) - 1;
 
 		*pa = (hit.data & TLB_DATA_ADDR & ~in_page) | (ipa & in_page);
@@ -93,7 +108,7 @@ int smmu_walk_s2_own(struct smmu_walk *w, const struct vmsa_regime *s2, uint64_t
 			return 0;
 		/* The tables may say otherwise by now; if they do not, the event is the same. */
 	}
-	rc = walk_s2(w, s2, ipa, class, &r);
+	rc = walk_s2(w, ipa, class, &r);
 	if (!rc)
 		rc = check_s2_own(w, r.perms, r.device, class, ipa);
 	if (rc)
@@ -123,30 +138,22 @@ struct s1_result {
 	bool global;
 };
 
-static inline int walk_s1(struct smmu_walk *w, struct s1_result *out)
+VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper, struct s1_result *out)
 {
-	const struct arm_mem *mem = &w->smmu->mem;
-	bool upper = w->va >> 55 & 1;
-	const struct vmsa_regime *r = &w->b.ttb[upper];
 	struct vmsa_walk t;
-	enum vmsa_fault fault;
+	enum vmsa_fault fault = vmsa_walk_start(&t, &w->b.ttb[upper], granule_shift, w->va, upper);
 
-	if (w->b.epd[upper])
-		return smmu_fault_s1(w, SMMU_EVT_F_TRANSLATION);
-	fault = vmsa_walk_start(&t, r, w->va, upper);
 	while (!fault && t.state == VMSA_WALK_TABLE) {
 		uint64_t addr = vmsa_walk_addr(&t), pa = addr, desc;
 
 		if (w->b.mode == SMMU_MODE_NESTED) {
-			int rc = smmu_walk_s2_own(w, &w->b.s2, addr, SMMU_EVT_1_CLASS_TTD, &pa);
+			int rc = smmu_walk_s2_own(w, addr, SMMU_EVT_1_CLASS_TTD, &pa);
 
 			if (rc)
 				return rc;
 		}
-		if (mem->read64(mem->ctx, pa, &desc))
+		if (read_descriptor(w, SMMU_STEP_S1, &t, pa, &desc, 0))
 			return smmu_fault_walk(w, false, SMMU_EVT_1_CLASS_TTD, pa);
-		if (smmu_traced(w))
-			trace_descriptor(w, SMMU_STEP_S1, &t, pa, desc, 0);
 		fault = vmsa_walk_step(&t, desc);
 	}
 	if (fault)
@@ -158,6 +165,17 @@ static inline int walk_s1(struct smmu_walk *w, struct s1_result *out)
 	if (!(out->perms & w->perm))
 		return smmu_fault_s1(w, SMMU_EVT_F_PERMISSION);
 	return 0;
+}
+
+static int walk_s1(struct smmu_walk *w, struct s1_result *out)
+{
+	bool upper = w->va >> 55 & 1;
+
+	if (w->b.epd[upper])
+		return smmu_fault_s1(w, SMMU_EVT_F_TRANSLATION);
+	if (w->b.ttb[upper].granule_shift == 12)
+		return walk_s1_granule(w, 12, upper, out);
+	return walk_s1_granule(w, w->b.ttb[upper].granule_shift, upper, out);
 }
 
 static void finish(struct smmu_walk *w, const struct tlb_entry *e)
@@ -193,7 +211,7 @@ int smmu_walk_tables(struct smmu_walk *w)
 
 	s2.pa = s1.oa;
 	if (w->b.mode != SMMU_MODE_S1) {
-		rc = walk_s2(w, &w->b.s2, s1.oa, SMMU_EVT_1_CLASS_IN, &s2);
+		rc = walk_s2(w, s1.oa, SMMU_EVT_1_CLASS_IN, &s2);
 		if (!rc && !(s2.perms & w->perm))
 			rc = smmu_fault_s2(w, SMMU_EVT_F_PERMISSION, SMMU_EVT_1_CLASS_IN, s1.oa);
 		if (rc)

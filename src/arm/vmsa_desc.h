@@ -68,10 +68,16 @@ static inline unsigned int vmsa_level_shift(unsigned int granule_shift, unsigned
 	return granule_shift + vmsa_stride(granule_shift) * (VMSA_LAST_LEVEL - level);
 }
 
-/* May a block (or page) stand at @level? D8.3.1.1, without FEAT_LPA and FEAT_LPA2. */
+/* The largest block: 1 GiB, 32 MiB, 512 MiB (D8.3.1.1, without FEAT_LPA and FEAT_LPA2). */
+static inline unsigned int vmsa_max_leaf_shift(unsigned int granule_shift)
+{
+	return vmsa_level_shift(granule_shift, granule_shift == 12 ? 1 : 2);
+}
+
+/* May a block (or page) stand at @level? */
 static inline _Bool vmsa_leaf_allowed(unsigned int granule_shift, unsigned int level)
 {
-	return level == VMSA_LAST_LEVEL || level == 2 || (level == 1 && granule_shift == 12);
+	return vmsa_level_shift(granule_shift, level) <= vmsa_max_leaf_shift(granule_shift);
 }
 
 /* log2 of how many leaves at @level the contiguous hint joins (D8.7.1); 0: the hint has no meaning there. */

@@ -2,7 +2,7 @@
 /*
  * Walking VMSAv8-64 tables (Arm DDI 0487, D8.2 to D8.4), one descriptor at a time. The caller reads the descriptors, each exactly once:
  *
- *	fault = vmsa_walk_start(&walk, &regime, ia);
+ *	fault = vmsa_walk_start(&walk, &regime, regime.granule_shift, ia, upper);
  *	while (!fault && walk.state == VMSA_WALK_TABLE) {
  *		desc = read(vmsa_walk_addr(&walk));
  *		fault = vmsa_walk_step(&walk, desc);
@@ -48,29 +48,41 @@ struct vmsa_walk {
 	const struct vmsa_regime *regime;
 	uint64_t ia;
 	uint64_t table;
-	uint64_t index_mask;	/* of the next level's table */
+	uint64_t index_mask;	/* of the table's entries */
 	uint64_t hierarchy;	/* VMSA_TABLE_HIERARCHY bits collected on the way */
 	uint64_t desc;		/* the leaf */
 	uint64_t oa;		/* the whole output address */
-	unsigned int level;
-	unsigned int shift;	/* log2 of what an entry at level maps; for a leaf, its size */
+	unsigned int granule_shift;
+	unsigned int shift;	/* log2 of what an entry of the table maps; for a leaf, its size */
 	enum vmsa_walk_state state;
 };
 
-/* Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked at again). */
-static inline enum vmsa_fault vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, uint64_t ia, bool upper)
+/* A function of this kind is compiled once for a granule that is known, and once for the others. */
+#define VMSA_SPECIALISED static inline __attribute__((always_inline))
+
+/*
+ * Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked
+ * at again). @granule_shift is the regime's: given apart, so that it can be a constant.
+ */
+VMSA_SPECIALISED enum vmsa_fault vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+						 bool upper)
 {
+	w->state = VMSA_WALK_TABLE;
 	if ((upper ? ~ia : ia) >> r->ia_bits)
 		return VMSA_FAULT_TRANSLATION;
 	w->regime = r;
 	w->ia = ia;
 	w->table = r->root;
 	w->hierarchy = 0;
-	w->level = r->start_level;
-	w->shift = vmsa_level_shift(r->granule_shift, r->start_level);
+	w->granule_shift = granule_shift;
+	w->shift = vmsa_level_shift(granule_shift, r->start_level);
 	w->index_mask = BIT64(r->ia_bits - w->shift) - 1;
-	w->state = VMSA_WALK_TABLE;
 	return VMSA_OK;
+}
+
+static inline unsigned int vmsa_walk_level(const struct vmsa_walk *w)
+{
+	return VMSA_LAST_LEVEL - (w->shift - w->granule_shift) / vmsa_stride(w->granule_shift);
 }
 
 static inline uint64_t vmsa_walk_index(const struct vmsa_walk *w)
@@ -88,25 +100,25 @@ static inline uint64_t vmsa_walk_addr(const struct vmsa_walk *w)
  * Takes the descriptor that was read from vmsa_walk_addr(). Output addresses are 48 bits at most, so bits above are not part of the address
  * (RES0, ignored). Model choice: the contiguous hint is ignored by walks, as an implementation may.
  */
-static inline enum vmsa_fault vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
+VMSA_SPECIALISED enum vmsa_fault vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
 {
 	const struct vmsa_regime *r = w->regime;
-	uint64_t addr = desc & VMSA_DESC_ADDR & ~(BIT64(r->granule_shift) - 1);
-	bool next = (desc & VMSA_DESC_TYPE) == VMSA_DESC_TYPE_TABLE;
+	uint64_t addr = desc & VMSA_DESC_ADDR & ~(BIT64(w->granule_shift) - 1);
+	bool last = w->shift == w->granule_shift;
+	unsigned int type = desc & VMSA_DESC_TYPE;
 
-	if (next && w->level < VMSA_LAST_LEVEL) {
+	if (type == VMSA_DESC_TYPE_TABLE && !last) {
 		if (addr >> r->oa_bits)
 			return VMSA_FAULT_ADDR_SIZE;
 		if (!r->flat)
 			w->hierarchy |= desc & VMSA_TABLE_HIERARCHY;
 		w->table = addr;
-		w->level++;
-		w->shift -= vmsa_stride(r->granule_shift);
-		w->index_mask = BIT64(vmsa_stride(r->granule_shift)) - 1;
+		w->shift -= vmsa_stride(w->granule_shift);
+		w->index_mask = BIT64(vmsa_stride(w->granule_shift)) - 1;
 		return VMSA_OK;
 	}
 	/* A leaf: a page at the last level, a block above it where blocks may be. All else is invalid or reserved. */
-	if (!(desc & VMSA_DESC_VALID) || next != (w->level == VMSA_LAST_LEVEL) || !vmsa_leaf_allowed(r->granule_shift, w->level))
+	if (type != (last ? VMSA_DESC_TYPE_PAGE : VMSA_DESC_TYPE_BLOCK) || w->shift > vmsa_max_leaf_shift(w->granule_shift))
 		return VMSA_FAULT_TRANSLATION;
 	addr &= ~(BIT64(w->shift) - 1);
 	if (addr >> r->oa_bits)

@@ -27,7 +27,7 @@ static enum vmsa_fault walk(struct vmsa_table *t, uint64_t ia, struct vmsa_walk 
 	enum vmsa_fault fault;
 
 	r = regime_of(t);
-	fault = vmsa_walk_start(w, &r, ia, false);
+	fault = vmsa_walk_start(w, &r, r.granule_shift, ia, false);
 	while (!fault && w->state == VMSA_WALK_TABLE)
 		fault = vmsa_walk_step(w, ram_get(t->mem.ctx, vmsa_walk_addr(w)));
 	return fault;
@@ -479,13 +479,13 @@ static void upper_half(void **state)
 	struct vmsa_walk w = { 0 };
 
 	(void)f;
-	assert_int_equal(vmsa_walk_start(&w, &r, UINT64_C(0xffffff8000000000), true), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff8000000000), true), VMSA_OK);
 	assert_int_equal(vmsa_walk_index(&w), 0);
-	assert_int_equal(vmsa_walk_start(&w, &r, UINT64_C(0xffffffffffffffff), true), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffffffffffffff), true), VMSA_OK);
 	assert_int_equal(vmsa_walk_index(&w), 511);
-	assert_int_equal(vmsa_walk_start(&w, &r, UINT64_C(0xffffff7fffffffff), true), VMSA_FAULT_TRANSLATION);
-	assert_int_equal(vmsa_walk_start(&w, &r, UINT64_C(0x0000008000000000), false), VMSA_FAULT_TRANSLATION);
-	assert_int_equal(vmsa_walk_start(&w, &r, UINT64_C(0x0000007fffffffff), false), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff7fffffffff), true), VMSA_FAULT_TRANSLATION);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000008000000000), false), VMSA_FAULT_TRANSLATION);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000007fffffffff), false), VMSA_OK);
 }
 
 /* --- Builder and walker against a plain model: one number for each page of a window --- */
