@@ -8,7 +8,7 @@
 #include "arm/smmu_internal.h"
 
 /* One configuration cache entry for so many TLB entries. */
-#define TLB_PER_CONFIG 4
+#define TLB_PER_CONFIG 8
 
 /* Model choice: an SMMU of at least one set, and no more than a set for each 4 KiB of the largest sensible TLB. */
 #define TLB_MIN_ENTRIES 64u

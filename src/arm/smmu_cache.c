@@ -35,6 +35,7 @@ bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b)
 
 		if (seq & 1 || atomic_load_explicit(&e->key, memory_order_acquire) != key)
 			continue;
+#pragma GCC unroll 16
 		for (i = 0; i < SMMU_BINDING_WORDS; i++)
 			words[i] = atomic_load_explicit(&e->words[i], memory_order_acquire);
 		if (atomic_load_explicit(&e->seq, memory_order_relaxed) != seq)

@@ -5,14 +5,8 @@
 
 const uint8_t tlb_class_shift[TLB_CLASSES] = { 12, 14, 16, 21, 25, 29, 30 };
 
-static unsigned int class_of(unsigned int shift)
-{
-	unsigned int class = TLB_CLASSES - 1;
-
-	while (class && tlb_class_shift[class] > shift)
-		class--;
-	return class;
-}
+/* By log2 of a leaf's size. */
+static const uint8_t class_of[] = { [12] = 0, [14] = 1, [16] = 2, [21] = 3, [25] = 4, [29] = 5, [30] = 6 };
 
 size_t tlb_footprint(uint32_t entries)
 {
@@ -39,32 +33,44 @@ void tlb_flush(struct tlb *t)
 
 /* --- Looking up --- */
 
-/* One size: the four places. */
-static bool search(const struct tlb *t, uint64_t key, uint32_t context, uint64_t addr, unsigned int shift, uint64_t *data)
+/* A look at the key alone first: mostly it is another, and nothing else need be read. */
+static inline bool probe(const struct tlb *t, const struct tlb_set *set, unsigned int way, uint64_t key, uint32_t context, uint64_t addr,
+			 uint64_t *data)
 {
-	uint64_t place = tlb_place(tlb_mix(context), addr >> shift);
-	const struct tlb_set *set = tlb_set_of(t, place), *next = tlb_neighbour(t, set);
-	unsigned int way = place & 1;
-
-	return tlb_probe(t, set, way, key, context, addr, data) || tlb_probe(t, set, way ^ 1, key, context, addr, data) ||
-	       tlb_probe(t, next, way, key, context, addr, data) || tlb_probe(t, next, way ^ 1, key, context, addr, data);
+	return atomic_load_explicit(&set->key[way], memory_order_relaxed) == key && tlb_probe(t, set, way, key, context, addr, data);
 }
 
-bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint64_t addr, struct tlb_hit *hit)
+/* One size: the four places. */
+static inline bool search(const struct tlb *t, uint64_t key, uint32_t context, uint32_t mix, uint64_t addr, unsigned int shift,
+			  uint64_t *data)
+{
+	const struct tlb_set *set = tlb_set_of(t, tlb_place(mix, addr >> shift)), *next = tlb_neighbour(t, set);
+
+	return probe(t, set, 0, key, context, addr, data) || probe(t, set, 1, key, context, addr, data) ||
+	       probe(t, next, 0, key, context, addr, data) || probe(t, next, 1, key, context, addr, data);
+}
+
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
+	uint32_t own = classes & ((1u << TLB_CLASSES) - 1), global = classes >> TLB_CLASSES;
+	uint64_t key = TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind);
 
-	for (; classes; classes &= classes - 1) {
-		bool global = __builtin_ctz(classes) >= TLB_CLASSES;
-		unsigned int class = __builtin_ctz(classes) - (global ? TLB_CLASSES : 0);
-		unsigned int shift = tlb_class_shift[class];
-		uint64_t key = addr >> shift << shift | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) |
-			       FIELD_PREP64(TLB_KEY_CLASS, class) | (global ? TLB_KEY_GLOBAL : 0);
+	for (; own; own &= own - 1) {
+		unsigned int class = __builtin_ctz(own), shift = tlb_class_shift[class];
 
-		if (search(t, key, global ? context & ~UINT32_C(0xffff) : context, addr, shift, &hit->data)) {
-			hit->shift = shift;
+		hit->shift = shift;
+		if (search(t, (addr >> shift << shift) | key | FIELD_PREP64(TLB_KEY_CLASS, class), context, mix, addr, shift, &hit->data))
 			return true;
-		}
+	}
+	context &= ~UINT32_C(0xffff);
+	for (; global; global &= global - 1) {
+		unsigned int class = __builtin_ctz(global), shift = tlb_class_shift[class];
+
+		hit->shift = shift;
+		if (search(t, (addr >> shift << shift) | key | TLB_KEY_GLOBAL | FIELD_PREP64(TLB_KEY_CLASS, class), context,
+			   tlb_mix(context), addr, shift, &hit->data))
+			return true;
 	}
 	return false;
 }
@@ -135,23 +141,24 @@ static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t ke
 
 void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticket *ticket)
 {
-	unsigned int class = class_of(e->shift), leaf_class = class_of(e->leaf_shift);
+	unsigned int class = class_of[e->shift], leaf_class = class_of[e->leaf_shift];
 	uint32_t context = tlb_context(e->vmid, e->global ? 0 : e->asid);
 	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
-	uint64_t key, data, generation = 0;
+	uint64_t hash, key, data, generation = 0;
 	struct place p;
 	uint32_t seq;
 
 	key = (e->addr & region) | TLB_KEY_VALID | (e->global ? TLB_KEY_GLOBAL : 0) |
 	      FIELD_PREP64(TLB_KEY_KIND, e->kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
-	data = (e->pa & region & TLB_DATA_ADDR) | (e->device ? TLB_DATA_DEVICE : 0) | FIELD_PREP64(TLB_DATA_PERMS, e->perms);
+	data = (e->pa & TLB_DATA_ADDR) | (e->device ? TLB_DATA_DEVICE : 0) | FIELD_PREP64(TLB_DATA_PERMS, e->perms);
 	if (leaf_class > class) {
 		data |= TLB_DATA_FRAGMENT | FIELD_PREP64(TLB_DATA_LEAF_CLASS, leaf_class);
 		announce(&t->broken, UINT32_C(1) << leaf_class);
 	}
 	announce(&t->classes[e->kind], UINT32_C(1) << (e->global ? TLB_CLASSES + class : class));
 
-	p = choose_place(t, tlb_place(tlb_mix(context), e->addr >> tlb_class_shift[class]), key, context);
+	hash = tlb_place(tlb_mix(context), e->addr >> tlb_class_shift[class]);
+	p = tlb_kind_of_table(e->kind) ? nth_place(t, hash, 0) : choose_place(t, hash, key, context);
 	if (!set_try(p.set, &seq))
 		return;
 	if (data & TLB_DATA_FRAGMENT)
@@ -176,11 +183,11 @@ static bool covered(const struct tlb_scope *s, uint64_t key, uint32_t context, u
 	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
 	uint64_t addr = key & TLB_KEY_ADDR;
 
-	if (!(key & TLB_KEY_VALID) || !(kind == TLB_S2 ? s->s2 : s->s1))
+	if (!(key & TLB_KEY_VALID) || !(tlb_kind_of_ipa(kind) ? s->s2 : s->s1))
 		return false;
 	if (!s->any_vmid && context >> 16 != s->vmid)
 		return false;
-	if (key & TLB_KEY_GLOBAL ? s->keep_global : !s->any_asid && kind != TLB_S2 && (context & 0xffff) != s->asid)
+	if (key & TLB_KEY_GLOBAL ? s->keep_global : !s->any_asid && !tlb_kind_of_ipa(kind) && (context & 0xffff) != s->asid)
 		return false;
 	return (addr | ~region) >= s->first && (addr & region) <= s->last;
 }
@@ -233,11 +240,12 @@ static void move_epochs(struct tlb *t, const struct tlb_scope *s)
 static uint32_t scope_classes(const struct tlb *t, const struct tlb_scope *s)
 {
 	uint32_t classes = 0;
+	unsigned int kind;
 
-	if (s->s1)
-		classes |= atomic_load(&t->classes[TLB_S1]) | atomic_load(&t->classes[TLB_NESTED]);
-	if (s->s2)
-		classes |= atomic_load(&t->classes[TLB_S2]);
+	for (kind = 0; kind < TLB_KINDS; kind++) {
+		if (tlb_kind_of_ipa(kind) ? s->s2 : s->s1)
+			classes |= atomic_load(&t->classes[kind]);
+	}
 	return classes;
 }
 

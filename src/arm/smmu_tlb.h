@@ -39,14 +39,29 @@
 #define TLB_WAYS 2
 #define TLB_EPOCHS 64
 #define TLB_GENERATIONS 1024
-#define TLB_DEFAULT_ENTRIES 8192u
+#define TLB_DEFAULT_ENTRIES 16384u
 
 enum tlb_kind {
 	TLB_S1,		/* VA to PA, stage 1 alone */
 	TLB_NESTED,	/* VA to PA */
 	TLB_S2,		/* IPA to PA: accesses without stage 1, and the tables of stage 1 */
+	/* Walk cache: the PA of the last-level table of stage 1 that a VA's walk ends in, and what the tables above it took away. */
+	TLB_S1_TABLE,
+	TLB_NESTED_TABLE,
+	TLB_S2_TABLE,	/* the same of an IPA's walk */
 	TLB_KINDS,
 };
+
+/* Tables are looked for, and entered, in their preferred place only: not to find one costs a walk little, to look further nearly as much. */
+static inline bool tlb_kind_of_table(enum tlb_kind kind)
+{
+	return kind >= TLB_S1_TABLE;
+}
+
+static inline bool tlb_kind_of_ipa(enum tlb_kind kind)
+{
+	return kind == TLB_S2 || kind == TLB_S2_TABLE;
+}
 
 /* Sizes of leaves: 4K, 16K, 64K, 2M, 32M, 512M, 1G; a class is an index into these. */
 #define TLB_CLASSES 7
@@ -55,12 +70,12 @@ extern const uint8_t tlb_class_shift[TLB_CLASSES];
 /* tlb_set.key: the region's address in the bits from its size up, and below */
 #define TLB_KEY_VALID BIT64(0)
 #define TLB_KEY_GLOBAL BIT64(1)
-#define TLB_KEY_KIND GENMASK64(3, 2)
-#define TLB_KEY_CLASS GENMASK64(6, 4)
+#define TLB_KEY_KIND GENMASK64(4, 2)
+#define TLB_KEY_CLASS GENMASK64(7, 5)
 #define TLB_KEY_ADDR GENMASK64(63, 12)
 
 /* tlb_set.data: output address, and what is allowed */
-#define TLB_DATA_PERMS GENMASK64(5, 0)		/* VMSA_PERM_* */
+#define TLB_DATA_PERMS GENMASK64(5, 0)		/* VMSA_PERM_*; of tables, their VMSA_TABLE_HIERARCHY */
 #define TLB_DATA_DEVICE BIT64(6)		/* TLB_S2: Device memory */
 #define TLB_DATA_FRAGMENT BIT64(7)
 #define TLB_DATA_LEAF_CLASS GENMASK64(10, 8)	/* of the stage-1 leaf, for a fragment */
@@ -170,10 +185,10 @@ static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uns
 }
 
 /* @addr: VA in its canonical form, or IPA. @context: with ASID 0 for TLB_S2. */
-bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint64_t addr, struct tlb_hit *hit);
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit);
 
-/* The same; here only the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
-static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+/* The same, only in the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
+static inline bool tlb_lookup_likely(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
 	unsigned int class = __builtin_ctz(classes | 1u << (TLB_CLASSES - 1));
@@ -182,9 +197,13 @@ static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t 
 	uint64_t key = addr >> shift << shift | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
 
 	hit->shift = shift;
-	if (__builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1))
-		return true;
-	return tlb_lookup_all(t, kind, context, addr, hit);
+	return tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data);
+}
+
+static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+{
+	return __builtin_expect(tlb_lookup_likely(t, kind, context, mix, addr, hit), 1) ||
+	       tlb_lookup_all(t, kind, context, mix, addr, hit);
 }
 
 /* Promises that what is inserted was read after no invalidation it should have seen: epochs as they were before the walk. */
@@ -203,10 +222,11 @@ struct tlb_entry {
 	uint16_t vmid, asid;
 	bool global;
 	bool device;
-	uint64_t addr, pa;
+	uint64_t addr;			/* any in the region */
+	uint64_t pa;			/* of the region's start; of the table */
 	unsigned int shift;		/* log2 of the region: a leaf size */
 	unsigned int leaf_shift;	/* of the stage-1 leaf; equal to shift, or larger: a fragment */
-	unsigned int perms;
+	unsigned int perms;		/* TLB_DATA_PERMS */
 };
 
 /* Enters @e unless the ticket is void or the set is busy. Any number of callers. */
@@ -214,7 +234,7 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 
 /* What an invalidation covers. */
 struct tlb_scope {
-	bool s1, s2;			/* TLB_S1 and TLB_NESTED; TLB_S2 */
+	bool s1, s2;			/* what VAs lead to; what IPAs lead to */
 	bool any_vmid, any_asid;
 	bool keep_global;		/* global entries stay (by ASID) */
 	uint16_t vmid, asid;

@@ -6,6 +6,9 @@
 
 #include "arm/smmu_internal.h"
 
+/* log2 of the leaf of a stage that does not translate: larger than any. */
+#define NO_LEAF 63
+
 struct s2_result {
 	uint64_t pa;
 	unsigned int shift;	/* log2 of the leaf */
@@ -13,8 +16,8 @@ struct s2_result {
 	bool device;
 };
 
-/* vmsa_fault in §7.3's numbers. */
-static uint64_t event_of(enum vmsa_fault fault)
+/* A fault in §7.3's numbers. */
+static uint64_t event_of(enum vmsa_status fault)
 {
 	switch (fault) {
 	case VMSA_FAULT_ADDR_SIZE:
@@ -26,15 +29,16 @@ static uint64_t event_of(enum vmsa_fault fault)
 	}
 }
 
-static void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind, const struct vmsa_walk *t, uint64_t pa,
-			     uint64_t desc, unsigned int depth)
+/* The walk's state by value: an address taken would keep it out of registers when nobody traces. */
+static __attribute__((noinline)) void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind, struct vmsa_walk t, uint64_t pa,
+						       uint64_t desc, unsigned int depth)
 {
 	struct smmu_step step = {
 		.kind = kind,
-		.level = vmsa_walk_level(t),
-		.index = vmsa_walk_index(t),
-		.input = t->ia,
-		.addr = vmsa_walk_addr(t),
+		.level = vmsa_walk_level(&t),
+		.index = vmsa_walk_index(&t),
+		.input = t.ia,
+		.addr = vmsa_walk_addr(&t),
 		.pa = pa,
 		.data = { desc },
 		.depth = depth,
@@ -43,32 +47,81 @@ static void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind
 	smmu_trace(w, &step);
 }
 
-/* A descriptor of either stage, from PA @pa. 0, or an error of the memory. */
-VMSA_SPECIALISED int read_descriptor(struct smmu_walk *w, enum smmu_step_kind kind, const struct vmsa_walk *t, uint64_t pa, uint64_t *desc,
-				     unsigned int depth)
+static inline int read_pa(const struct smmu_walk *w, uint64_t pa, uint64_t *desc)
 {
-	const struct arm_mem *mem = &w->smmu->mem;
-	int rc = mem->read64(mem->ctx, pa, desc);
-
-	if (__builtin_expect(smmu_traced(w), 0) && !rc)
-		trace_descriptor(w, kind, t, pa, *desc, depth);
-	return rc;
+	return w->smmu->mem.read64(w->smmu->mem.ctx, pa, desc);
 }
+
+/* --- The walk cache: last-level tables, by the address that led to them --- */
+
+/* Does the walk have levels to skip? */
+static inline bool skippable(const struct vmsa_walk *t, enum vmsa_status status)
+{
+	return status == VMSA_NEXT && t->shift != t->granule_shift;
+}
+
+/* Takes the walk to its last level if the table there is known: *t then has a PA for a table. */
+VMSA_SPECIALISED bool skip_to_last(const struct smmu_walk *w, struct vmsa_walk *t, enum tlb_kind kind, uint16_t asid)
+{
+	uint32_t context = tlb_context(w->b.vmid, asid);
+	unsigned int region = t->granule_shift + vmsa_stride(t->granule_shift);
+	struct tlb_hit hit;
+
+	/* Another granule's table, of an address space that was given this VMID or ASID wrongly, is none. */
+	if (__builtin_expect(smmu_traced(w), 0) ||
+	    !tlb_lookup_likely(&w->smmu->tlb, kind, context, tlb_mix(context), t->ia, &hit) || hit.shift != region)
+		return false;
+	t->table = hit.data & TLB_DATA_ADDR;
+	t->shift = t->granule_shift;
+	t->index_mask = BIT64(vmsa_stride(t->granule_shift)) - 1;
+	t->hierarchy = FIELD_PREP64(VMSA_TABLE_HIERARCHY, FIELD_GET64(TLB_DATA_PERMS, hit.data));
+	return true;
+}
+
+/* The walk of @ia ended at the last level, in the table that holds the descriptor at @pa. */
+static __attribute__((noinline)) void remember_table(const struct smmu_walk *w, enum tlb_kind kind, uint16_t asid, uint64_t ia,
+						     unsigned int granule_shift, uint64_t pa, uint64_t hierarchy)
+{
+	unsigned int region = granule_shift + vmsa_stride(granule_shift);
+	struct tlb_entry e = {
+		.kind = kind,
+		.vmid = w->b.vmid,
+		.asid = asid,
+		.addr = ia,
+		.pa = pa & ~(BIT64(granule_shift) - 1),
+		.shift = region,
+		.leaf_shift = region,
+		.perms = FIELD_GET64(VMSA_TABLE_HIERARCHY, hierarchy),
+	};
+
+	if (!smmu_traced(w))
+		tlb_insert(&w->smmu->tlb, &e, &w->ticket);
+}
+
+/* --- Stage 2 --- */
 
 VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_shift, uint64_t ipa, uint64_t class, struct s2_result *out)
 {
 	struct vmsa_walk t;
-	enum vmsa_fault fault = vmsa_walk_start(&t, &w->b.s2, granule_shift, ipa, false);
+	enum vmsa_status status = vmsa_walk_start(&t, &w->b.s2, granule_shift, ipa, false);
+	bool deep = skippable(&t, status);
+	bool skipped = deep && skip_to_last(w, &t, TLB_S2_TABLE, 0);
+	uint64_t pa = 0;
 
-	while (!fault && t.state == VMSA_WALK_TABLE) {
-		uint64_t pa = vmsa_walk_addr(&t), desc;
+	while (status == VMSA_NEXT) {
+		uint64_t desc;
 
-		if (read_descriptor(w, SMMU_STEP_S2, &t, pa, &desc, class != SMMU_EVT_1_CLASS_IN))
+		pa = vmsa_walk_addr(&t);
+		if (read_pa(w, pa, &desc))
 			return smmu_fault_walk(w, true, class, pa);
-		fault = vmsa_walk_step(&t, desc);
+		if (__builtin_expect(smmu_traced(w), 0))
+			trace_descriptor(w, SMMU_STEP_S2, t, pa, desc, class != SMMU_EVT_1_CLASS_IN);
+		status = vmsa_walk_step(&t, desc);
 	}
-	if (fault)
-		return smmu_fault_s2(w, event_of(fault), class, ipa);
+	if (status)
+		return smmu_fault_s2(w, event_of(status), class, ipa);
+	if (deep && !skipped && t.shift == granule_shift)
+		remember_table(w, TLB_S2_TABLE, 0, ipa, granule_shift, pa, 0);
 	out->pa = t.oa;
 	out->shift = t.shift;
 	out->perms = vmsa_s2_perms(t.desc, w->smmu->features.xnx);
@@ -84,52 +137,61 @@ static int walk_s2(struct smmu_walk *w, uint64_t ipa, uint64_t class, struct s2_
 	return walk_s2_granule(w, w->b.s2.granule_shift, ipa, class, out);
 }
 
-/* The SMMU reads its tables as unprivileged data (stage 2 does not tell privilege apart for data). */
-static int check_s2_own(struct smmu_walk *w, unsigned int perms, bool device, uint64_t class, uint64_t ipa)
+/* May the SMMU read a table there? As unprivileged data (stage 2 does not tell privilege apart for data), and not from a device under S2PTW. */
+static bool own_read_allowed(const struct smmu_walk *w, unsigned int perms, bool device)
 {
-	if (!(perms & VMSA_PERM_R) || (device && w->b.s2_protect_walks))
-		return smmu_fault_s2(w, SMMU_EVT_F_PERMISSION, class, ipa);
+	return perms & VMSA_PERM_R && !(device && w->b.s2_protect_walks);
+}
+
+static __attribute__((noinline)) int walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, bool keep, uint64_t *pa)
+{
+	struct s2_result r;
+	struct tlb_entry e;
+	int rc = walk_s2(w, ipa, class, &r);
+
+	if (!rc && !own_read_allowed(w, r.perms, r.device))
+		rc = smmu_fault_s2(w, SMMU_EVT_F_PERMISSION, class, ipa);
+	if (rc)
+		return rc;
+	*pa = r.pa;
+	if (!keep || smmu_traced(w))
+		return 0;
+	e = (struct tlb_entry){
+		.kind = TLB_S2,
+		.vmid = w->b.vmid,
+		.device = r.device,
+		.addr = ipa,
+		.pa = r.pa & ~(BIT64(r.shift) - 1),
+		.shift = r.shift,
+		.leaf_shift = r.shift,
+		.perms = r.perms,
+	};
+	tlb_insert(&w->smmu->tlb, &e, &w->ticket);
+	return 0;
+}
+
+/*
+ * With @keep, what is found is looked for and entered in the TLB; without, it is known to be of use once. An entry that does not allow the
+ * read does not end it: the walk finds out why, or that the tables say otherwise by now.
+ */
+VMSA_SPECIALISED int s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, bool keep, uint64_t *pa)
+{
+	uint32_t context = tlb_context(w->b.vmid, 0);
+	struct tlb_hit hit;
+
+	if (!keep || smmu_traced(w) || !tlb_lookup(&w->smmu->tlb, TLB_S2, context, tlb_mix(context), ipa, &hit) ||
+	    !own_read_allowed(w, hit.data & TLB_DATA_PERMS, hit.data & TLB_DATA_DEVICE))
+		return walk_s2_own(w, ipa, class, keep, pa);
+	*pa = (hit.data & TLB_DATA_ADDR) | (ipa & (BIT64(hit.shift) - 1));
 	return 0;
 }
 
 int smmu_walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, uint64_t *pa)
 {
-	struct tlb *tlb = &w->smmu->tlb;
-	uint32_t context = tlb_context(w->b.vmid, 0);
-	struct s2_result r;
-	struct tlb_hit hit;
-	int rc;
-
-	if (!smmu_traced(w) && tlb_lookup(tlb, TLB_S2, context, tlb_mix(context), ipa, &hit)) {
-		uint64_t in_page = BIT64(hit.shift) - 1;
-
-		*pa = (hit.data & TLB_DATA_ADDR & ~in_page) | (ipa & in_page);
-		if (!check_s2_own(w, hit.data & TLB_DATA_PERMS, hit.data & TLB_DATA_DEVICE, class, ipa))
-			return 0;
-		/* The tables may say otherwise by now; if they do not, the event is the same. */
-	}
-	rc = walk_s2(w, ipa, class, &r);
-	if (!rc)
-		rc = check_s2_own(w, r.perms, r.device, class, ipa);
-	if (rc)
-		return rc;
-	*pa = r.pa;
-	if (!smmu_traced(w)) {
-		struct tlb_entry e = {
-			.kind = TLB_S2,
-			.vmid = w->b.vmid,
-			.device = r.device,
-			.addr = ipa,
-			.pa = r.pa,
-			.shift = r.shift,
-			.leaf_shift = r.shift,
-			.perms = r.perms,
-		};
-
-		tlb_insert(tlb, &e, &w->ticket);
-	}
-	return 0;
+	return s2_own(w, ipa, class, true, pa);
 }
+
+/* --- Stage 1 --- */
 
 struct s1_result {
 	uint64_t oa;
@@ -141,26 +203,37 @@ struct s1_result {
 VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper, struct s1_result *out)
 {
 	struct vmsa_walk t;
-	enum vmsa_fault fault = vmsa_walk_start(&t, &w->b.ttb[upper], granule_shift, w->va, upper);
+	enum vmsa_status status = vmsa_walk_start(&t, &w->b.ttb[upper], granule_shift, w->va, upper);
+	enum tlb_kind kind = w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED_TABLE : TLB_S1_TABLE;
+	bool deep = skippable(&t, status);
+	bool skipped = deep && skip_to_last(w, &t, kind, w->b.asid);
+	uint64_t pa = 0;
 
-	while (!fault && t.state == VMSA_WALK_TABLE) {
-		uint64_t addr = vmsa_walk_addr(&t), pa = addr, desc;
+	while (status == VMSA_NEXT) {
+		uint64_t desc;
 
-		if (w->b.mode == SMMU_MODE_NESTED) {
-			int rc = smmu_walk_s2_own(w, addr, SMMU_EVT_1_CLASS_TTD, &pa);
+		pa = vmsa_walk_addr(&t);
+		if (w->b.mode == SMMU_MODE_NESTED && !skipped) {
+			/* The walk cache will know this one. */
+			bool keep = !deep || t.shift != granule_shift;
+			int rc = s2_own(w, pa, SMMU_EVT_1_CLASS_TTD, keep, &pa);
 
 			if (rc)
 				return rc;
 		}
-		if (read_descriptor(w, SMMU_STEP_S1, &t, pa, &desc, 0))
+		if (read_pa(w, pa, &desc))
 			return smmu_fault_walk(w, false, SMMU_EVT_1_CLASS_TTD, pa);
-		fault = vmsa_walk_step(&t, desc);
+		if (__builtin_expect(smmu_traced(w), 0))
+			trace_descriptor(w, SMMU_STEP_S1, t, pa, desc, 0);
+		status = vmsa_walk_step(&t, desc);
 	}
-	if (fault)
-		return smmu_fault_s1(w, event_of(fault));
+	if (status)
+		return smmu_fault_s1(w, event_of(status));
+	if (deep && !skipped && t.shift == granule_shift)
+		remember_table(w, kind, w->b.asid, w->va, granule_shift, pa, vmsa_walk_hierarchy(&t));
 	out->oa = t.oa;
 	out->shift = t.shift;
-	out->perms = vmsa_s1_perms(t.desc, t.hierarchy, w->b.wxn, w->b.pan);
+	out->perms = vmsa_s1_perms(t.desc, vmsa_walk_hierarchy(&t), w->b.wxn, w->b.pan);
 	out->global = !(t.desc & VMSA_S1_NG);
 	if (!(out->perms & w->perm))
 		return smmu_fault_s1(w, SMMU_EVT_F_PERMISSION);
@@ -178,27 +251,11 @@ static int walk_s1(struct smmu_walk *w, struct s1_result *out)
 	return walk_s1_granule(w, w->b.ttb[upper].granule_shift, upper, out);
 }
 
-static void finish(struct smmu_walk *w, const struct tlb_entry *e)
-{
-	w->res->pa = e->pa;
-	w->res->page_size = BIT64(e->shift);
-	if (!smmu_traced(w)) {
-		tlb_insert(&w->smmu->tlb, e, &w->ticket);
-		return;
-	}
-	smmu_trace(w, &(struct smmu_step){ .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = e->pa });
-}
-
 int smmu_walk_tables(struct smmu_walk *w)
 {
-	struct s1_result s1 = { .oa = w->va, .shift = 63, .perms = VMSA_PERM_ALL };
-	struct s2_result s2 = { .shift = 63, .perms = VMSA_PERM_ALL };
-	struct tlb_entry e = {
-		.kind = w->b.mode == SMMU_MODE_S1 ? TLB_S1 : w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED : TLB_S2,
-		.vmid = w->b.vmid,
-		.asid = w->b.asid,
-		.addr = w->va,
-	};
+	struct s1_result s1 = { .oa = w->va, .shift = NO_LEAF, .perms = VMSA_PERM_ALL };
+	struct s2_result s2 = { .shift = NO_LEAF, .perms = VMSA_PERM_ALL };
+	struct tlb_entry e;
 	int rc = 0;
 
 	if (w->b.mode != SMMU_MODE_S2)
@@ -217,12 +274,23 @@ int smmu_walk_tables(struct smmu_walk *w)
 		if (rc)
 			return rc;
 	}
-	e.global = s1.global;
-	e.device = s2.device;
-	e.pa = s2.pa;
-	e.perms = s1.perms & s2.perms;
-	e.shift = s1.shift < s2.shift ? s1.shift : s2.shift;
+	e = (struct tlb_entry){
+		.kind = w->b.mode == SMMU_MODE_S1 ? TLB_S1 : w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED : TLB_S2,
+		.vmid = w->b.vmid,
+		.asid = w->b.asid,
+		.global = s1.global,
+		.device = s2.device,
+		.addr = w->va,
+		.perms = s1.perms & s2.perms,
+		.shift = s1.shift < s2.shift ? s1.shift : s2.shift,
+	};
 	e.leaf_shift = w->b.mode == SMMU_MODE_S2 ? e.shift : s1.shift;
-	finish(w, &e);
+	e.pa = s2.pa & ~(BIT64(e.shift) - 1);
+	w->res->pa = s2.pa;
+	w->res->page_size = BIT64(e.shift);
+	if (smmu_traced(w))
+		smmu_trace(w, &(struct smmu_step){ .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = s2.pa });
+	else
+		tlb_insert(&w->smmu->tlb, &e, &w->ticket);
 	return 0;
 }

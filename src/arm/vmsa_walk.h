@@ -2,10 +2,10 @@
 /*
  * Walking VMSAv8-64 tables (Arm DDI 0487, D8.2 to D8.4), one descriptor at a time. The caller reads the descriptors, each exactly once:
  *
- *	fault = vmsa_walk_start(&walk, &regime, regime.granule_shift, ia, upper);
- *	while (!fault && walk.state == VMSA_WALK_TABLE) {
+ *	status = vmsa_walk_start(&walk, &regime, regime.granule_shift, ia, upper);
+ *	while (status == VMSA_NEXT) {
  *		desc = read(vmsa_walk_addr(&walk));
- *		fault = vmsa_walk_step(&walk, desc);
+ *		status = vmsa_walk_step(&walk, desc);
  *	}
  *
  * so that stage 1 can fetch through stage 2 without this file knowing. At most four steps, whatever the tables hold. All inline: this is
@@ -31,17 +31,13 @@ struct vmsa_regime {
 	bool flat;		/* hierarchical permissions disabled (HAD), or stage 2, which has none */
 };
 
-/* In the order of priority at one level (D8.15.3): a translation fault first. */
-enum vmsa_fault {
-	VMSA_OK,
+enum vmsa_status {
+	VMSA_OK,		/* a leaf: oa, desc, shift */
+	VMSA_NEXT,		/* a descriptor is to be read */
+	/* Faults, in the order of priority at one level (D8.15.3). */
 	VMSA_FAULT_TRANSLATION,
 	VMSA_FAULT_ADDR_SIZE,
 	VMSA_FAULT_ACCESS,
-};
-
-enum vmsa_walk_state {
-	VMSA_WALK_TABLE,	/* a descriptor is to be read */
-	VMSA_WALK_LEAF,		/* done: oa, desc, shift */
 };
 
 struct vmsa_walk {
@@ -49,12 +45,12 @@ struct vmsa_walk {
 	uint64_t ia;
 	uint64_t table;
 	uint64_t index_mask;	/* of the table's entries */
-	uint64_t hierarchy;	/* VMSA_TABLE_HIERARCHY bits collected on the way */
+	uint64_t oa_beyond;	/* address bits that an output may not have */
+	uint64_t hierarchy;	/* all table descriptors on the way, ORed */
 	uint64_t desc;		/* the leaf */
 	uint64_t oa;		/* the whole output address */
 	unsigned int granule_shift;
 	unsigned int shift;	/* log2 of what an entry of the table maps; for a leaf, its size */
-	enum vmsa_walk_state state;
 };
 
 /* A function of this kind is compiled once for a granule that is known, and once for the others. */
@@ -64,20 +60,20 @@ struct vmsa_walk {
  * Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked
  * at again). @granule_shift is the regime's: given apart, so that it can be a constant.
  */
-VMSA_SPECIALISED enum vmsa_fault vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
-						 bool upper)
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+						  bool upper)
 {
-	w->state = VMSA_WALK_TABLE;
 	if ((upper ? ~ia : ia) >> r->ia_bits)
 		return VMSA_FAULT_TRANSLATION;
 	w->regime = r;
 	w->ia = ia;
 	w->table = r->root;
 	w->hierarchy = 0;
+	w->oa_beyond = ~UINT64_C(0) << r->oa_bits;
 	w->granule_shift = granule_shift;
 	w->shift = vmsa_level_shift(granule_shift, r->start_level);
 	w->index_mask = BIT64(r->ia_bits - w->shift) - 1;
-	return VMSA_OK;
+	return VMSA_NEXT;
 }
 
 static inline unsigned int vmsa_walk_level(const struct vmsa_walk *w)
@@ -100,35 +96,38 @@ static inline uint64_t vmsa_walk_addr(const struct vmsa_walk *w)
  * Takes the descriptor that was read from vmsa_walk_addr(). Output addresses are 48 bits at most, so bits above are not part of the address
  * (RES0, ignored). Model choice: the contiguous hint is ignored by walks, as an implementation may.
  */
-VMSA_SPECIALISED enum vmsa_fault vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
 {
-	const struct vmsa_regime *r = w->regime;
 	uint64_t addr = desc & VMSA_DESC_ADDR & ~(BIT64(w->granule_shift) - 1);
 	bool last = w->shift == w->granule_shift;
 	unsigned int type = desc & VMSA_DESC_TYPE;
 
 	if (type == VMSA_DESC_TYPE_TABLE && !last) {
-		if (addr >> r->oa_bits)
+		if (addr & w->oa_beyond)
 			return VMSA_FAULT_ADDR_SIZE;
-		if (!r->flat)
-			w->hierarchy |= desc & VMSA_TABLE_HIERARCHY;
+		w->hierarchy |= desc;
 		w->table = addr;
 		w->shift -= vmsa_stride(w->granule_shift);
 		w->index_mask = BIT64(vmsa_stride(w->granule_shift)) - 1;
-		return VMSA_OK;
+		return VMSA_NEXT;
 	}
 	/* A leaf: a page at the last level, a block above it where blocks may be. All else is invalid or reserved. */
 	if (type != (last ? VMSA_DESC_TYPE_PAGE : VMSA_DESC_TYPE_BLOCK) || w->shift > vmsa_max_leaf_shift(w->granule_shift))
 		return VMSA_FAULT_TRANSLATION;
 	addr &= ~(BIT64(w->shift) - 1);
-	if (addr >> r->oa_bits)
+	if (addr & w->oa_beyond)
 		return VMSA_FAULT_ADDR_SIZE;
-	if (r->af_fault && !(desc & VMSA_LEAF_AF))
+	if (w->regime->af_fault && !(desc & VMSA_LEAF_AF))
 		return VMSA_FAULT_ACCESS;
 	w->desc = desc;
 	w->oa = addr | (w->ia & (BIT64(w->shift) - 1));
-	w->state = VMSA_WALK_LEAF;
 	return VMSA_OK;
+}
+
+/* What the tables on the way took away (D8.4.3). */
+static inline uint64_t vmsa_walk_hierarchy(const struct vmsa_walk *w)
+{
+	return w->regime->flat ? 0 : w->hierarchy & VMSA_TABLE_HIERARCHY;
 }
 
 /* --- Permissions --- */

@@ -56,6 +56,13 @@ static void map_nested(struct scene *s, unsigned int prot1, unsigned int prot2)
 	assert_int_equal(vmsa_map(&s->s2, IPA, PAGE, 0x4000, prot2), 0);
 }
 
+/* A table of stage 2 that was in use is no memory any more. */
+static void break_stage2(struct scene *s)
+{
+	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
+	machine_command(&s->m, SMMU_CMD_OP_TLBI_S12_VMALL | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID), 0);
+}
+
 /* --- Configuration --- */
 
 static void bad_streamid(void **state)
@@ -193,7 +200,7 @@ static void cd_through_stage2(void **state)
 	fault_read(s, VA, (struct expect){ SMMU_EVT_F_ACCESS, RNW | S2 | CLASS(CD), VA, IPA + 0x1000 });
 
 	/* A table of stage 2 that is not memory. */
-	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
+	break_stage2(s);
 	fault_read(s, VA, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(CD), VA, RAM_BASE + RAM_SIZE });
 }
 
@@ -326,7 +333,7 @@ static void stage2(void **state)
 	ram_put(&s->m.ram, leaf, UINT64_C(1) << 40 | VMSA_LEAF_AF | VMSA_DESC_TYPE_PAGE);
 	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | S2 | CLASS(IN), VA + 0x3000, IPA + 0x3000 });
 
-	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
+	break_stage2(s);
 	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(IN), VA + 0x3000, RAM_BASE + RAM_SIZE });
 
 	/* S2R = 0: suppressed, but not the external abort. */
@@ -357,7 +364,7 @@ static void tables_through_stage2(void **state)
 	ram_put(&s->m.ram, leaf, ram_get(&s->m.ram, leaf) & ~VMSA_LEAF_AF);
 	fault_write(s, va, (struct expect){ SMMU_EVT_F_ACCESS, S2 | CLASS(TTD), va, IPA });
 	/* Stage 2's own table is not memory. */
-	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
+	break_stage2(s);
 	fault_write(s, va, (struct expect){ SMMU_EVT_F_WALK_EABT, S2 | CLASS(TTD), va, RAM_BASE + RAM_SIZE });
 	/* Another stage 2, of 42 bits and empty: now the CD itself is not to be had. */
 	s->ste_words[2] = (s->ste_words[2] & ~(SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0)) | FIELD_PREP64(SMMU_STE_2_S2T0SZ, 64 - 42) |

@@ -21,14 +21,14 @@ static struct vmsa_regime regime_of(const struct vmsa_table *t)
 	};
 }
 
-static enum vmsa_fault walk(struct vmsa_table *t, uint64_t ia, struct vmsa_walk *w)
+static enum vmsa_status walk(struct vmsa_table *t, uint64_t ia, struct vmsa_walk *w)
 {
 	static struct vmsa_regime r;
-	enum vmsa_fault fault;
+	enum vmsa_status fault;
 
 	r = regime_of(t);
 	fault = vmsa_walk_start(w, &r, r.granule_shift, ia, false);
-	while (!fault && w->state == VMSA_WALK_TABLE)
+	while (fault == VMSA_NEXT)
 		fault = vmsa_walk_step(w, ram_get(t->mem.ctx, vmsa_walk_addr(w)));
 	return fault;
 }
@@ -479,13 +479,13 @@ static void upper_half(void **state)
 	struct vmsa_walk w = { 0 };
 
 	(void)f;
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff8000000000), true), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff8000000000), true), VMSA_NEXT);
 	assert_int_equal(vmsa_walk_index(&w), 0);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffffffffffffff), true), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffffffffffffff), true), VMSA_NEXT);
 	assert_int_equal(vmsa_walk_index(&w), 511);
 	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff7fffffffff), true), VMSA_FAULT_TRANSLATION);
 	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000008000000000), false), VMSA_FAULT_TRANSLATION);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000007fffffffff), false), VMSA_OK);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000007fffffffff), false), VMSA_NEXT);
 }
 
 /* --- Builder and walker against a plain model: one number for each page of a window --- */
@@ -533,7 +533,7 @@ static void check_model(struct vmsa_table *t, const uint64_t *model, uint64_t wi
 	for (i = 0; i < PAGES; i++) {
 		uint64_t low = below(UINT64_C(1) << shift);
 		struct vmsa_walk w;
-		enum vmsa_fault fault = walk(t, window + (i << shift) + low, &w);
+		enum vmsa_status fault = walk(t, window + (i << shift) + low, &w);
 		unsigned int prot = (model[i] - 1) & 0xff, perms;
 
 		if (!model[i]) {
@@ -542,7 +542,7 @@ static void check_model(struct vmsa_table *t, const uint64_t *model, uint64_t wi
 		}
 		assert_int_equal(fault, VMSA_OK);
 		assert_int_equal(w.oa, (((model[i] - 1) >> 8) << shift) + low);
-		perms = t->format.stage == VMSA_S1 ? vmsa_s1_perms(w.desc, w.hierarchy, false, false) : vmsa_s2_perms(w.desc, true);
+		perms = t->format.stage == VMSA_S1 ? vmsa_s1_perms(w.desc, vmsa_walk_hierarchy(&w), false, false) : vmsa_s2_perms(w.desc, true);
 		assert_int_equal(perms & R, R);
 		assert_int_equal(perms & W, prot & VMSA_WRITE ? W : 0);
 		assert_int_equal(perms & X, prot & VMSA_EXEC ? X : 0);
