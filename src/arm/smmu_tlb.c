@@ -139,6 +139,30 @@ static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t ke
 	return nth_place(t, hash, victim % (2 * TLB_WAYS));
 }
 
+/*
+ * For a table: a place in its set that is free or has a table. A translation gives way to a table now and then only: often enough that a
+ * full TLB gets the tables it needs, seldom enough that pages far apart, with a table each, do not lose half of their places.
+ */
+#define TABLE_PATIENCE 4
+
+static struct place choose_table_place(const struct tlb *t, uint64_t hash, uint64_t key)
+{
+	struct place p = nth_place(t, hash, 0);
+	uint64_t k0 = atomic_load_explicit(&p.set->key[p.way], memory_order_relaxed);
+	uint64_t k1 = atomic_load_explicit(&p.set->key[p.way ^ 1], memory_order_relaxed);
+	uint32_t victim;
+
+	if (k0 == key || (k1 != key && !(k0 & TLB_KEY_VALID)))
+		return p;
+	if (k1 == key || !(k1 & TLB_KEY_VALID) || tlb_kind_of_table(FIELD_GET64(TLB_KEY_KIND, k1)))
+		return (struct place){ p.set, p.way ^ 1 };
+	if (tlb_kind_of_table(FIELD_GET64(TLB_KEY_KIND, k0)))
+		return p;
+	victim = atomic_load_explicit(&p.set->victim, memory_order_relaxed);
+	atomic_store_explicit(&p.set->victim, victim + 1, memory_order_relaxed);
+	return (struct place){ victim % TABLE_PATIENCE ? NULL : p.set, p.way };
+}
+
 void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticket *ticket)
 {
 	unsigned int class = class_of[e->shift], leaf_class = class_of[e->leaf_shift];
@@ -158,8 +182,8 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 	announce(&t->classes[e->kind], UINT32_C(1) << (e->global ? TLB_CLASSES + class : class));
 
 	hash = tlb_place(tlb_mix(context), e->addr >> tlb_class_shift[class]);
-	p = tlb_kind_of_table(e->kind) ? nth_place(t, hash, 0) : choose_place(t, hash, key, context);
-	if (!set_try(p.set, &seq))
+	p = tlb_kind_of_table(e->kind) ? choose_table_place(t, hash, key) : choose_place(t, hash, key, context);
+	if (!p.set || !set_try(p.set, &seq))
 		return;
 	if (data & TLB_DATA_FRAGMENT)
 		generation = atomic_load(&t->generation[tlb_generation_index(e->vmid, e->addr, tlb_class_shift[leaf_class])]);

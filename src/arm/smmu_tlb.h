@@ -52,7 +52,7 @@ enum tlb_kind {
 	TLB_KINDS,
 };
 
-/* Tables are looked for, and entered, in their preferred place only: not to find one costs a walk little, to look further nearly as much. */
+/* Tables are looked for, and entered, in one set only: not to find one costs a walk little, to look further nearly as much. */
 static inline bool tlb_kind_of_table(enum tlb_kind kind)
 {
 	return kind >= TLB_S1_TABLE;
@@ -130,12 +130,12 @@ static inline uint32_t tlb_mix(uint32_t context)
  */
 static inline uint64_t tlb_place(uint32_t mix, uint64_t page)
 {
-	uint64_t h = page ^ (page >> 11);
+	uint64_t h = page ^ (page >> 9);
 
-	h ^= h >> 22;
+	h ^= h >> 13;
 	h ^= mix;
-	/* Pages in a row fill one way of all sets, then the other. */
-	return (h << 1) | (h >> 12 & 1);
+	/* Pages in a row fill one way of all sets, then the other (of the default size). */
+	return (h << 1) | (h >> 13 & 1);
 }
 
 static inline struct tlb_set *tlb_set_of(const struct tlb *t, uint64_t place)
@@ -187,23 +187,36 @@ static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uns
 /* @addr: VA in its canonical form, or IPA. @context: with ASID 0 for TLB_S2. */
 bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit);
 
-/* The same, only in the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
-static inline bool tlb_lookup_likely(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+/* The key of @addr at the smallest size that this kind has. */
+static inline uint64_t tlb_likely_key(const struct tlb *t, enum tlb_kind kind, uint64_t addr, unsigned int *shift)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
 	unsigned int class = __builtin_ctz(classes | 1u << (TLB_CLASSES - 1));
-	unsigned int shift = tlb_class_shift[class];
-	uint64_t place = tlb_place(mix, addr >> shift);
-	uint64_t key = addr >> shift << shift | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
 
-	hit->shift = shift;
-	return tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data);
+	*shift = tlb_class_shift[class];
+	return (addr >> *shift << *shift) | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
 }
 
+/* The likeliest place: smallest size, preferred way; then all. @mix is tlb_mix(@context). */
 static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
-	return __builtin_expect(tlb_lookup_likely(t, kind, context, mix, addr, hit), 1) ||
-	       tlb_lookup_all(t, kind, context, mix, addr, hit);
+	uint64_t key = tlb_likely_key(t, kind, addr, &hit->shift);
+	uint64_t place = tlb_place(mix, addr >> hit->shift);
+
+	if (__builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1))
+		return true;
+	return tlb_lookup_all(t, kind, context, mix, addr, hit);
+}
+
+/* For tables: both ways of the preferred set. */
+static inline bool tlb_lookup_table(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr,
+				    struct tlb_hit *hit)
+{
+	uint64_t key = tlb_likely_key(t, kind, addr, &hit->shift);
+	const struct tlb_set *set = tlb_set_of(t, tlb_place(mix, addr >> hit->shift));
+	unsigned int way = atomic_load_explicit(&set->key[1], memory_order_relaxed) == key;
+
+	return tlb_probe(t, set, way, key, context, addr, &hit->data);
 }
 
 /* Promises that what is inserted was read after no invalidation it should have seen: epochs as they were before the walk. */

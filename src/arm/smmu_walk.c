@@ -69,7 +69,7 @@ VMSA_SPECIALISED bool skip_to_last(const struct smmu_walk *w, struct vmsa_walk *
 
 	/* Another granule's table, of an address space that was given this VMID or ASID wrongly, is none. */
 	if (__builtin_expect(smmu_traced(w), 0) ||
-	    !tlb_lookup_likely(&w->smmu->tlb, kind, context, tlb_mix(context), t->ia, &hit) || hit.shift != region)
+	    !tlb_lookup_table(&w->smmu->tlb, kind, context, tlb_mix(context), t->ia, &hit) || hit.shift != region)
 		return false;
 	t->table = hit.data & TLB_DATA_ADDR;
 	t->shift = t->granule_shift;
