@@ -157,6 +157,22 @@ static const struct request requests[] = {
 	REQUEST(IOMMU_HW_QUEUE_ALLOC, ioctl_hw_queue_alloc, iommu_hw_queue_alloc, length),
 };
 
+/* No process has memory below. */
+#define LOWEST_POINTER 4096
+
+/*
+ * The caller's struct. Unlike what it points to, it stands where the program itself says, and asking the system whether it does would cost more
+ * than most requests: only what cannot be is found out, and what a caller says lies beyond the struct.
+ */
+static int copy_arg(void *dst, size_t ksize, const void *arg, size_t usize)
+{
+	if (usize > ksize)
+		return user_copy_struct(dst, ksize, (uintptr_t)arg, usize);
+	memcpy(dst, arg, usize);
+	memset((uint8_t *)dst + usize, 0, ksize - usize);
+	return 0;
+}
+
 static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg)
 {
 	unsigned int index = _IOC_NR(number) - IOMMUFD_CMD_BASE;
@@ -167,15 +183,15 @@ static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg
 
 	if (index >= sizeof(requests) / sizeof(requests[0]))
 		return -ENOTTY;
-	rc = user_read(&cmd.user_size, (uintptr_t)arg, sizeof(cmd.user_size));
-	if (rc)
-		return rc;
+	if ((uintptr_t)arg < LOWEST_POINTER)
+		return -EFAULT;
+	memcpy(&cmd.user_size, arg, sizeof(cmd.user_size));
 	r = &requests[index];
 	if (r->number != number)
 		return -ENOTTY;
 	if (cmd.user_size < r->min_size)
 		return -EINVAL;
-	rc = user_copy_struct(&copy, r->size, (uintptr_t)arg, cmd.user_size);
+	rc = copy_arg(&copy, r->size, arg, cmd.user_size);
 	if (rc)
 		return rc;
 	cmd.arg = &copy;

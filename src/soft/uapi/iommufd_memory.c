@@ -184,14 +184,17 @@ static int pin_source(struct iommufd_host *ih, struct memory_source *s)
 	return rc;
 }
 
-/* Whether the page may be accessed in that way. EINVAL says no, or comes from a kernel that does not know the advice: then it is not checked. */
-static bool may_access(uint64_t page_va, uint64_t page, int how)
+/*
+ * Whether the page is there and may be accessed in that way. EINVAL says no, or comes from a kernel that does not know the advice, which says so of a
+ * page of ours too: then only presence is checked.
+ */
+static bool may_access(uint64_t va, uint64_t page, int how)
 {
-	uintptr_t mine = (uintptr_t)&page & ~(uintptr_t)(page - 1);
+	uintptr_t ours = (uintptr_t)&page & ~(uintptr_t)(page - 1);
 
-	if (!madvise((void *)(uintptr_t)page_va, page, how))
+	if (!madvise((void *)(uintptr_t)va, page, how))
 		return true;
-	return errno == EINVAL && madvise((void *)mine, page, MADV_POPULATE_READ);
+	return errno == EINVAL && madvise((void *)ours, page, MADV_POPULATE_READ) && is_mapped(va, page);
 }
 
 static int pin_process(const struct iova_area *area)
@@ -201,11 +204,11 @@ static int pin_process(const struct iova_area *area)
 	int how = area->may_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 
 	/* Below lie the device frames (soft/hw/bus.h). */
-	if (area->addr < BUS_MMIO_TOP || !is_mapped(area->addr, len))
+	if (area->addr < BUS_MMIO_TOP || last >= PROCESS_TOP)
 		return -EFAULT;
 	if (!may_access(first, page, how) || (last != first && !may_access(last, page, how)))
 		return -EFAULT;
-	return 0;
+	return last - first <= page || is_mapped(area->addr, len) ? 0 : -EFAULT;
 }
 
 /* Counts against the machine's memory. */

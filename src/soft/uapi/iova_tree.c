@@ -6,7 +6,10 @@
 
 #include "soft/alloc.h"
 
-#define SLAB_SIZE 4096
+#define SLAB_ALIGN 4096
+
+/* Room is left for the allocator's own header, so that the next slab can lie in the next page. */
+#define SLAB_SIZE (SLAB_ALIGN - 16)
 #define SLAB_AREAS (SLAB_SIZE / sizeof(struct iova_area) - 1)
 
 static_assert(sizeof(struct iova_area) == 64, "an area is one cache line");
@@ -42,7 +45,7 @@ static void slab_unlink(struct slab **list, struct slab *s)
 
 static struct slab *slab_new(struct iova_tree *t)
 {
-	struct slab *s = soft_calloc_aligned(1, SLAB_SIZE, SLAB_SIZE);
+	struct slab *s = soft_calloc_aligned(1, SLAB_SIZE, SLAB_ALIGN);
 
 	if (!s)
 		return NULL;
@@ -73,7 +76,7 @@ struct iova_area *iova_area_alloc(struct iova_tree *t)
 
 void iova_area_free(struct iova_tree *t, struct iova_area *area)
 {
-	struct slab *s = (struct slab *)((uintptr_t)area & ~(uintptr_t)(SLAB_SIZE - 1));
+	struct slab *s = (struct slab *)((uintptr_t)area & ~(uintptr_t)(SLAB_ALIGN - 1));
 
 	if (s->used-- == SLAB_AREAS) {
 		slab_unlink(&t->full, s);
