@@ -8,6 +8,7 @@
 
 #include "abi/vfio.h"
 #include "soft/alloc.h"
+#include "soft/hw/rcu.h"
 
 struct irq_vector {
 	uint32_t event;		/* EventID on an ITS */
@@ -569,12 +570,17 @@ static unsigned int messages(const struct irq_domain *domain, unsigned int start
 void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
 {
 	unsigned int end = start + messages(domain, start, count);
+	bool live = false;
 
 	for (unsigned int i = start; i < end; i++) {
 		/* With an address at hand this cannot fail; a vector whose address stays as it was is composed to the same. */
 		if (domain->vectors[i].allocated && compose(domain, i))
 			domain->vectors[i].stale = true;
+		live |= domain->vectors[i].started;
 	}
+	/* Hardware answers the read of a register only after the messages it had sent: none with an old address is under way any more. */
+	if (live || (end > start && !is_msix(domain)))
+		hw_synchronize();
 }
 
 void irq_forget_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
