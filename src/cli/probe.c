@@ -35,18 +35,6 @@ struct probe {
 	unsigned int n;
 };
 
-static int find_group(struct db_sys *sys, const char *address)
-{
-	char path[128], link[256];
-	const char *last;
-
-	snprintf(path, sizeof(path), SYSFS_PCI "/%s/iommu_group", address);
-	if (sys->ops->readlink(sys, path, link, sizeof(link)) < 0)
-		return -1;
-	last = strrchr(link, '/');
-	return atoi(last ? last + 1 : link);
-}
-
 static void look_at(struct probe *p, struct probe_device *d, const struct options *o)
 {
 	struct db_device *dev;
@@ -58,7 +46,7 @@ static void look_at(struct probe *p, struct probe_device *d, const struct option
 		return;
 	}
 	d->class_code = cli_sysfs_class(p->sys, d->address);
-	d->group = find_group(p->sys, d->address);
+	d->group = cli_sysfs_group(p->sys, d->address);
 	d->err = db_device_open(p->host, d->address, o->rebind ? DB_OPEN_REBIND : 0, &dev);
 	if (!d->err) {
 		d->err = db_device_caps(dev, &d->caps);
@@ -132,7 +120,7 @@ static void look_only(struct probe *p, struct probe_device *d)
 	char driver[sizeof(d->driver)];
 
 	memcpy(driver, d->driver, sizeof(driver));
-	d->group = find_group(p->sys, d->address);
+	d->group = cli_sysfs_group(p->sys, d->address);
 	d->err = -EBUSY;
 	if (d->group < 0)
 		snprintf(d->why, sizeof(d->why),

@@ -110,13 +110,54 @@ static int find_devices(struct session *s)
 	return 0;
 }
 
+struct group_search {
+	const char *address;
+	char other[16];
+};
+
+static int find_other(void *arg, const char *name)
+{
+	struct group_search *search = arg;
+
+	if (strcmp(name, search->address))
+		snprintf(search->other, sizeof(search->other), "%s", name);
+	return search->other[0] != 0;
+}
+
+/* The kernel gives a stage 1 to a whole group; devices that share one would see each other's mappings. */
+static int check_groups(struct session *s)
+{
+	struct group_search search;
+	char path[128];
+	unsigned int i;
+	int group;
+
+	for (i = 0; i < s->n; i++) {
+		group = cli_sysfs_group(s->sys, s->addresses[i]);
+		if (group < 0)
+			continue;	/* opening it will say so */
+		search = (struct group_search){ .address = s->addresses[i] };
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices", group);
+		s->sys->ops->list(s->sys, path, find_other, &search);
+		if (search.other[0])
+			return session_fail(s, -EOPNOTSUPP,
+					    "%s shares IOMMU group %d with %s, and only a whole group "
+					    "can be given a stage 1: choose a device that is alone in "
+					    "its group",
+					    s->addresses[i], group, search.other);
+	}
+	return 0;
+}
+
 int session_host(struct session *s, const struct options *options, const struct report *report)
 {
 	int err;
 
 	*s = (struct session){ .options = options, .report = *report };
 	err = make_host(s);
-	return err ? err : find_devices(s);
+	if (!err)
+		err = find_devices(s);
+	return err ? err : check_groups(s);
 }
 
 static void say_host(struct session *s, const struct vmm_device_info *info)

@@ -53,3 +53,17 @@ int cli_sysfs_class(struct db_sys *sys, const char *address)
 
 	return err ? err : (int)(strtoul(text, NULL, 16) & 0xffffff);
 }
+
+int cli_sysfs_group(struct db_sys *sys, const char *address)
+{
+	char path[128], link[256];
+	const char *last;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), SYSFS_PCI "/%s/iommu_group", address);
+	n = sys->ops->readlink(sys, path, link, sizeof(link));
+	if (n < 0)
+		return n;
+	last = strrchr(link, '/');
+	return atoi(last ? last + 1 : link);
+}

@@ -17,4 +17,7 @@ int cli_sysfs_driver(struct db_sys *sys, const char *address, char *buf, size_t 
 /* PCI class of @address (24 bits), or -errno. */
 int cli_sysfs_class(struct db_sys *sys, const char *address);
 
+/* IOMMU group of @address, or -errno: -ENOENT when it has none. */
+int cli_sysfs_group(struct db_sys *sys, const char *address);
+
 #endif

@@ -14,6 +14,8 @@
 /* away from the physical ITS's address of common machines, so that a mix-up shows */
 #define VITS_DEFAULT 0x0a080000ull
 #define VITS_LIMIT 0x40000000ull
+#define WINDOW_FIRST 0x10000000ull
+#define WINDOW_ALIGN 0x100000ull
 
 struct layout {
 	struct db_reserved reserved[RESERVED_MAX];
@@ -175,6 +177,57 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 			"the host's reserved regions leave no place for the guest's RAM");
 }
 
+static bool layout_overlaps(const struct vmm *vmm, const struct layout *layout, uint64_t start,
+			    uint64_t size)
+{
+	uint64_t first = vmm->vitses[0].base, last = start + size - 1;
+
+	return overlaps(start, last, first, first + vmm->n_vitses * layout->vits_size - 1) ||
+	       overlaps(start, last, vmm->ram_base, vmm->ram_base + vmm->config.ram_size - 1);
+}
+
+/*
+ * In native mode nothing uses the kernel's window, yet its addresses are reserved: where the VM's owner wants
+ * them for the VM, the window goes elsewhere.
+ */
+static int move_window(struct vmm *vmm, const struct layout *layout, struct vmm_device *dev)
+{
+	uint64_t start = dev->info.caps.sw_msi_start, size = dev->info.caps.sw_msi_size, at;
+	int err;
+
+	if (vmm->mode != DB_MODE_NATIVE || !size || !layout_overlaps(vmm, layout, start, size))
+		return 0;
+	for (at = WINDOW_FIRST; at + size <= VITS_LIMIT; at += WINDOW_ALIGN)
+		if (is_free(layout, at, size) && !layout_overlaps(vmm, layout, at, size))
+			break;
+	if (at + size > VITS_LIMIT)
+		return vmm_fail(vmm, -ENOSPC, "no room for the MSI window of %s", dev->info.address);
+	err = db_device_set_window(dev->db, at, size);
+	if (err)
+		return vmm_fail_lib(vmm, err, dev->info.address);
+	report_say(&vmm->config.report, "layout", "%s: the kernel's MSI window moves to 0x%llx",
+		   dev->info.address, (unsigned long long)at);
+	dev->info.caps.sw_msi_start = at;
+	return 0;
+}
+
+/*
+ * The doorbell's register keeps its place in the host's page, and only the low 12 bits of the guest's address
+ * are replaced by the host's: with larger pages it must lie where GITS_TRANSLATER does, in the first 4 KiB.
+ */
+static int check_offset(struct vmm *vmm, const struct vmm_device *dev)
+{
+	const struct db_doorbell *doorbell = &dev->info.caps.doorbell;
+
+	if (vmm->mode != DB_MODE_NATIVE || doorbell->offset < 0x1000)
+		return 0;
+	return vmm_fail(vmm, -EOPNOTSUPP,
+			"%s: its doorbell is 0x%llx into a page of %lluK, where a guest's ITS cannot have "
+			"one: use --mode rmr, or a host with smaller pages",
+			dev->info.address, (unsigned long long)doorbell->offset,
+			(unsigned long long)(dev->info.caps.page_size >> 10));
+}
+
 int vmm_layout(struct vmm *vmm)
 {
 	const struct report *report = &vmm->config.report;
@@ -192,6 +245,11 @@ int vmm_layout(struct vmm *vmm)
 	if (err)
 		goto out;
 	err = place_ram(vmm, layout);
+	for (i = 0; !err && i < vmm->n_devices; i++) {
+		err = check_offset(vmm, vmm->devices[i]);
+		if (!err)
+			err = move_window(vmm, layout, vmm->devices[i]);
+	}
 	if (err)
 		goto out;
 	report_say(report, "layout", "RAM at 0x%llx, %llu MiB", (unsigned long long)vmm->ram_base,

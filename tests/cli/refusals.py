@@ -88,11 +88,43 @@ def auto_takes_the_best(doorbell):
 def chosen_layout(doorbell):
     report = doorbell.run(one(), "--vits", "0x9000000", "--ram", "0x80000000").good()
     equal(report["devices"][0]["doorbell_ipa"], "0x9010000", "doorbell")
-    doorbell.run(one(), "--vits", "0x8080000").refused("EADDRINUSE", "MSI window")
+    for vits in ("0x8080000", "0x8000000", "0x80f0000", "0x7ff0000"):  # under the kernel's window, which has to go away
+        report = doorbell.run(one(), "--vits", vits).good()
+        equal(report["devices"][0]["doorbell_ipa"], hex(int(vits, 16) + 0x10000), "doorbell")
 
 
 def bad_layouts(doorbell):
+    doorbell.run(one(extra="reserved 0 0x9000000..0x9ffffff reserved\n"), "--vits", "0x9100000").refused("EADDRINUSE")
     doorbell.run(one(), "--vits", "0x40000000", "--ram", "0x40000000").refused("EADDRINUSE", "0x40000000")
+
+
+def reserved_regions_are_avoided(doorbell):
+    extra = "reserved 0 0x40000000..0x4fffffff reserved\nreserved 0 0xa080000..0xa09ffff reserved\n"
+    report = doorbell.run(one(extra=extra)).good()
+    equal(report["devices"][0]["doorbell_ipa"], "0xa0b0000", "doorbell")
+
+
+def two_devices_of_one_group(doorbell):
+    text = "device 0000:01:00.0 bell vectors=4 group=7\ndevice 0000:02:00.0 bell vectors=4 group=7\n"
+    doorbell.run(text).refused("EOPNOTSUPP", "0000:01:00.0", "0000:02:00.0", "group 7")
+    doorbell.run(text, "--device", "0000:02:00.0").refused("EOPNOTSUPP", "0000:01:00.0", "group 7")
+
+
+def other_smmus(doorbell):
+    """Several, and such that lack what the guest makes use of where it is there."""
+    text = "smmu no-range-invalidation\nsmmu granules=4k,64k no-substreams linear-streams\n" \
+           "device 0000:01:00.0 nvme size=1m io-queues=3 smmu=0\ndevice 0000:02:00.0 bell vectors=4 smmu=1\n"
+    for granule in ("4k", "64k"):
+        for mode in ("native", "stock", "rmr"):
+            report = doorbell.run(text, "--granule", granule, "--mode", mode).good()
+            equal(len(report["devices"]), 2, "devices")
+    doorbell.run(text, "--granule", "16k").refused("EOPNOTSUPP", "16K", "--granule")
+
+
+def doorbell_far_in_a_page(doorbell):
+    text = "page-size 64k\nits pre-its base=0x8080000 window=0x9000000\ndevice 0000:1d:00.0 bell vectors=4\n"
+    doorbell.run(text, "--mode", "native").refused("EOPNOTSUPP", "0x7400", "64K", "rmr")
+    doorbell.run(text, "--mode", "rmr").good()
 
 
 def fall_through(doorbell):
@@ -233,7 +265,8 @@ def explain_drawing(doorbell):
 CASES = [
     two_devices_on_one_vits, two_devices_of_one_its_share, native_needs_our_kernel, stock_needs_a_mappable_table,
     stock_needs_its_place, nothing_without_nesting, granule_the_smmu_lacks, device_in_use, device_not_there, too_many_vectors,
-    too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, fall_through, disk_file, machine_files,
+    too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, reserved_regions_are_avoided,
+    two_devices_of_one_group, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, machine_files,
     builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_drawing,
 ]
 
