@@ -200,12 +200,18 @@ struct s1_result {
 	bool global;
 };
 
+/* A table of stage 1 that stage 2 may scatter has no one PA: its pages are larger than stage 2's. */
+static inline bool scattered(const struct smmu_walk *w, unsigned int granule_shift)
+{
+	return w->b.mode == SMMU_MODE_NESTED && w->b.s2.granule_shift < granule_shift;
+}
+
 VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper, struct s1_result *out)
 {
 	struct vmsa_walk t;
 	enum vmsa_status status = vmsa_walk_start(&t, &w->b.ttb[upper], granule_shift, w->va, upper);
 	enum tlb_kind kind = w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED_TABLE : TLB_S1_TABLE;
-	bool deep = skippable(&t, status);
+	bool deep = skippable(&t, status) && !scattered(w, granule_shift);
 	bool skipped = deep && skip_to_last(w, &t, kind, w->b.asid);
 	uint64_t pa = 0;
 

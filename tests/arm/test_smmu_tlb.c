@@ -335,6 +335,31 @@ static void stage2_by_ipa(void **state)
 	assert_pa(&s->m, SID, VA, PAGE + 0x5000);
 }
 
+/* A 16K table of stage 1 whose four pages stage 2 puts in four places: knowing where one is says nothing of the others. */
+static void scattered_table(void **state)
+{
+	struct scene *s = malloc(sizeof(*s));
+	uint64_t frame[4], i, block;
+
+	(void)state;
+	assert_non_null(s);
+	scene_init_with(s, 14, 12);
+	/* A walk's last-level table at IPA, of which each page lies elsewhere and maps its 512 pages of stage 1. */
+	assert_int_equal(vmsa_map(&s->s1, 0, PAGE, 16384, RW), 0);
+	block = leaf_addr(&s->s1, 0) & ~UINT64_C(0x3fff);
+	ram_put(&s->m.ram, ram_get(&s->m.ram, ram_get(&s->m.ram, s->s1.root) & VMSA_DESC_ADDR) & VMSA_DESC_ADDR,
+		IPA | VMSA_DESC_TYPE_TABLE);
+	for (i = 4; i--;) {
+		frame[i] = ram_new(&s->m.ram, 4096);
+		assert_int_equal(vmsa_map(&s->s2, IPA + i * 4096, frame[i], 4096, RW), 0);
+		ram_put(&s->m.ram, frame[i], (ram_get(&s->m.ram, block) & ~VMSA_DESC_ADDR) | (PAGE + i * 16384));
+	}
+	for (i = 0; i < 4; i++)
+		assert_pa(&s->m, SID, i * 512 * 16384, PAGE + i * 16384);
+	scene_fini(s);
+	free(s);
+}
+
 /* A permission that an entry does not have is looked up again, so that granting more needs no invalidation to be seen. */
 static void permission_upgrade(void **state)
 {
@@ -551,6 +576,7 @@ int main(void)
 		scene_test(scopes),
 		scene_test(global_pages),
 		scene_test(stage2_by_ipa),
+		cmocka_unit_test(scattered_table),
 		scene_test(permission_upgrade),
 		scene_test(illegal),
 		scene_test(illegal_by_stages),

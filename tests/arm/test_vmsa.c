@@ -67,9 +67,9 @@ static void formats(void **state)
 	} cases[] = {
 		/* 4K: 9 bits a level from bit 12 */
 		{ VMSA_S1, 12, 48, 0, 1, 4096 },
-		{ VMSA_S1, 12, 40, 0, 1, 16 },
+		{ VMSA_S1, 12, 40, 0, 1, 64 },
 		{ VMSA_S1, 12, 39, 1, 1, 4096 },
-		{ VMSA_S1, 12, 31, 1, 1, 16 },
+		{ VMSA_S1, 12, 31, 1, 1, 64 },
 		{ VMSA_S1, 12, 30, 2, 1, 4096 },
 		{ VMSA_S1, 12, 25, 2, 1, 128 },
 		{ VMSA_S2, 12, 48, 0, 1, 4096 },
@@ -80,7 +80,7 @@ static void formats(void **state)
 		{ VMSA_S2, 12, 34, 2, 16, 16 * 4096 },
 		{ VMSA_S2, 12, 32, 2, 4, 4 * 4096 },
 		/* 16K: 11 bits a level from bit 14 */
-		{ VMSA_S1, 14, 48, 0, 1, 16 },
+		{ VMSA_S1, 14, 48, 0, 1, 64 },
 		{ VMSA_S1, 14, 47, 1, 1, 16 * K },
 		{ VMSA_S1, 14, 36, 2, 1, 16 * K },
 		{ VMSA_S1, 14, 25, 3, 1, 16 * K },
