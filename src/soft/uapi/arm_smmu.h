@@ -16,12 +16,15 @@
 
 struct arm_ids;
 struct arm_smmu;
+struct dma_group;
 struct iommufd_viommu;
 
 /* A device behind an SMMU. */
 struct arm_master {
 	struct arm_smmu *smmu;
 	struct soft_device *sdev;
+	struct dma_group *group;
+	struct arm_master *next_in_group;
 	uint32_t sid;
 	pthread_mutex_t lock;
 	struct iommufd_viommu *viommu;	/* under lock: who takes its events, or NULL */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -256,20 +257,41 @@ void iommufd_ctx_put(struct iommufd_ctx *ctx)
 	soft_file_put(ctx->file);
 }
 
-/* Groups of the machine's devices, each once. */
-static int collect_groups(struct iommufd_host *ih, const struct machine *m)
+static int by_group(const void *a, const void *b)
 {
-	ih->groups = soft_calloc(m->n_devices ? m->n_devices : 1, sizeof(*ih->groups));
-	if (!ih->groups)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < m->n_devices; i++) {
-		unsigned int g = 0;
+	const struct arm_master *const *l = a, *const *r = b;
+	unsigned int lg = (*l)->sdev->desc->group, rg = (*r)->sdev->desc->group;
 
-		while (g < ih->n_groups && ih->groups[g].number != m->devices[i].group)
-			g++;
-		if (g == ih->n_groups)
-			ih->groups[ih->n_groups++].number = m->devices[i].group;
+	return (lg > rg) - (lg < rg);
+}
+
+/* The groups of the machine's devices, each with its own. */
+static int collect_groups(struct iommufd_host *ih, unsigned int n)
+{
+	struct arm_master **sorted = soft_calloc(n ? n : 1, sizeof(struct arm_master *));
+	struct dma_group *g = NULL;
+
+	ih->groups = soft_calloc(n ? n : 1, sizeof(*ih->groups));
+	if (!sorted || !ih->groups) {
+		soft_free(sorted);
+		return -ENOMEM;
 	}
+	for (unsigned int i = 0; i < n; i++)
+		sorted[i] = &ih->masters[i];
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_group);
+	for (unsigned int i = 0; i < n; i++) {
+		struct arm_master *m = sorted[i];
+
+		if (!g || g->number != m->sdev->desc->group) {
+			g = g ? g + 1 : ih->groups;
+			g->number = m->sdev->desc->group;
+		}
+		m->group = g;
+		m->next_in_group = g->masters;
+		g->masters = m;
+	}
+	soft_free(sorted);
 	return 0;
 }
 
@@ -293,7 +315,7 @@ int iommufd_host_create(struct soft_host *host)
 		ih->masters[i].sid = host->devices[i].desc->sid;
 		pthread_mutex_init(&ih->masters[i].lock, NULL);
 	}
-	rc = collect_groups(ih, m);
+	rc = collect_groups(ih, m->n_devices);
 	for (unsigned int i = 0; i < m->n_smmus && !rc; i++) {
 		rc = arm_smmu_init(&ih->smmus[i], host, i);
 		if (!rc)

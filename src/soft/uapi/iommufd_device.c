@@ -22,7 +22,7 @@ static int each_reserved(const struct iommufd_group *group, int (*each)(void *ct
 	int rc = 0;
 
 	for (unsigned int i = 0; i < m->n_reserved && !rc; i++)
-		if (m->reserved[i].group == group->number)
+		if (m->reserved[i].group == group->dma->number)
 			rc = each(ctx, &m->reserved[i]);
 	return rc;
 }
@@ -36,13 +36,10 @@ static bool group_needs_identity(const struct machine *m, unsigned int number)
 }
 
 /* DMA of a group belongs to one iommufd at a time. */
-static int claim_group(struct iommufd_host *ih, unsigned int number, struct iommufd_ctx *ctx)
+static int claim_group(struct iommufd_host *ih, struct dma_group *g, struct iommufd_ctx *ctx)
 {
-	struct dma_group *g = ih->groups;
 	int rc = 0;
 
-	while (g->number != number)
-		g++;
 	pthread_mutex_lock(&ih->lock);
 	if (g->owned && g->owner != ctx) {
 		rc = -EPERM;
@@ -54,32 +51,28 @@ static int claim_group(struct iommufd_host *ih, unsigned int number, struct iomm
 	return rc;
 }
 
-static void disclaim_group(struct iommufd_host *ih, unsigned int number)
+static void disclaim_group(struct iommufd_host *ih, struct dma_group *g)
 {
-	struct dma_group *g = ih->groups;
-
-	while (g->number != number)
-		g++;
 	pthread_mutex_lock(&ih->lock);
 	if (!--g->owned)
 		g->owner = NULL;
 	pthread_mutex_unlock(&ih->lock);
 }
 
-static struct iommufd_group *group_get(struct iommufd_ctx *ctx, unsigned int number)
+static struct iommufd_group *group_get(struct iommufd_ctx *ctx, struct dma_group *dma)
 {
 	struct iommufd_group *fresh = soft_calloc(1, sizeof(*fresh)), *g;
 
 	if (!fresh)
 		return NULL;
 	pthread_mutex_lock(&ctx->lock);
-	for (g = ctx->groups; g && g->number != number; g = g->next)
+	for (g = ctx->groups; g && g->dma != dma; g = g->next)
 		;
 	if (!g) {
 		g = fresh;
 		fresh = NULL;
 		g->ctx = ctx;
-		g->number = number;
+		g->dma = dma;
 		g->msi_start = ctx->host->machine.sw_msi_start;
 		g->msi_size = ctx->host->machine.sw_msi_size;
 		pthread_mutex_init(&g->lock, NULL);
@@ -115,7 +108,7 @@ static void group_put(struct iommufd_group *group)
 
 int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev, struct iommufd_device **out, uint32_t *id)
 {
-	unsigned int number = sdev->desc->group;
+	struct dma_group *dma = device_master(sdev)->group;
 	struct iommufd_host *ih = ctx->host->iommufd;
 	struct iommufd_device *idev;
 	int rc;
@@ -123,19 +116,19 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev, struc
 	/*
 	 * Model choice: GICv2m frames, whose interrupts any device can raise, are let through as with Linux's allow_unsafe_interrupts=1.
 	 */
-	if (group_needs_identity(&ctx->host->machine, number))
+	if (group_needs_identity(&ctx->host->machine, dma->number))
 		return -EINVAL;
 	rc = object_alloc(ctx, OBJ_DEVICE, sizeof(*idev), &idev);
 	if (rc)
 		return rc;
 	idev->ctx = ctx;
 	idev->sdev = sdev;
-	idev->group = group_get(ctx, number);
+	idev->group = group_get(ctx, dma);
 	if (!idev->group) {
 		rc = -ENOMEM;
 		goto abort;
 	}
-	rc = claim_group(ih, number, ctx);
+	rc = claim_group(ih, dma, ctx);
 	if (rc)
 		goto put_group;
 	/* The file lives as long as a device is bound to it; the driver that binds is a user of the object. */
@@ -174,7 +167,7 @@ void device_destroy(struct iommufd_object *obj)
 	*at = idev->next_bound;
 	pthread_mutex_unlock(&idev->group->lock);
 	device_forget_msi(idev);
-	disclaim_group(idev->ctx->host->iommufd, idev->group->number);
+	disclaim_group(idev->ctx->host->iommufd, idev->group->dma);
 	group_put(idev->group);
 	iommufd_ctx_put(idev->ctx);
 }
@@ -238,16 +231,11 @@ static int target_for(const struct iommufd_group *group, const struct arm_master
 /* Attaches all devices of the group, bound or not, to @hwpt (NULL: to nothing), or leaves them at what group->hwpt says. */
 static int attach_group(struct iommufd_group *group, struct iommufd_object *hwpt)
 {
-	struct soft_host *host = group->ctx->host;
 	struct arm_target t = { 0 };
-	unsigned int i;
+	struct arm_master *m;
 	int rc = 0;
 
-	for (i = 0; i < host->machine.n_devices; i++) {
-		struct arm_master *m = &host->iommufd->masters[i];
-
-		if (m->sdev->desc->group != group->number)
-			continue;
+	for (m = group->dma->masters; m; m = m->next_in_group) {
 		rc = hwpt ? target_for(group, m, hwpt, &t) : 0;
 		if (!rc)
 			rc = arm_master_attach(m, &t);
@@ -257,16 +245,15 @@ static int attach_group(struct iommufd_group *group, struct iommufd_object *hwpt
 	return 0;
 
 undo:
-	while (i-- > 0) {
-		struct arm_master *m = &host->iommufd->masters[i];
-
-		if (m->sdev->desc->group != group->number)
-			continue;
-		/* It was attached to that before. */
+	for (struct arm_master *done = group->dma->masters; done != m; done = done->next_in_group) {
 		t = (struct arm_target){ 0 };
 		if (group->hwpt)
-			(void)target_for(group, m, group->hwpt, &t);
-		(void)arm_master_attach(m, &t);
+			(void)target_for(group, done, group->hwpt, &t);
+		if (!arm_master_attach(done, &t))
+			continue;
+		/* No memory for the way back either: rather nothing, which needs none, than a table that its owner may free. */
+		t = (struct arm_target){ 0 };
+		(void)arm_master_attach(done, &t);
 	}
 	return rc;
 }

@@ -215,7 +215,7 @@ static bool window_is_free(const struct iommufd_group *group, uint64_t start, ui
 	const struct machine *m = &group->ctx->host->machine;
 
 	for (unsigned int i = 0; i < m->n_reserved; i++)
-		if (m->reserved[i].group == group->number && m->reserved[i].start <= last && m->reserved[i].last >= start)
+		if (m->reserved[i].group == group->dma->number && m->reserved[i].start <= last && m->reserved[i].last >= start)
 			return false;
 	return true;
 }

@@ -69,7 +69,8 @@ struct iommufd_ctx {
 /* What the host knows of an IOMMU group, whoever uses it. */
 struct dma_group {
 	unsigned int number;
-	struct iommufd_ctx *owner;
+	struct arm_master *masters;	/* all of it */
+	struct iommufd_ctx *owner;	/* this and owned: under iommufd_host->lock */
 	unsigned int owned;		/* bound devices */
 };
 
@@ -79,7 +80,6 @@ struct iommufd_host {
 	unsigned int n_smmus;
 	struct arm_master *masters;	/* by the device's place in host->devices */
 	struct dma_group *groups;
-	unsigned int n_groups;
 	uint64_t page_size;		/* of the host */
 	uint64_t ram;			/* of the machine, bytes; 0: no limit */
 	uint64_t pinned;		/* bytes of it that devices may reach; relaxed atomic */
@@ -89,7 +89,7 @@ struct iommufd_host {
 struct iommufd_group {
 	struct iommufd_group *next;
 	struct iommufd_ctx *ctx;
-	unsigned int number;
+	struct dma_group *dma;
 	unsigned int devices;		/* bound; this and next under ctx->lock */
 	pthread_mutex_t lock;		/* of the rest */
 	struct iommufd_object *hwpt;	/* what all its devices are attached to, or NULL */
