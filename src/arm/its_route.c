@@ -44,7 +44,7 @@ static struct its_set *set_of(const struct its *its, uint64_t key)
 	return &its->sets[its->set_bits ? hash >> (64 - its->set_bits) : 0];
 }
 
-bool its_route_find(const struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
+__attribute__((hot)) bool its_route_find(const struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
 {
 	uint64_t key = route_key(device_id, event_id);
 	const struct its_set *set = set_of(its, key);

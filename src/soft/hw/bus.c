@@ -21,9 +21,12 @@
 /* Up to this size, aligned pieces are accessed whole and in ascending order, as descriptor rings expect of a device. */
 #define BUS_ORDERED 64
 
+/* Enough for all ITSes of a machine, each with a pre-ITS. */
+#define BUS_FRAMES 64
+
 struct bus {
-	struct bus_frame *frames;	/* sorted by base */
 	unsigned int n_frames;
+	struct bus_frame frames[BUS_FRAMES];	/* sorted by base; in here, since each access goes by it */
 	size_t allocated;		/* atomic */
 };
 
@@ -34,15 +37,11 @@ struct bus *bus_create(void)
 
 void bus_destroy(struct bus *bus)
 {
-	if (!bus)
-		return;
-	free(bus->frames);
 	free(bus);
 }
 
 int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
 {
-	struct bus_frame *frames;
 	unsigned int at;
 
 	if (!frame->size || (frame->base | frame->size) % BUS_PAGE)
@@ -57,12 +56,10 @@ int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
 	if (at < bus->n_frames && frame->base + frame->size > bus->frames[at].base)
 		return -EADDRINUSE;
 
-	frames = realloc(bus->frames, (bus->n_frames + 1) * sizeof(*frames));
-	if (!frames)
+	if (bus->n_frames == BUS_FRAMES)
 		return -ENOMEM;
-	memmove(&frames[at + 1], &frames[at], (bus->n_frames - at) * sizeof(*frames));
-	frames[at] = *frame;
-	bus->frames = frames;
+	memmove(&bus->frames[at + 1], &bus->frames[at], (bus->n_frames - at) * sizeof(*frame));
+	bus->frames[at] = *frame;
 	bus->n_frames++;
 	return 0;
 }
@@ -163,7 +160,7 @@ int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len)
 	return 0;
 }
 
-int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id)
+__attribute__((hot)) int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id)
 {
 	const struct bus_frame *frame;
 	uint64_t value = 0;

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 #define LPI_ENABLED 0x01u	/* property byte: [0] enable, [7:2] priority, §5.1.1 */
 #define LPI_PRIORITY 0xa0u
@@ -26,9 +26,9 @@ static bool is_spi(uint32_t intid)
 }
 
 /* The processor takes the interrupt. Inside an RCU section. */
-static void take(struct gic *gic, uint32_t intid)
+static inline void take(struct gic *gic, uint32_t intid)
 {
-	struct gic_handler *handler = __atomic_load_n(&gic->handlers[intid], __ATOMIC_ACQUIRE);
+	struct gic_handler *handler = __atomic_load_n(&gic->lines[intid].handler, __ATOMIC_ACQUIRE);
 
 	if (handler)
 		handler->fn(handler->ctx);
@@ -52,20 +52,24 @@ static bool pending_clear(struct gic *gic, uint32_t rd, uint32_t intid)
 
 static bool lpi_enabled(const struct gic *gic, uint32_t intid)
 {
-	return __atomic_load_n(&gic->configured[intid - GIC_LPI_FIRST], __ATOMIC_SEQ_CST) & LPI_ENABLED;
+	return __atomic_load_n(&gic->lines[intid].configured, __ATOMIC_SEQ_CST) & LPI_ENABLED;
 }
 
-static void lpi_set_pending(void *ctx, uint32_t rd, uint32_t intid)
+__attribute__((hot)) bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t intid)
 {
-	struct gic *gic = ctx;
-
 	if (!lpi_enabled(gic, intid)) {
 		pending_set(gic, rd, intid);
 		/* Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for pending ones. */
 		if (!lpi_enabled(gic, intid) || !pending_clear(gic, rd, intid))
-			return;
+			return false;
 	}
 	take(gic, intid);
+	return true;
+}
+
+static void lpi_set_pending(void *ctx, uint32_t rd, uint32_t intid)
+{
+	gic_raise_lpi(ctx, rd, intid);
 }
 
 static void lpi_clear_pending(void *ctx, uint32_t rd, uint32_t intid)
@@ -77,7 +81,9 @@ static void lpi_read_configuration(struct gic *gic, uint32_t intid)
 {
 	uint8_t property = __atomic_load_n(&gic->property[intid - GIC_LPI_FIRST], __ATOMIC_ACQUIRE);
 
-	__atomic_store_n(&gic->configured[intid - GIC_LPI_FIRST], property, __ATOMIC_SEQ_CST);
+	/* Most are as they were; a line that is not in use is not touched. */
+	if (gic->lines[intid].configured != property)
+		__atomic_store_n(&gic->lines[intid].configured, property, __ATOMIC_SEQ_CST);
 }
 
 static void lpi_take_if_pending(struct gic *gic, uint32_t rd, uint32_t intid)
@@ -146,11 +152,13 @@ const struct its_lpi_ops gic_lpi_ops = {
 
 void gic_raise_spi(struct gic *gic, uint32_t intid)
 {
-	if (!__atomic_load_n(&gic->spi_enabled[intid], __ATOMIC_SEQ_CST)) {
-		__atomic_store_n(&gic->spi_pending[intid], 1, __ATOMIC_SEQ_CST);
+	struct gic_line *line = &gic->lines[intid];
+
+	if (!__atomic_load_n(&line->spi_enabled, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&line->spi_pending, 1, __ATOMIC_SEQ_CST);
 		/* Pairs with gic_set_enabled(). */
-		if (!__atomic_load_n(&gic->spi_enabled[intid], __ATOMIC_SEQ_CST) ||
-		    !__atomic_exchange_n(&gic->spi_pending[intid], 0, __ATOMIC_SEQ_CST))
+		if (!__atomic_load_n(&line->spi_enabled, __ATOMIC_SEQ_CST) ||
+		    !__atomic_exchange_n(&line->spi_pending, 0, __ATOMIC_SEQ_CST))
 			return;
 	}
 	take(gic, intid);
@@ -166,8 +174,8 @@ void gic_set_enabled(struct gic *gic, uint32_t intid, bool enabled)
 	if (!is_spi(intid))
 		return;
 	hw_read_lock();
-	__atomic_store_n(&gic->spi_enabled[intid], enabled, __ATOMIC_SEQ_CST);
-	if (enabled && __atomic_exchange_n(&gic->spi_pending[intid], 0, __ATOMIC_SEQ_CST))
+	__atomic_store_n(&gic->lines[intid].spi_enabled, enabled, __ATOMIC_SEQ_CST);
+	if (enabled && __atomic_exchange_n(&gic->lines[intid].spi_pending, 0, __ATOMIC_SEQ_CST))
 		take(gic, intid);
 	hw_read_unlock();
 }
@@ -175,7 +183,7 @@ void gic_set_enabled(struct gic *gic, uint32_t intid, bool enabled)
 bool gic_is_pending(struct gic *gic, uint32_t intid)
 {
 	if (is_spi(intid))
-		return __atomic_load_n(&gic->spi_pending[intid], __ATOMIC_SEQ_CST);
+		return __atomic_load_n(&gic->lines[intid].spi_pending, __ATOMIC_SEQ_CST);
 	if (!gic_is_lpi(gic, intid))
 		return false;
 	for (unsigned int rd = 0; rd < gic->processors; rd++) {
@@ -192,48 +200,42 @@ uint64_t gic_unhandled(const struct gic *gic)
 
 /* --- Handlers --- */
 
-static void free_handlers(struct gic_handler *handler)
-{
-	struct gic_handler *next;
-
-	if (!handler)
-		return;
-	hw_synchronize();
-	for (; handler; handler = next) {
-		next = handler->next;
-		free(handler);
-	}
-}
-
 int gic_set_handler(struct gic *gic, uint32_t intid, void (*fn)(void *ctx), void *ctx)
 {
-	struct gic_handler *handler = NULL;
+	struct gic_handler *old, *handler = NULL;
+	struct gic_line *line;
 
 	if (!is_spi(intid) && !gic_is_lpi(gic, intid))
 		return -EINVAL;
+	line = &gic->lines[intid];
+	pthread_mutex_lock(&gic->handler_lock);
+	old = line->handler;
 	if (fn) {
-		handler = malloc(sizeof(*handler));
-		if (!handler)
-			return -ENOMEM;
+		/* The slot that is not @old is in nobody's use: its end was waited for. */
+		handler = old == &line->slot[0] ? &line->slot[1] : &line->slot[0];
 		*handler = (struct gic_handler){ .fn = fn, .ctx = ctx };
 	}
-	free_handlers(__atomic_exchange_n(&gic->handlers[intid], handler, __ATOMIC_ACQ_REL));
+	__atomic_store_n(&line->handler, handler, __ATOMIC_RELEASE);
+	if (old)
+		hw_synchronize();
+	pthread_mutex_unlock(&gic->handler_lock);
 	return 0;
 }
 
 void gic_clear_handlers(struct gic *gic, uint32_t first, unsigned int count)
 {
-	struct gic_handler *ended = NULL;
+	bool ended = false;
 
+	pthread_mutex_lock(&gic->handler_lock);
 	for (uint64_t intid = first; intid < (uint64_t)first + count && intid < gic->intids; intid++) {
-		struct gic_handler *handler = __atomic_exchange_n(&gic->handlers[intid], NULL, __ATOMIC_ACQ_REL);
-
-		if (!handler)
+		if (!gic->lines[intid].handler)
 			continue;
-		handler->next = ended;
-		ended = handler;
+		__atomic_store_n(&gic->lines[intid].handler, NULL, __ATOMIC_RELEASE);
+		ended = true;
 	}
-	free_handlers(ended);
+	if (ended)
+		hw_synchronize();
+	pthread_mutex_unlock(&gic->handler_lock);
 }
 
 /* --- INTIDs --- */
@@ -305,6 +307,15 @@ void gic_free_interrupts(struct gic *gic, struct its_dev *its, uint32_t first, u
 
 /* --- The whole --- */
 
+/* Mapped, so that only the lines in use take memory. */
+static struct gic_line *make_lines(uint32_t intids)
+{
+	void *lines = mmap(NULL, intids * sizeof(struct gic_line), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return lines == MAP_FAILED ? NULL : lines;
+}
+
 struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lpi_bits)
 {
 	struct gic *gic;
@@ -314,6 +325,7 @@ struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lp
 	gic = calloc(1, sizeof(*gic));
 	if (!gic)
 		return NULL;
+	pthread_mutex_init(&gic->handler_lock, NULL);
 	pthread_mutex_init(&gic->lock, NULL);
 	gic->bus = bus;
 	gic->processors = processors;
@@ -321,13 +333,12 @@ struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lp
 	gic->intids = 1u << lpi_bits;
 	gic->search_from = GIC_LPI_FIRST;
 
-	gic->handlers = calloc(gic->intids, sizeof(*gic->handlers));
+	gic->lines = make_lines(gic->intids);
 	gic->allocated = calloc(1, gic->intids / 8);
-	gic->configured = calloc(1, gic->intids - GIC_LPI_FIRST);
 	gic->pending = calloc(processors, sizeof(*gic->pending));
 	gic->pending_pa = calloc(processors, sizeof(*gic->pending_pa));
 	gic->property = bus_alloc(bus, gic->intids - GIC_LPI_FIRST, 4096, &gic->property_pa);
-	if (!gic->handlers || !gic->allocated || !gic->configured || !gic->pending || !gic->pending_pa || !gic->property)
+	if (!gic->lines || !gic->allocated || !gic->pending || !gic->pending_pa || !gic->property)
 		goto destroy;
 	for (unsigned int i = 0; i < processors; i++) {
 		gic->pending[i] = bus_alloc(bus, gic->intids / 8, 65536, &gic->pending_pa[i]);
@@ -349,39 +360,31 @@ void gic_destroy(struct gic *gic)
 		return;
 	for (its = gic->frames; its; its = next) {
 		next = its->next;
-		its_dev_fini(its);
-		free(its);
+		if (its->its)
+			its_dev_destroy(its);
+		else
+			v2m_destroy(its);
 	}
-	if (gic->handlers)
-		gic_clear_handlers(gic, 0, gic->intids);
 	for (unsigned int i = 0; gic->pending_pa && i < gic->processors; i++)
 		bus_free(gic->bus, gic->pending_pa[i], gic->intids / 8);
 	bus_free(gic->bus, gic->property_pa, gic->intids - GIC_LPI_FIRST);
 	free(gic->pending_pa);
 	free(gic->pending);
-	free(gic->configured);
 	free(gic->allocated);
-	free(gic->handlers);
+	if (gic->lines)
+		munmap(gic->lines, gic->intids * sizeof(struct gic_line));
 	pthread_mutex_destroy(&gic->lock);
+	pthread_mutex_destroy(&gic->handler_lock);
 	free(gic);
 }
 
 int gic_add_msi_frame(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out)
 {
-	struct its_dev *its = calloc(1, sizeof(*its));
-	int err;
+	struct its_dev *its;
+	int err = config->kind == DOORBELL_V2M ? v2m_create(gic, config, &its) : its_dev_create(gic, config, &its);
 
-	if (!its)
-		return -ENOMEM;
-	its->gic = gic;
-	its->config = *config;
-	pthread_mutex_init(&its->lock, NULL);
-	err = config->kind == DOORBELL_V2M ? v2m_init(its) : its_dev_init(its);
-	if (err) {
-		its_dev_fini(its);
-		free(its);
+	if (err)
 		return err;
-	}
 	pthread_mutex_lock(&gic->lock);
 	its->next = gic->frames;
 	gic->frames = its;

@@ -15,42 +15,49 @@
 struct gic_handler {
 	void (*fn)(void *ctx);
 	void *ctx;
-	struct gic_handler *next;	/* of those to be freed */
 };
 
-struct gic {
-	struct bus *bus;
-	unsigned int processors, lpi_bits;
-	uint32_t intids;		/* 1 << lpi_bits: all INTIDs are below */
-	struct gic_handler **handlers;	/* by INTID, read under RCU */
+/* An interrupt, with all that taking it needs in one cache line. */
+struct gic_line {
+	struct gic_handler *handler;	/* read under RCU: one of the two, or NULL */
+	struct gic_handler slot[2];
+	uint8_t configured;		/* LPI: its property byte, as the redistributors remember it */
+	uint8_t spi_enabled, spi_pending;
+} __attribute__((aligned(64)));
 
-	/* LPIs, §5.1: tables in the machine's memory, and what the redistributors remember of the configuration. */
+struct gic {
+	struct gic_line *lines;		/* by INTID */
+	uint32_t intids;		/* 1 << lpi_bits: all INTIDs are below */
+	unsigned int processors, lpi_bits;
+	uint64_t unhandled;
+	struct bus *bus;
+
+	/* LPI tables in the machine's memory, §5.1 */
 	uint64_t property_pa;		/* GICR_PROPBASER: a byte for each LPI */
 	uint8_t *property;
-	uint8_t *configured;		/* the property bytes as last read */
 	uint64_t *pending_pa;		/* GICR_PENDBASER of each processor: a bit for each INTID */
 	uint8_t **pending;
 
-	uint8_t spi_enabled[GIC_SPI_END], spi_pending[GIC_SPI_END];
+	/* Covers changes of handlers, with the wait for the old one's end. */
+	pthread_mutex_t handler_lock;
 
-	uint64_t unhandled;
-
-	/* Covers what follows: the allocation of INTIDs, the list of frames, and changes of handlers. Taken before an its_dev's. */
+	/* Covers what follows: the allocation of INTIDs, the list of frames. */
 	pthread_mutex_t lock;
 	uint8_t *allocated;		/* a bit for each INTID */
 	uint32_t search_from;		/* no LPI below it is free */
 	struct its_dev *frames;
 };
 
+/* Followed in memory by the ITS's engine. */
 struct its_dev {
 	struct gic *gic;
+	struct its *its;		/* NULL: a GICv2m frame */
+	uint64_t discarded;
 	struct msi_frame_config config;
 	struct its_dev *next;
-	uint64_t discarded;
 
-	/* An ITS: the engine's one caller has the lock (commands, and translations that no route is at hand for). */
+	/* The engine's one caller has it (commands, and translations that no route is at hand for). */
 	pthread_mutex_t lock;
-	struct its *its;
 	uint64_t device_table, device_table_size;
 	uint64_t *device_pages;		/* second-level pages by first-level index, 0: none yet; NULL: the table is flat */
 	uint64_t collection_table, collection_table_size;
@@ -59,13 +66,17 @@ struct its_dev {
 
 extern const struct its_lpi_ops gic_lpi_ops;
 
+/* An LPI arrives. Inside an RCU section. False: it is disabled, and was left pending on @rd. */
+bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t intid);
+
 /* An edge of a SPI arrives. Inside an RCU section. */
 void gic_raise_spi(struct gic *gic, uint32_t intid);
 
 bool gic_is_lpi(const struct gic *gic, uint32_t intid);
 
-int its_dev_init(struct its_dev *its);
-void its_dev_fini(struct its_dev *its);
-int v2m_init(struct its_dev *its);
+int its_dev_create(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out);
+void its_dev_destroy(struct its_dev *its);
+int v2m_create(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out);
+void v2m_destroy(struct its_dev *its);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arm/its_regs.h"
 
@@ -38,7 +39,7 @@ static void discard(struct its_dev *its)
 }
 
 /* Inside the RCU section of the device's write. */
-static void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event_id)
+__attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event_id)
 {
 	struct its_route route;
 	int err = 0;
@@ -52,8 +53,8 @@ static void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event
 		discard(its);
 		return;
 	}
-	gic_lpi_ops.set_pending(its->gic, route.rdbase, route.intid);
-	if (!its_route_holds(&route)) {
+	/* What was taken at once needs no other place; what is pending must be where the mapping leads now. */
+	if (!gic_raise_lpi(its->gic, route.rdbase, route.intid) && !its_route_holds(&route)) {
 		pthread_mutex_lock(&its->lock);
 		its_route_repair(its->its, &route);
 		pthread_mutex_unlock(&its->lock);
@@ -61,7 +62,7 @@ static void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event
 }
 
 /* The frame with GITS_TRANSLATER. Its other registers are RES0. */
-static int translater_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
+__attribute__((hot)) static int translater_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
 {
 	struct its_dev *its = ctx;
 
@@ -183,34 +184,49 @@ static int map_collections(struct its_dev *its)
 	return 0;
 }
 
-int its_dev_init(struct its_dev *its)
+static size_t head_size(void)
+{
+	return (sizeof(struct its_dev) + 63) & ~(size_t)63;
+}
+
+int its_dev_create(struct gic *gic, const struct msi_frame_config *frame, struct its_dev **out)
 {
 	struct its_config config = {
-		.mem = bus_arm_mem(its->gic->bus),
-		.device_bits = its->config.device_bits,
-		.event_bits = its->config.event_bits,
-		.lpi_bits = its->gic->lpi_bits,
-		.processors = its->gic->processors,
+		.mem = bus_arm_mem(gic->bus),
+		.device_bits = frame->device_bits,
+		.event_bits = frame->event_bits,
+		.lpi_bits = gic->lpi_bits,
+		.processors = gic->processors,
 		.routes = ITS_ROUTES,
 		.lpi = &gic_lpi_ops,
-		.lpi_ctx = its->gic,
+		.lpi_ctx = gic,
 	};
-	void *memory;
+	struct its_dev *its;
 	int err;
 
 	if (!config.device_bits || config.device_bits > 32 || !config.event_bits || config.event_bits > 32)
 		return -EINVAL;
-	memory = aligned_alloc(64, (its_footprint(&config) + 63) & ~(size_t)63);
-	if (!memory)
+	its = aligned_alloc(64, (head_size() + its_footprint(&config) + 63) & ~(size_t)63);
+	if (!its)
 		return -ENOMEM;
-	its->its = its_init(memory, &config);
+	memset(its, 0, sizeof(*its));
+	its->gic = gic;
+	its->config = *frame;
+	its->its = its_init((char *)its + head_size(), &config);
+	pthread_mutex_init(&its->lock, NULL);
 
 	err = make_tables(its);
+	if (!err) {
+		its_enable(its->its, true);
+		err = map_collections(its);
+	}
+	if (!err)
+		err = add_frames(its);
 	if (err)
-		return err;
-	its_enable(its->its, true);
-	err = map_collections(its);
-	return err ? err : add_frames(its);
+		its_dev_destroy(its);
+	else
+		*out = its;
+	return err;
 }
 
 static void free_itt(void *node)
@@ -226,7 +242,7 @@ static void free_itt_memory(const void *node, VISIT visit, void *bus)
 		bus_free(bus, itt->pa, itt->size);
 }
 
-void its_dev_fini(struct its_dev *its)
+void its_dev_destroy(struct its_dev *its)
 {
 	struct bus *bus = its->gic->bus;
 
@@ -239,8 +255,8 @@ void its_dev_fini(struct its_dev *its)
 	}
 	bus_free(bus, its->collection_table, its->collection_table_size);
 	bus_free(bus, its->device_table, its->device_table_size);
-	free(its->its);
 	pthread_mutex_destroy(&its->lock);
+	free(its);
 }
 
 /* --- Commands --- */

@@ -169,7 +169,7 @@ static void msi_resend(struct pci_dev *dev)
 
 /* --- Both --- */
 
-void pci_raise(struct pci_dev *dev, unsigned int vector)
+__attribute__((hot)) void pci_raise(struct pci_dev *dev, unsigned int vector)
 {
 	uint32_t mode;
 

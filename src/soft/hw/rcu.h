@@ -9,7 +9,6 @@
 #define SOFT_HW_RCU_H
 
 #include <stdbool.h>
-#include <urcu/urcu-memb.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define HW_RCU_TSAN 1
@@ -18,6 +17,12 @@
 #define HW_RCU_TSAN 1
 #endif
 #endif
+
+/* Sections inline, as liburcu offers to code under a licence like ours; not where each access is to be seen by a sanitizer. */
+#ifndef HW_RCU_TSAN
+#define _LGPL_SOURCE
+#endif
+#include <urcu/urcu-memb.h>
 
 #ifdef HW_RCU_TSAN
 /* ThreadSanitizer does not see through liburcu: tell it that a grace period comes after the sections that it waited for. */

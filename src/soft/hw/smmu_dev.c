@@ -36,9 +36,10 @@ struct event_handler {
 	void *ctx;
 };
 
+/* Followed in memory by the engine. */
 struct smmu_dev {
-	struct smmu_dev_config config;
 	struct smmu *smmu;
+	struct smmu_dev_config config;
 	uint64_t table;			/* first level, or linear */
 	uint64_t table_size;
 	struct event_handler *handler;	/* read under RCU */
@@ -124,32 +125,31 @@ static int make_stream_table(struct smmu_dev *smmu)
 	return 0;
 }
 
+static size_t head_size(void)
+{
+	return (sizeof(struct smmu_dev) + 63) & ~(size_t)63;
+}
+
 struct smmu_dev *smmu_dev_create(const struct smmu_dev_config *config)
 {
 	struct smmu_config engine = { .mem = bus_arm_mem(config->bus) };
 	struct smmu_dev *smmu;
-	void *memory;
 
 	if (config->sid_bits > FIELD_GET64(SMMU_IDR1_SIDSIZE, config->idr[1]) || config->sid_bits > 32)
 		return NULL;
-	smmu = calloc(1, sizeof(*smmu));
+	memcpy(engine.idr, config->idr, sizeof(engine.idr));
+	smmu = aligned_alloc(64, (head_size() + smmu_footprint(&engine) + 63) & ~(size_t)63);
 	if (!smmu)
 		return NULL;
+	memset(smmu, 0, sizeof(*smmu));
 	smmu->config = *config;
 	pthread_mutex_init(&smmu->lock, NULL);
-
-	memcpy(engine.idr, config->idr, sizeof(engine.idr));
-	memory = aligned_alloc(64, (smmu_footprint(&engine) + 63) & ~(size_t)63);
-	if (!memory)
-		goto destroy;
-	smmu->smmu = smmu_init(memory, &engine);
-	if (make_stream_table(smmu))
-		goto destroy;
+	smmu->smmu = smmu_init((char *)smmu + head_size(), &engine);
+	if (make_stream_table(smmu)) {
+		smmu_dev_destroy(smmu);
+		return NULL;
+	}
 	return smmu;
-
-destroy:
-	smmu_dev_destroy(smmu);
-	return NULL;
 }
 
 static void free_retired(struct bus *bus, struct l2_table *l2)
@@ -174,7 +174,6 @@ void smmu_dev_destroy(struct smmu_dev *smmu)
 		l2_destroy(bus, smmu->l2[i]);
 	free(smmu->l2);
 	bus_free(bus, smmu->table, smmu->table_size);
-	free(smmu->smmu);
 	free(smmu->handler);
 	pthread_mutex_destroy(&smmu->lock);
 	free(smmu);
@@ -317,7 +316,7 @@ int smmu_dev_set_event_handler(struct smmu_dev *smmu, void (*fn)(void *ctx, cons
 	return fn && !handler ? -ENOMEM : 0;
 }
 
-int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+__attribute__((hot)) int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
 	const struct event_handler *handler;
 

@@ -3,6 +3,7 @@
 #include "soft/hw/gic_priv.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define V2M_FRAME 4096
 #define V2M_MSI_TYPER 0x008	/* RO: first SPI [25:16], number of SPIs [9:0] */
@@ -33,15 +34,30 @@ static int v2m_read(void *ctx, uint64_t off, unsigned int size, uint64_t *value)
 	return 0;
 }
 
-int v2m_init(struct its_dev *its)
+int v2m_create(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out)
 {
-	const struct msi_frame_config *c = &its->config;
-	struct bus_frame frame = {
-		.base = c->base, .size = V2M_FRAME, .write = v2m_write, .read = v2m_read, .ctx = its,
-	};
+	struct bus_frame frame = { .base = config->base, .size = V2M_FRAME, .write = v2m_write, .read = v2m_read };
+	struct its_dev *its;
+	int err;
 
-	if (!c->spi_count || c->spi_base < GIC_SPI_FIRST || c->spi_base > GIC_SPI_END ||
-	    c->spi_count > GIC_SPI_END - c->spi_base)
+	if (!config->spi_count || config->spi_base < GIC_SPI_FIRST || config->spi_base > GIC_SPI_END ||
+	    config->spi_count > GIC_SPI_END - config->spi_base)
 		return -EINVAL;
-	return bus_add_frame(its->gic->bus, &frame);
+	its = calloc(1, sizeof(*its));
+	if (!its)
+		return -ENOMEM;
+	its->gic = gic;
+	its->config = *config;
+	frame.ctx = its;
+	err = bus_add_frame(gic->bus, &frame);
+	if (err)
+		free(its);
+	else
+		*out = its;
+	return err;
+}
+
+void v2m_destroy(struct its_dev *its)
+{
+	free(its);
 }
