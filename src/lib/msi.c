@@ -239,8 +239,10 @@ static int disarm_run(struct db_msi *msi, unsigned int start, unsigned int count
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		fds[i] = -1;
+		msi->vector[start + i].was_live = msi->vector[start + i].now.fd >= 0 && !msi->vector[start + i].masked;
+	}
 	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, start, count, count * sizeof(*fds));
 	for (i = start; i < start + count; i++)
 		set_fd(msi, i, ret ? FD_UNKNOWN : -1);
@@ -694,6 +696,7 @@ int msi_enable(struct db_msi *msi)
 
 void msi_disable(struct db_msi *msi)
 {
+	eventfd_t stale;
 	unsigned int i;
 
 	pthread_mutex_lock(&msi->lock);
@@ -701,6 +704,9 @@ void msi_disable(struct db_msi *msi)
 	if (msi->enabled)
 		msi_shut(msi);
 	for (i = 0; i < msi->count; i++) {
+		/* What waited for its vector to be unmasked goes with the enable bit. */
+		if (msi->vector[i].masked && msi->vector[i].collector >= 0)
+			eventfd_read(msi->vector[i].collector, &stale);
 		msi->vector[i].eventfd = -1;
 		msi->vector[i].masked = false;
 	}

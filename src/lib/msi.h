@@ -24,6 +24,7 @@ struct msi_vector {
 	int eventfd;		/* the caller's, -1: none; now.fd is another while the collector is in its place */
 	int collector;		/* internal eventfd that takes the interrupts of a masked vector, -1: none */
 	bool masked;
+	bool was_live;		/* disarmed a moment ago, to be armed anew */
 	bool kick;		/* an interrupt may have gone astray: the eventfd is to be signalled for it */
 };
 

@@ -133,13 +133,18 @@ static int stock_set_addresses(struct db_msi *msi, unsigned int start, unsigned 
 
 static void stock_before_arm(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
 {
+	struct msi_vector *vector;
 	uint64_t pending = 0;
 	unsigned int i;
+	bool live;
 
 	for (i = start; i < start + count; i++) {
 		if (i == start || i % 64 == 0)
 			pending = msi_device_pending(msi, i & ~63u);
-		msi->vector[i].kick = to[i].fd >= 0 && (msi->vector[i].now.fd >= 0 || (pending >> i % 64 & 1));
+		vector = &msi->vector[i];
+		live = vector->was_live || (vector->now.fd >= 0 && !vector->masked);
+		vector->kick = to[i].fd >= 0 && (live || (pending >> i % 64 & 1));
+		vector->was_live = false;
 	}
 }
 

@@ -101,10 +101,9 @@ static void disable(struct db_vmsix *vmsix)
 
 	vmsix->enabled = false;
 	msi_disable(vmsix->msi);
-	for (i = 0; i < vmsix->count; i++) {
+	/* What the VMM does not disconnect it has connected still when the guest enables MSI-X again. */
+	for (i = 0; i < vmsix->count; i++)
 		disconnect(vmsix, i);
-		vmsix->vector[i].fd = -1;
-	}
 }
 
 void db_vmsix_reset(struct db_vmsix *vmsix)

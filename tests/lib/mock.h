@@ -73,6 +73,8 @@ struct mock_device {
 	uint64_t pba[MOCK_VECTORS / 64];
 	unsigned int maps;
 	uint64_t expect;		/* the address that the guest's stage 1 maps; messages elsewhere are lost */
+	bool (*guest_maps)(void *ctx, unsigned int index, uint64_t address);	/* or, more exactly, this */
+	void *ctx;
 	unsigned int delivered, lost;
 };
 

@@ -66,7 +66,7 @@ static void send(struct mock_device *dev, unsigned int index)
 {
 	uint64_t address = dev->table[index].low | (uint64_t)dev->table[index].high << 32;
 
-	if ((dev->expect && address != dev->expect) || dev->trigger[index] < 0) {
+	if ((dev->expect && address != dev->expect) || (dev->guest_maps && !dev->guest_maps(dev->ctx, index, address)) || dev->trigger[index] < 0) {
 		dev->lost++;
 		return;
 	}
