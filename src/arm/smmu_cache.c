@@ -88,7 +88,7 @@ static struct cache_entry *choose(struct cache *c, uint64_t key)
 	return k2 == key || !(k2 & CACHE_KEY_VALID) ? second : first;
 }
 
-void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, uint64_t epoch)
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, const struct tlb_ticket *ticket)
 {
 	struct cache_entry *e = choose(c, key);
 	uint64_t words[SMMU_BINDING_WORDS];
@@ -99,7 +99,7 @@ void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, u
 		atomic_store(&c->substreams, true);
 	if (!entry_try(e, &seq))
 		return;
-	if (atomic_load(cache_epoch_of(c, FIELD_GET64(CACHE_KEY_SID, key))) == epoch) {
+	if (tlb_ticket_valid(ticket, 0)) {
 		memcpy(words, b, sizeof(words));
 		atomic_store_explicit(&e->key, key, memory_order_release);
 		atomic_store_explicit(&e->flags, hot_flags(b), memory_order_release);
@@ -138,21 +138,35 @@ static void purge(struct cache_entry *e, const struct scope *s)
 	entry_done(e, seq);
 }
 
-void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid)
+static void move_epochs(struct cache *c, const struct scope *s, void (*move)(_Atomic uint64_t *epoch))
 {
-	struct scope scope = { first, last, cd_only_ssid };
-	uint64_t i;
+	unsigned int i;
 
 	for (i = 0; i < TLB_EPOCHS; i++) {
-		if (first != last || first % TLB_EPOCHS == i)
-			atomic_fetch_add(&c->epoch[i], 1);
+		if (s->first != s->last || s->first % TLB_EPOCHS == i)
+			move(&c->epoch[i]);
 	}
-	if (first == last && !atomic_load(&c->substreams)) {
-		i = cache_index(c, cache_key(first, 0, false));
-		purge(&c->entries[i], &scope);
-		purge(&c->entries[i ^ 1], &scope);
+}
+
+static void remove_entries(struct cache *c, const struct scope *s)
+{
+	uint64_t i;
+
+	if (s->first == s->last && !atomic_load(&c->substreams)) {
+		i = cache_index(c, cache_key(s->first, 0, false));
+		purge(&c->entries[i], s);
+		purge(&c->entries[i ^ 1], s);
 		return;
 	}
 	for (i = 0; i <= c->mask; i++)
-		purge(&c->entries[i], &scope);
+		purge(&c->entries[i], s);
+}
+
+void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid)
+{
+	struct scope scope = { first, last, cd_only_ssid };
+
+	move_epochs(c, &scope, tlb_epoch_begin);
+	remove_entries(c, &scope);
+	move_epochs(c, &scope, tlb_epoch_end);
 }

@@ -123,8 +123,8 @@ static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint
 /* The whole binding, copied out. */
 bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b);
 
-/* @epoch: what *cache_epoch_of() was before the STE was read. Any number of callers. */
-void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, uint64_t epoch);
+/* @ticket: its first epoch was that of cache_epoch_of() before the STE was read. Any number of callers. */
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, const struct tlb_ticket *ticket);
 
 /* StreamIDs [first, last]; with @cd_only_ssid not NULL only what was made from CD *cd_only_ssid of theirs. One caller at a time. */
 void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid);

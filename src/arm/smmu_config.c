@@ -226,8 +226,7 @@ static int read_config(struct smmu_walk *w)
 		return rc;
 	bind_ste(&w->b, &ste, stage1);
 	apply_overrides(w);
-	w->ticket.epoch[1] = tlb_epoch_of(&w->smmu->tlb, w->b.vmid);
-	w->ticket.value[1] = atomic_load(w->ticket.epoch[1]);
+	tlb_ticket_take(&w->ticket, 1, tlb_epoch_of(&w->smmu->tlb, w->b.vmid));
 	if (!stage1)
 		return 0;
 	rc = find_cd(w, &ste, ssid, &cd);
@@ -242,16 +241,14 @@ int smmu_find_binding(struct smmu_walk *w)
 	uint64_t key = cache_key(w->txn->sid, w->txn->ssid, w->txn->ssid_valid);
 	int rc;
 
-	w->ticket.epoch[0] = cache_epoch_of(&smmu->cache, w->txn->sid);
-	w->ticket.value[0] = atomic_load(w->ticket.epoch[0]);
+	tlb_ticket_take(&w->ticket, 0, cache_epoch_of(&smmu->cache, w->txn->sid));
 	if (!smmu_traced(w) && cache_lookup(&smmu->cache, key, &w->b)) {
 		apply_overrides(w);
-		w->ticket.epoch[1] = tlb_epoch_of(&smmu->tlb, w->b.vmid);
-		w->ticket.value[1] = atomic_load(w->ticket.epoch[1]);
+		tlb_ticket_take(&w->ticket, 1, tlb_epoch_of(&smmu->tlb, w->b.vmid));
 		return 0;
 	}
 	rc = read_config(w);
 	if (!rc && !smmu_traced(w))
-		cache_insert(&smmu->cache, key, &w->b, w->ticket.value[0]);
+		cache_insert(&smmu->cache, key, &w->b, &w->ticket);
 	return rc;
 }

@@ -88,11 +88,6 @@ static void set_done(struct tlb_set *set, uint32_t seq)
 	atomic_store_explicit(&set->seq, seq + 2, memory_order_release);
 }
 
-static bool ticket_valid(const struct tlb_ticket *ticket)
-{
-	return atomic_load(ticket->epoch[0]) == ticket->value[0] && atomic_load(ticket->epoch[1]) == ticket->value[1];
-}
-
 /* Says that look-ups have to try this class; before the entry can be found, and before the ticket is looked at. */
 static void announce(_Atomic uint32_t *mask, uint32_t bit)
 {
@@ -187,7 +182,7 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 		return;
 	if (data & TLB_DATA_FRAGMENT)
 		generation = atomic_load(&t->generation[tlb_generation_index(e->vmid, e->addr, tlb_class_shift[leaf_class])]);
-	if (ticket_valid(ticket)) {
+	if (tlb_ticket_valid(ticket, 0) && tlb_ticket_valid(ticket, 1)) {
 		atomic_store_explicit(&p.set->key[p.way], key, memory_order_release);
 		atomic_store_explicit(&p.set->context[p.way], context, memory_order_release);
 		atomic_store_explicit(&p.set->data[p.way], data, memory_order_release);
@@ -249,16 +244,16 @@ static void set_purge(struct tlb_set *set, const struct tlb_scope *scope)
 	set_done(set, seq);
 }
 
-static void move_epochs(struct tlb *t, const struct tlb_scope *s)
+static void move_epochs(struct tlb *t, const struct tlb_scope *s, void (*move)(_Atomic uint64_t *epoch))
 {
 	unsigned int i;
 
 	if (!s->any_vmid) {
-		atomic_fetch_add(&t->epoch[s->vmid % TLB_EPOCHS], 1);
+		move(&t->epoch[s->vmid % TLB_EPOCHS]);
 		return;
 	}
 	for (i = 0; i < TLB_EPOCHS; i++)
-		atomic_fetch_add(&t->epoch[i], 1);
+		move(&t->epoch[i]);
 }
 
 static uint32_t scope_classes(const struct tlb *t, const struct tlb_scope *s)
@@ -337,13 +332,11 @@ static void end_generations(struct tlb *t, const struct tlb_scope *s)
 	}
 }
 
-void tlb_invalidate(struct tlb *t, const struct tlb_scope *scope)
+static void remove_entries(struct tlb *t, const struct tlb_scope *scope)
 {
-	uint32_t classes;
+	uint32_t classes = scope_classes(t, scope);
 	uint64_t i;
 
-	move_epochs(t, scope);
-	classes = scope_classes(t, scope);
 	if (!classes)
 		return;
 	if (probing_pays(t, scope, classes)) {
@@ -353,4 +346,11 @@ void tlb_invalidate(struct tlb *t, const struct tlb_scope *scope)
 	}
 	for (i = 0; i <= t->set_mask; i++)
 		set_purge(&t->sets[i], scope);
+}
+
+void tlb_invalidate(struct tlb *t, const struct tlb_scope *scope)
+{
+	move_epochs(t, scope, tlb_epoch_begin);
+	remove_entries(t, scope);
+	move_epochs(t, scope, tlb_epoch_end);
 }

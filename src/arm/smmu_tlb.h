@@ -21,10 +21,14 @@
  * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set taken gives up, an invalidation waits. Two
  * insertions of one translation may leave it twice; an invalidation looks in all four places.
  *
- * Insertion against invalidation. An invalidation first moves the epoch of its VMID, then removes entries. A walk takes a ticket (the
- * epoch) before it reads tables, and its result is entered only if the epoch is the same with the set taken. Of an insertion and an invalidation
- * of the same set, either the insertion sees the new epoch, or the invalidation sees the set taken, waits, and removes the entry
- * (both orders by sequentially consistent accesses). So after an invalidation no result of an older walk is found.
+ * Insertion against invalidation. An epoch, one for each group of VMIDs, is odd while an invalidation is at work and even otherwise. A walk
+ * takes a ticket (the epoch) before it reads tables or looks for what earlier walks found of them, and its result is entered only if
+ * the epoch was even and is the same with the set taken. So:
+ * - a walk that began before the invalidation, and a walk that began during it and may have used an entry still to be removed, enter nothing;
+ * - of an insertion with a good ticket and an invalidation of the same set, either the insertion sees the epoch move, or the invalidation
+ *   sees the set taken, waits, and removes the entry (both orders by sequentially consistent accesses);
+ * - a walk that begins after it finds nothing that it removed (the epoch becomes even with release, and is read with acquire).
+ * After an invalidation no result of an older walk is found, nor of a newer one that built on an older.
  */
 #ifndef ARM_SMMU_TLB_H
 #define ARM_SMMU_TLB_H
@@ -219,11 +223,33 @@ static inline bool tlb_lookup_table(const struct tlb *t, enum tlb_kind kind, uin
 	return tlb_probe(t, set, way, key, context, addr, &hit->data);
 }
 
-/* Promises that what is inserted was read after no invalidation it should have seen: epochs as they were before the walk. */
+/* Epochs as they were before the walk: of the configuration, and of the VMID. */
 struct tlb_ticket {
 	const _Atomic uint64_t *epoch[2];
 	uint64_t value[2];
 };
+
+static inline void tlb_ticket_take(struct tlb_ticket *ticket, unsigned int n, const _Atomic uint64_t *epoch)
+{
+	ticket->epoch[n] = epoch;
+	ticket->value[n] = atomic_load_explicit(epoch, memory_order_acquire);
+}
+
+static inline bool tlb_ticket_valid(const struct tlb_ticket *ticket, unsigned int n)
+{
+	return !(ticket->value[n] & 1) && atomic_load(ticket->epoch[n]) == ticket->value[n];
+}
+
+/* By who invalidates: one at a time. */
+static inline void tlb_epoch_begin(_Atomic uint64_t *epoch)
+{
+	atomic_store(epoch, atomic_load_explicit(epoch, memory_order_relaxed) + 1);
+}
+
+static inline void tlb_epoch_end(_Atomic uint64_t *epoch)
+{
+	atomic_store_explicit(epoch, atomic_load_explicit(epoch, memory_order_relaxed) + 1, memory_order_release);
+}
 
 static inline const _Atomic uint64_t *tlb_epoch_of(const struct tlb *t, uint16_t vmid)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdbool.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
