@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The iommufd ABI of Linux 7.3: numbers, layouts and rules, in our own words, so that neither the library nor the software host depends on
- * how new the installed kernel headers are. tests/abi compares each of them with the kernel's own header.
+ * The iommufd ABI of Linux 7.3: numbers, layouts and rules, in our own words, so that neither the
+ * library nor the software host depends on how new the installed kernel headers are. tests/abi
+ * compares each of them with the kernel's own header.
  *
  * Every request is _IO(';', nr) with a pointer to a struct whose first member is the struct's size:
  *   EFAULT      the pointer is bad
@@ -13,7 +14,8 @@
  *   ENOENT      an id or an IOVA does not exist
  *   ENOMEM      out of memory
  *   EOVERFLOW   arithmetic leaves 64 bits
- * Fields beyond @size are taken as 0, and no more than @size bytes are written back. Other errors stand with each request.
+ * Fields beyond @size are taken as 0, and no more than @size bytes are written back. Other errors
+ * stand with each request.
  *
  * Do not include together with <linux/iommufd.h>: both define the same names.
  */
@@ -57,9 +59,9 @@ enum {
 };
 
 /*
- * Destroys an object. Ids are never 0 and are unique over all types of an iommufd.
- * EBUSY: another object, an open file or an attached device uses it (an IOAS its HWPTs, a nest parent its vIOMMUs, a vIOMMU its nested
- * HWPTs, vDEVICEs and vEVENTQs, a vEVENTQ its open fd, a bound device always).
+ * Destroys an object. Ids are never 0 and are unique over all types of an iommufd. EBUSY: another
+ * object, an open file or an attached device uses it (an IOAS its HWPTs, a nest parent its vIOMMUs,
+ * a vIOMMU its nested HWPTs, vDEVICEs and vEVENTQs, a vEVENTQ its open fd, a bound device always).
  */
 struct iommu_destroy {
 	__u32 size;
@@ -67,7 +69,10 @@ struct iommu_destroy {
 };
 #define IOMMU_DESTROY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY)
 
-/* A new I/O address space: a set of mappings IOVA -> memory, present in every HWPT made from it. EOPNOTSUPP: flags. */
+/*
+ * A new I/O address space: a set of mappings IOVA -> memory, present in every HWPT made from it.
+ * EOPNOTSUPP: flags.
+ */
 struct iommu_ioas_alloc {
 	__u32 size;
 	__u32 flags;		/* 0 */
@@ -81,9 +86,9 @@ struct iommu_iova_range {
 };
 
 /*
- * Which IOVAs may be mapped: everything but the reserved regions of the attached devices and what no HWPT can reach. It changes with
- * attach, detach and HWPT allocation.
- * EMSGSIZE: the array is too short; num_iovas then holds the number there are, and as many as fit were written.
+ * Which IOVAs may be mapped: everything but the reserved regions of the attached devices and what
+ * no HWPT can reach. It changes with attach, detach and HWPT allocation. EMSGSIZE: the array is too
+ * short; num_iovas then holds the number there are, and as many as fit were written.
  */
 struct iommu_ioas_iova_ranges {
 	__u32 size;
@@ -91,14 +96,15 @@ struct iommu_ioas_iova_ranges {
 	__u32 num_iovas;	/* in: room in the array; out: ranges there are */
 	__u32 __reserved;
 	__aligned_u64 allowed_iovas;	/* struct iommu_iova_range[] */
-	__aligned_u64 out_iova_alignment;	/* power of two that IOVAs and lengths must be multiples of */
+	/* power of two that IOVAs and lengths must be multiples of */
+	__aligned_u64 out_iova_alignment;
 };
 #define IOMMU_IOAS_IOVA_RANGES _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_IOVA_RANGES)
 
 /*
- * Ranges that must stay usable: an attach that would reserve a part of one is refused from then on, and automatic IOVAs come from
- * them only. Replaces the former list; none clears it.
- * EADDRINUSE: a range meets a reserved one. EINVAL: start >= last, or two ranges overlap.
+ * Ranges that must stay usable: an attach that would reserve a part of one is refused from then on,
+ * and automatic IOVAs come from them only. Replaces the former list; none clears it. EADDRINUSE: a
+ * range meets a reserved one. EINVAL: start >= last, or two ranges overlap.
  */
 struct iommu_ioas_allow_iovas {
 	__u32 size;
@@ -110,14 +116,16 @@ struct iommu_ioas_allow_iovas {
 #define IOMMU_IOAS_ALLOW_IOVAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOW_IOVAS)
 
 enum iommufd_ioas_map_flags {
-	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0,	/* at @iova; else the kernel chooses and returns it */
+	/* at @iova; else the kernel chooses and returns it */
+	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0,
 	IOMMU_IOAS_MAP_WRITEABLE = 1 << 1,
 	IOMMU_IOAS_MAP_READABLE = 1 << 2,
 };
 
 /*
- * Maps process memory. EEXIST: part of the range is mapped. EINVAL: no access right asked for, alignment, or the range meets a reserved
- * one. ENOSPC: no room for an automatic IOVA. EFAULT: no such memory (or read-only, for a writable mapping). EOVERFLOW: lengths.
+ * Maps process memory. EEXIST: part of the range is mapped. EINVAL: no access right asked for,
+ * alignment, or the range meets a reserved one. ENOSPC: no room for an automatic IOVA. EFAULT: no
+ * such memory (or read-only, for a writable mapping). EOVERFLOW: lengths.
  */
 struct iommu_ioas_map {
 	__u32 size;
@@ -131,8 +139,9 @@ struct iommu_ioas_map {
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
 
 /*
- * Maps a part of a memfd, or of a dma-buf that covers one physical range. As IOAS_MAP; also EBADF: no such file, EINVAL: not a file
- * that can be mapped or beyond its end, ENODEV: the dma-buf was revoked, EPERM: writable mapping of a file that is not.
+ * Maps a part of a memfd, or of a dma-buf that covers one physical range. As IOAS_MAP; also EBADF:
+ * no such file, EINVAL: not a file that can be mapped or beyond its end, ENODEV: the dma-buf was
+ * revoked, EPERM: writable mapping of a file that is not.
  */
 struct iommu_ioas_map_file {
 	__u32 size;
@@ -145,7 +154,10 @@ struct iommu_ioas_map_file {
 };
 #define IOMMU_IOAS_MAP_FILE _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP_FILE)
 
-/* Maps in @dst_ioas_id what is mapped at [src_iova, src_iova + length) of @src_ioas_id. ENOENT: a hole in it. EPERM: more rights than there. */
+/*
+ * Maps in @dst_ioas_id what is mapped at [src_iova, src_iova + length) of @src_ioas_id. ENOENT: a
+ * hole in it. EPERM: more rights than there.
+ */
 struct iommu_ioas_copy {
 	__u32 size;
 	__u32 flags;
@@ -158,8 +170,8 @@ struct iommu_ioas_copy {
 #define IOMMU_IOAS_COPY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_COPY)
 
 /*
- * Removes the mappings in a range, which must not cut one in two. ENOENT: nothing was mapped, or a mapping reaches outside (those
- * before it are gone). iova 0 and length U64_MAX: everything.
+ * Removes the mappings in a range, which must not cut one in two. ENOENT: nothing was mapped, or a
+ * mapping reaches outside (those before it are gone). iova 0 and length U64_MAX: everything.
  */
 struct iommu_ioas_unmap {
 	__u32 size;
@@ -170,8 +182,10 @@ struct iommu_ioas_unmap {
 #define IOMMU_IOAS_UNMAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_UNMAP)
 
 enum iommufd_option {
-	IOMMU_OPTION_RLIMIT_MODE = 0,	/* 1: pinned memory is accounted to the process, 0: to the user. object_id 0 */
-	IOMMU_OPTION_HUGE_PAGES = 1,	/* 0: map in pages of the host only; 1 (default): in blocks. object_id is an IOAS */
+	/* 1: pinned memory is accounted to the process, 0: to the user. object_id 0 */
+	IOMMU_OPTION_RLIMIT_MODE = 0,
+	/* 0: map in pages of the host only; 1 (default): in blocks. object_id is an IOAS */
+	IOMMU_OPTION_HUGE_PAGES = 1,
 };
 
 enum iommufd_option_ops {
@@ -179,7 +193,10 @@ enum iommufd_option_ops {
 	IOMMU_OPTION_OP_GET = 1,
 };
 
-/* EPERM: RLIMIT_MODE without privilege. EBUSY: it is set once objects exist. EOPNOTSUPP: unknown option, op or object_id. */
+/*
+ * EPERM: RLIMIT_MODE without privilege. EBUSY: it is set once objects exist. EOPNOTSUPP: unknown
+ * option, op or object_id.
+ */
 struct iommu_option {
 	__u32 size;
 	__u32 option_id;
@@ -220,16 +237,18 @@ enum iommu_hwpt_data_type {
 };
 
 /*
- * The guest's part of a stream table entry, dwords 0 and 1: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr, S1CDMax;
- * S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. Any other bit set is EIO. V = 0 makes an STE that aborts.
+ * The guest's part of a stream table entry, dwords 0 and 1: V, Config (abort, bypass or stage 1),
+ * S1Fmt, S1ContextPtr, S1CDMax; S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. Any other bit set is
+ * EIO. V = 0 makes an STE that aborts.
  */
 struct iommu_hwpt_arm_smmuv3 {
 	__aligned_le64 ste[2];
 };
 
 /*
- * A hardware page table. @pt_id: an IOAS (a table of its mappings; no data), or a vIOMMU (nested: data is a struct iommu_hwpt_arm_smmuv3).
- * ENOENT: dev_id. EINVAL: pt_id, or it belongs to another IOMMU than the device; data_type and data_len do not agree. EIO: illegal vSTE.
+ * A hardware page table. @pt_id: an IOAS (a table of its mappings; no data), or a vIOMMU (nested:
+ * data is a struct iommu_hwpt_arm_smmuv3). ENOENT: dev_id. EINVAL: pt_id, or it belongs to another
+ * IOMMU than the device; data_type and data_len do not agree. EIO: illegal vSTE.
  */
 struct iommu_hwpt_alloc {
 	__u32 size;
@@ -259,7 +278,10 @@ enum iommu_hw_info_arm_smmuv3_flags {
 	IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI = 1 << 0,
 };
 
-/* The SMMU's registers as they read; what the kernel does not let a guest use must be masked by the VMM. */
+/*
+ * The SMMU's registers as they read; what the kernel does not let a guest use must be masked by the
+ * VMM.
+ */
 struct iommu_hw_info_arm_smmuv3 {
 	__u32 flags;
 	__u32 __reserved;
@@ -279,7 +301,10 @@ enum iommufd_hw_info_flags {
 	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0,
 };
 
-/* What stands behind a bound device. The rest of a buffer longer than the data is zeroed; data_len becomes what the kernel has. */
+/*
+ * What stands behind a bound device. The rest of a buffer longer than the data is zeroed; data_len
+ * becomes what the kernel has.
+ */
 struct iommu_hw_info {
 	__u32 size;
 	__u32 flags;
@@ -330,18 +355,20 @@ enum iommu_hwpt_invalidate_data_type {
 };
 
 /*
- * A command as the guest wrote it: TLBI_NSNH_ALL, TLBI_NH_{ALL,ASID,VA,VAA}, ATC_INV, CFGI_CD, CFGI_CD_ALL. The kernel puts in its VMID,
- * and the physical StreamID for the guest's; it adds the CMD_SYNC. Anything else is EIO.
+ * A command as the guest wrote it: TLBI_NSNH_ALL, TLBI_NH_{ALL,ASID,VA,VAA}, ATC_INV, CFGI_CD,
+ * CFGI_CD_ALL. The kernel puts in its VMID, and the physical StreamID for the guest's; it adds the
+ * CMD_SYNC. Anything else is EIO.
  */
 struct iommu_viommu_arm_smmuv3_invalidate {
 	__aligned_le64 cmd[2];
 };
 
 /*
- * Invalidates caches on behalf of the guest. @hwpt_id: a vIOMMU here.
- * @entry_num: in: commands in the array, at most 524,288; out, also on failure: how many were taken. Linux 7.3 sends them in batches of 63:
- * when entry n is refused, those of its batch before n are counted but were *not* sent. Who must be sure sends [0, n) again.
- * EIO: entry @entry_num is illegal. EINVAL: array, entry_len or data_type.
+ * Invalidates caches on behalf of the guest. @hwpt_id: a vIOMMU here. @entry_num: in: commands in
+ * the array, at most 524,288; out, also on failure: how many were taken. Linux 7.3 sends them in
+ * batches of 63: when entry n is refused, those of its batch before n are counted but were *not*
+ * sent. Who must be sure sends [0, n) again. EIO: entry @entry_num is illegal. EINVAL: array,
+ * entry_len or data_type.
  */
 struct iommu_hwpt_invalidate {
 	__u32 size;
@@ -369,8 +396,9 @@ enum iommu_viommu_type {
 };
 
 /*
- * The slice of the device's physical IOMMU that a guest's virtual IOMMU stands on. @hwpt_id: a nest parent on the same IOMMU.
- * EOPNOTSUPP: type, or the IOMMU cannot nest, or not coherently (neither S2FWB nor CANWBS). EINVAL: not a nest parent, or another IOMMU's.
+ * The slice of the device's physical IOMMU that a guest's virtual IOMMU stands on. @hwpt_id: a nest
+ * parent on the same IOMMU. EOPNOTSUPP: type, or the IOMMU cannot nest, or not coherently (neither
+ * S2FWB nor CANWBS). EINVAL: not a nest parent, or another IOMMU's.
  */
 struct iommu_viommu_alloc {
 	__u32 size;
@@ -386,8 +414,9 @@ struct iommu_viommu_alloc {
 #define IOMMU_VIOMMU_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_VIOMMU_ALLOC)
 
 /*
- * The device as the guest's IOMMU knows it: @virt_id is its virtual StreamID. Needed before the device is attached to a translating nested
- * HWPT. EEXIST: the device has one already, or virt_id is taken. EINVAL: the device is behind another IOMMU than the vIOMMU.
+ * The device as the guest's IOMMU knows it: @virt_id is its virtual StreamID. Needed before the
+ * device is attached to a translating nested HWPT. EEXIST: the device has one already, or virt_id
+ * is taken. EINVAL: the device is behind another IOMMU than the vIOMMU.
  */
 struct iommu_vdevice_alloc {
 	__u32 size;
@@ -409,8 +438,9 @@ enum iommu_veventq_flag {
 };
 
 /*
- * Each event read is this header, then the data of the queue's type. @sequence goes from 0 to INT_MAX and round; a step of more than 1 means
- * that events between were lost. When those at the end were lost, a header with FLAG_LOST_EVENTS and without data stands last.
+ * Each event read is this header, then the data of the queue's type. @sequence goes from 0 to
+ * INT_MAX and round; a step of more than 1 means that events between were lost. When those at the
+ * end were lost, a header with FLAG_LOST_EVENTS and without data stands last.
  */
 struct iommufd_vevent_header {
 	__u32 flags;
@@ -423,14 +453,18 @@ enum iommu_veventq_type {
 	IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV = 2,
 };
 
-/* An event record of the SMMU, with the virtual StreamID. Stage-1 faults and configuration errors are reported, stage-2 faults not. */
+/*
+ * An event record of the SMMU, with the virtual StreamID. Stage-1 faults and configuration errors
+ * are reported, stage-2 faults not.
+ */
 struct iommu_vevent_arm_smmuv3 {
 	__aligned_le64 evt[4];
 };
 
 /*
- * A queue for the events of a vIOMMU, one of each type: read(2) gives whole events and 0 when there is none, poll(2) works.
- * EEXIST: there is one of this type. EINVAL: depth 0 or above 524,288. The fd is close-on-exec.
+ * A queue for the events of a vIOMMU, one of each type: read(2) gives whole events and 0 when there
+ * is none, poll(2) works. EEXIST: there is one of this type. EINVAL: depth 0 or above 524,288. The
+ * fd is close-on-exec.
  */
 struct iommu_veventq_alloc {
 	__u32 size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory of the software host's kernel side. All of it comes from here, so that a test can let the n-th allocation of a call fail and see that
- * the call leaves nothing behind.
+ * Memory of the software host's kernel side. All of it comes from here, so that a test can let the
+ * n-th allocation of a call fail and see that the call leaves nothing behind.
  */
 #ifndef SOFT_ALLOC_H
 #define SOFT_ALLOC_H
@@ -14,7 +14,10 @@ void *soft_calloc(size_t count, size_t size);
 /* The same, aligned to @align (a power of two). */
 void *soft_calloc_aligned(size_t count, size_t size, size_t align);
 
-/* Makes an array of @old objects one of @new (> @old), the new ones zeroed. NULL: no memory, and @array is as it was. */
+/*
+ * Makes an array of @old objects one of @new (> @old), the new ones zeroed. NULL: no memory, and
+ * @array is as it was.
+ */
 void *soft_grow(void *array, size_t old, size_t new, size_t size);
 
 char *soft_strdup(const char *s);
@@ -23,8 +26,8 @@ char *soft_strdup(const char *s);
 void soft_free(void *p);
 
 /*
- * For tests. The @nth allocation that the calling thread makes from now on fails, once; 0 ends it. Also for other resources: a call
- * that wants one asks soft_alloc_fails() first.
+ * For tests. The @nth allocation that the calling thread makes from now on fails, once; 0 ends it.
+ * Also for other resources: a call that wants one asks soft_alloc_fails() first.
  */
 void soft_alloc_fail_nth(unsigned long nth);
 

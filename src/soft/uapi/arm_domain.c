@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Page tables of the kernel: stage 1 for a device of its own, stage 2 beneath a guest's; and their invalidation. */
+/*
+ * Page tables of the kernel: stage 1 for a device of its own, stage 2 beneath a guest's; and their
+ * invalidation.
+ */
 #include <errno.h>
 
 #include "abi/iommufd.h"
@@ -24,7 +27,10 @@ static void table_free(void *ctx, uint64_t addr, uint64_t size)
 	bus_free(ctx, addr, size);
 }
 
-/* The context descriptor of a stage-1 domain (§5.4). One for all devices attached: none uses SubstreamIDs. */
+/*
+ * The context descriptor of a stage-1 domain (§5.4). One for all devices attached: none uses
+ * SubstreamIDs.
+ */
 static int make_cd(struct arm_domain *d)
 {
 	const struct smmu_cd_table ttb0 = { .format = d->table.format, .root = d->table.root };
@@ -72,12 +78,15 @@ int arm_domain_init(struct arm_domain *d, struct arm_smmu *smmu, uint32_t flags)
 		return -EOPNOTSUPP;
 	if (!smmu->granule_shift)
 		return -EINVAL;
-	*d = (struct arm_domain){ .smmu = smmu, .nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT };
+	*d = (struct arm_domain){ 0 };
+	d->smmu = smmu;
+	d->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	d->table.mem = bus_arm_mem(bus);
 	d->table.alloc = table_alloc;
 	d->table.free = table_free;
 	d->table.ctx = bus;
-	rc = vmsa_format_init(&d->table.format, stage, smmu->granule_shift, stage == VMSA_S1 ? S1_IA_BITS : smmu->oas, smmu->oas);
+	rc = vmsa_format_init(&d->table.format, stage, smmu->granule_shift,
+			      stage == VMSA_S1 ? S1_IA_BITS : smmu->oas, smmu->oas);
 	if (rc)
 		return rc;
 	rc = vmsa_table_init(&d->table);
@@ -124,12 +133,16 @@ uint64_t arm_domain_last(const struct arm_domain *d)
 	return (1ull << d->table.format.ia_bits) - 1;
 }
 
-int arm_domain_map(struct arm_domain *d, uint64_t iova, uint64_t pa, uint64_t size, unsigned int prot, uint64_t piece)
+int arm_domain_map(struct arm_domain *d, uint64_t iova, uint64_t pa, uint64_t size,
+		   unsigned int prot, uint64_t piece)
 {
 	uint64_t done = 0, freed = 0, step = piece ? piece : size;
 	int rc = 0;
 
-	/* PAs are 64-bit process addresses on this machine, and may be more than the SMMU can put out. */
+	/*
+	 * PAs are 64-bit process addresses on this machine, and may be more than the SMMU can put
+	 * out.
+	 */
 	if ((pa + size - 1) >> d->table.format.oa_bits)
 		return -ERANGE;
 	if (d->table.format.stage == VMSA_S1)
@@ -175,18 +188,23 @@ void arm_domain_unmap(struct arm_domain *d, uint64_t iova, uint64_t size, uint64
 
 static uint64_t tagged(const struct arm_domain *d, uint64_t op)
 {
-	return d->table.format.stage == VMSA_S1 ? op | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->tag) : op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, d->tag);
+	return d->table.format.stage == VMSA_S1 ? op | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->tag)
+						: op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, d->tag);
 }
 
 void arm_domain_flush(struct arm_domain *d)
 {
-	uint64_t op = d->table.format.stage == VMSA_S1 ? SMMU_CMD_OP_TLBI_NH_ASID : SMMU_CMD_OP_TLBI_S12_VMALL;
+	uint64_t op = d->table.format.stage == VMSA_S1 ? SMMU_CMD_OP_TLBI_NH_ASID
+						       : SMMU_CMD_OP_TLBI_S12_VMALL;
 	const uint64_t cmd[1][2] = { { tagged(d, op), 0 } };
 
 	arm_smmu_send(d->smmu, cmd, 1);
 }
 
-/* Range commands (§4.4.1.1): each takes off as many pages as its 5 bits of NUM hold, from the lowest up. */
+/*
+ * Range commands (§4.4.1.1): each takes off as many pages as its 5 bits of NUM hold, from the
+ * lowest up.
+ */
 static void flush_by_ranges(struct arm_domain *d, uint64_t op, uint64_t iova, uint64_t pages)
 {
 	unsigned int shift = d->table.format.granule_shift;
@@ -202,8 +220,10 @@ static void flush_by_ranges(struct arm_domain *d, uint64_t op, uint64_t iova, ui
 			cmds[n][0] = tagged(d, op);
 			cmds[n][1] = iova & SMMU_CMD_TLBI_1_VA;
 		} else {
-			cmds[n][0] = tagged(d, op) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, num - 1) | FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale);
-			cmds[n][1] = FIELD_PREP64(SMMU_CMD_TLBI_1_TG, (shift - 10) / 2) | (iova & SMMU_CMD_TLBI_1_VA);
+			cmds[n][0] = tagged(d, op) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, num - 1) |
+				     FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale);
+			cmds[n][1] = FIELD_PREP64(SMMU_CMD_TLBI_1_TG, (shift - 10) / 2) |
+				     (iova & SMMU_CMD_TLBI_1_VA);
 		}
 		n++;
 		iova += num << (scale + shift);
@@ -240,7 +260,8 @@ static bool flush_by_pages(struct arm_domain *d, uint64_t op, uint64_t iova, uin
 static void invalidate(struct arm_domain *d, uint64_t iova, uint64_t size)
 {
 	const uint64_t nested[1][2] = { { tagged(d, SMMU_CMD_OP_TLBI_NH_ALL), 0 } };
-	uint64_t op = d->table.format.stage == VMSA_S1 ? SMMU_CMD_OP_TLBI_NH_VA : SMMU_CMD_OP_TLBI_S2_IPA;
+	uint64_t op = d->table.format.stage == VMSA_S1 ? SMMU_CMD_OP_TLBI_NH_VA
+						       : SMMU_CMD_OP_TLBI_S2_IPA;
 	uint64_t pages = size >> d->table.format.granule_shift;
 
 	if (d->smmu->idr[3] & SMMU_IDR3_RIL) {
@@ -250,8 +271,9 @@ static void invalidate(struct arm_domain *d, uint64_t iova, uint64_t size)
 		return;
 	}
 	/*
-	 * TLBI_S2_IPA does not reach entries that hold the result of both stages (§4.4.3), and whose gIOVAs the kernel does not know: all
-	 * of the guest's go, after those of stage 2 so that none is made anew from one.
+	 * TLBI_S2_IPA does not reach entries that hold the result of both stages (§4.4.3), and
+	 * whose gIOVAs the kernel does not know: all of the guest's go, after those of stage 2 so
+	 * that none is made anew from one.
 	 */
 	if (d->nest_parent)
 		arm_smmu_send(d->smmu, nested, 1);
@@ -262,8 +284,8 @@ void arm_domain_sync(struct arm_domain *d, uint64_t iova, uint64_t size, uint64_
 	bool live;
 
 	/*
-	 * A device that is attached after this look sees the changed table; one that was detached before has left no entry behind
-	 * (arm_master_attach()).
+	 * A device that is attached after this look sees the changed table; one that was detached
+	 * before has left no entry behind (arm_master_attach()).
 	 */
 	pthread_mutex_lock(&d->lock);
 	live = d->masters;

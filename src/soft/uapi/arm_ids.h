@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ASIDs and VMIDs: small numbers handed out lowest first. Number 0 stays the kernel's own. Thread-safe. */
+/*
+ * ASIDs and VMIDs: small numbers handed out lowest first. Number 0 stays the kernel's own.
+ * Thread-safe.
+ */
 #ifndef SOFT_UAPI_ARM_IDS_H
 #define SOFT_UAPI_ARM_IDS_H
 

@@ -13,8 +13,8 @@
 #define SEND_BATCH 64
 
 /*
- * One granule for all tables of the SMMU: the host's page, else the greatest that divides it. Greater ones are of no use, since a
- * page of the host could not be mapped.
+ * One granule for all tables of the SMMU: the host's page, else the greatest that divides it.
+ * Greater ones are of no use, since a page of the host could not be mapped.
  */
 static unsigned int choose_granule(const struct arm_smmu *smmu)
 {
@@ -47,8 +47,8 @@ static struct arm_master *find_master(struct arm_smmu *smmu, uint32_t sid)
 }
 
 /*
- * Event records, in the thread of the access that faulted. Stage-2 faults are the host's affair: a guest hears of its own stage 1 and of its own
- * configuration only.
+ * Event records, in the thread of the access that faulted. Stage-2 faults are the host's affair: a
+ * guest hears of its own stage 1 and of its own configuration only.
  */
 static void handle_event(void *ctx, const struct smmu_event *event)
 {
@@ -169,10 +169,13 @@ static void make_ste(const struct arm_target *t, uint64_t ste[SMMU_STE_DWORDS])
 		return;
 	}
 	/*
-	 * No S2FWB even where the SMMU has it: the tables' memory attributes are of the other kind, and the machine is coherent anyway (a
-	 * model choice).
+	 * No S2FWB even where the SMMU has it: the tables' memory attributes are of the other kind,
+	 * and the machine is coherent anyway (a model choice).
 	 */
-	s2 = (struct smmu_ste_s2){ .format = d->table.format, .root = d->table.root, .vmid = d->tag, .protect_walks = true };
+	s2 = (struct smmu_ste_s2){ .format = d->table.format,
+				   .root = d->table.root,
+				   .vmid = d->tag,
+				   .protect_walks = true };
 	if (!t->vste) {
 		smmu_ste_s2(ste, &s2);
 		return;
@@ -185,14 +188,19 @@ static void make_ste(const struct arm_target *t, uint64_t ste[SMMU_STE_DWORDS])
 
 int arm_master_attach(struct arm_master *m, const struct arm_target *t)
 {
-	const uint64_t cfgi[1][2] = { { SMMU_CMD_OP_CFGI_STE | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, m->sid), SMMU_CMD_CFGI_1_LEAF } };
+	const uint64_t cfgi[1][2] = { { SMMU_CMD_OP_CFGI_STE |
+						FIELD_PREP64(SMMU_CMD_CFGI_0_SID, m->sid),
+					SMMU_CMD_CFGI_1_LEAF } };
 	struct arm_domain *old = m->domain;
 	bool last = false;
 	uint64_t ste[SMMU_STE_DWORDS];
 	int rc;
 
 	make_ste(t, ste);
-	/* From here on a change of the new table must be invalidated; of the old one until no access can use it any more. */
+	/*
+	 * From here on a change of the new table must be invalidated; of the old one until no
+	 * access can use it any more.
+	 */
 	if (t->domain) {
 		pthread_mutex_lock(&t->domain->lock);
 		t->domain->masters++;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a guest may put into its stream table entries and its command queue. Which bits are allowed is Linux 7.3's choice, beside the architecture's. */
+/*
+ * What a guest may put into its stream table entries and its command queue. Which bits are allowed
+ * is Linux 7.3's choice, beside the architecture's.
+ */
 #include <errno.h>
 
 #include "arm/smmu_build.h"
 #include "soft/uapi/arm_smmu.h"
 
-/* What the machine's SMMUs do not have, but commands have fields for (§4.4.1, §4.5.1, §6.3.6). */
+/* What the machine's SMMUs do not have, but commands do (§4.4.1, §4.5.1, §6.3.6). */
 #define IDR5_DS BIT64(7)
 #define TLBI_0_SCALE_ALL GENMASK64(25, 20)	/* bit 25 belongs to IDR5.DS */
 #define ATC_0_GLOBAL BIT64(9)
@@ -18,7 +21,10 @@ int arm_vste_check(const uint64_t in[2], uint64_t ste[2])
 	int rc = smmu_vste_check(in);
 	bool valid = in[0] & SMMU_STE_0_V;
 
-	/* An invalid STE is taken whatever else it says: it aborts. No device of the machine has ATS, so EATS stays out. */
+	/*
+	 * An invalid STE is taken whatever else it says: it aborts. No device of the machine has
+	 * ATS, so EATS stays out.
+	 */
 	ste[0] = valid ? in[0] : 0;
 	ste[1] = valid ? in[1] & ~SMMU_STE_1_EATS : 0;
 	return rc;
@@ -49,7 +55,8 @@ static bool range_reserved(const struct arm_smmu *smmu, const uint64_t cmd[2])
 /* The bits that a guest may set in a command, by opcode; -EIO for one it may not send at all. */
 static int allowed_bits(const struct arm_smmu *smmu, const uint64_t cmd[2], uint64_t allowed[2])
 {
-	uint64_t asid = FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, smmu->idr[0] & SMMU_IDR0_ASID16 ? 0xffff : 0xff);
+	uint64_t asid = FIELD_PREP64(SMMU_CMD_TLBI_0_ASID,
+				     smmu->idr[0] & SMMU_IDR0_ASID16 ? 0xffff : 0xff);
 	bool substreams = smmu->idr[1] & SMMU_IDR1_SSIDSIZE;
 
 	allowed[0] = SMMU_CMD_0_OP;
@@ -64,7 +71,9 @@ static int allowed_bits(const struct arm_smmu *smmu, const uint64_t cmd[2], uint
 		if (smmu->idr[3] & SMMU_IDR3_RIL) {
 			if (range_reserved(smmu, cmd))
 				return -EIO;
-			allowed[0] |= SMMU_CMD_TLBI_0_NUM | (smmu->idr[5] & IDR5_DS ? TLBI_0_SCALE_ALL : SMMU_CMD_TLBI_0_SCALE);
+			allowed[0] |= SMMU_CMD_TLBI_0_NUM |
+				      (smmu->idr[5] & IDR5_DS ? TLBI_0_SCALE_ALL
+							      : SMMU_CMD_TLBI_0_SCALE);
 			allowed[1] |= SMMU_CMD_TLBI_1_TG | SMMU_CMD_TLBI_1_TTL;
 		}
 		allowed[0] |= SMMU_CMD_TLBI_0_VMID;
@@ -77,7 +86,8 @@ static int allowed_bits(const struct arm_smmu *smmu, const uint64_t cmd[2], uint
 		allowed[0] |= SMMU_CMD_TLBI_0_VMID;
 		return 0;
 	case SMMU_CMD_OP_ATC_INV:
-		if (!(smmu->idr[0] & SMMU_IDR0_ATS) || FIELD_GET64(ATC_1_SIZE, cmd[1]) > ATC_1_SIZE_ALL)
+		if (!(smmu->idr[0] & SMMU_IDR0_ATS) ||
+		    FIELD_GET64(ATC_1_SIZE, cmd[1]) > ATC_1_SIZE_ALL)
 			return -EIO;
 		if (substreams)
 			allowed[0] |= SMMU_CMD_0_SSV | SMMU_CMD_CFGI_0_SSID | ATC_0_GLOBAL;
@@ -98,7 +108,8 @@ static int allowed_bits(const struct arm_smmu *smmu, const uint64_t cmd[2], uint
 	}
 }
 
-int arm_vsmmu_convert(const struct arm_smmu *smmu, uint16_t vmid, int (*vsid_to_sid)(void *ctx, uint32_t vsid, uint32_t *sid), void *ctx,
+int arm_vsmmu_convert(const struct arm_smmu *smmu, uint16_t vmid,
+		      int (*vsid_to_sid)(void *ctx, uint32_t vsid, uint32_t *sid), void *ctx,
 		      uint64_t cmd[2])
 {
 	uint64_t allowed[2];
@@ -120,7 +131,8 @@ int arm_vsmmu_convert(const struct arm_smmu *smmu, uint16_t vmid, int (*vsid_to_
 		cmd[0] = (cmd[0] & ~SMMU_CMD_CFGI_0_SID) | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid);
 		return 0;
 	default:
-		cmd[0] = (cmd[0] & ~SMMU_CMD_TLBI_0_VMID) | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, vmid);
+		cmd[0] = (cmd[0] & ~SMMU_CMD_TLBI_0_VMID) |
+			 FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, vmid);
 		return 0;
 	}
 }

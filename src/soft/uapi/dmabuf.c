@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* dma-bufs of one physical range: registers of the machine that a user may let its devices write to, until they are revoked. */
+/*
+ * dma-bufs of one physical range: registers of the machine that a user may let its devices write
+ * to, until they are revoked.
+ */
 #include <errno.h>
 
 #include "soft/alloc.h"
@@ -22,7 +25,8 @@ static const struct soft_file_ops dmabuf_ops = {
 	.release = release,
 };
 
-int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size, struct soft_file **out)
+int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size,
+			  struct soft_file **out)
 {
 	struct dmabuf *d = soft_calloc(1, sizeof(*d));
 	int rc;
@@ -118,8 +122,9 @@ void iommufd_dmabuf_revoke(struct soft_file *file)
 	struct iopt *iopt;
 
 	/*
-	 * Who maps it from now on sees that it is revoked (both look with ih->lock); who saw otherwise is a user already, and holds its
-	 * table's lock until the mapping stands, for iopt_revoke() to find.
+	 * Who maps it from now on sees that it is revoked (both look with ih->lock); who saw
+	 * otherwise is a user already, and holds its table's lock until the mapping stands, for
+	 * iopt_revoke() to find.
 	 */
 	pthread_mutex_lock(&d->ih->lock);
 	d->revoked = true;

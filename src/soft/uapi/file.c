@@ -28,14 +28,16 @@ static int install(struct soft_host *host, struct soft_file *file)
 	return 0;
 }
 
-int soft_file_new(struct soft_host *host, const struct soft_file_ops *ops, void *priv, struct soft_file **out)
+int soft_file_new(struct soft_host *host, const struct soft_file_ops *ops, void *priv,
+		  struct soft_file **out)
 {
 	struct soft_file *file = soft_calloc(1, sizeof(*file));
 	int rc;
 
 	if (!file)
 		return -ENOMEM;
-	file->fd = soft_alloc_fails() ? (errno = ENFILE, -1) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	file->fd = soft_alloc_fails() ? (errno = ENFILE, -1)
+				      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (file->fd < 0) {
 		rc = -errno;
 		goto free_file;
@@ -109,7 +111,9 @@ int soft_file_close(struct soft_host *host, int fd)
 		pthread_mutex_lock(&file->fd_lock);
 		file->fd = -1;
 		pthread_mutex_unlock(&file->fd_lock);
-		/* Still under host->lock: the number may be another file's as soon as it is closed. */
+		/*
+		 * Still under host->lock: the number may be another file's as soon as it is closed.
+		 */
 		close(fd);
 	}
 	pthread_mutex_unlock(&host->lock);

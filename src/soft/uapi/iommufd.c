@@ -66,7 +66,9 @@ static int ioctl_option(struct iommufd_cmd *cmd)
 		break;
 	case IOMMU_OPTION_SW_MSI_START:
 	case IOMMU_OPTION_SW_MSI_SIZE:
-		rc = cmd->ctx->host->machine.kernel == KERNEL_DOORBELL ? option_sw_msi(cmd->ctx, opt) : -EOPNOTSUPP;
+		rc = cmd->ctx->host->machine.kernel == KERNEL_DOORBELL
+			     ? option_sw_msi(cmd->ctx, opt)
+			     : -EOPNOTSUPP;
 		break;
 	default:
 		return -EOPNOTSUPP;
@@ -130,26 +132,33 @@ struct request {
 
 #define REQUEST(_number, _execute, _struct, _last) \
 	[_IOC_NR(_number) - IOMMUFD_CMD_BASE] = { \
-		.number = _number, .size = sizeof(struct _struct), .min_size = offsetofend(struct _struct, _last), .execute = _execute, \
+		.number = _number, .size = sizeof(struct _struct), \
+		.min_size = offsetofend(struct _struct, _last), .execute = _execute, \
 	}
 
 static const struct request requests[] = {
 	REQUEST(IOMMU_DESTROY, ioctl_destroy, iommu_destroy, id),
 	REQUEST(IOMMU_IOAS_ALLOC, ioctl_ioas_alloc, iommu_ioas_alloc, out_ioas_id),
-	REQUEST(IOMMU_IOAS_ALLOW_IOVAS, ioctl_ioas_allow_iovas, iommu_ioas_allow_iovas, allowed_iovas),
+	REQUEST(IOMMU_IOAS_ALLOW_IOVAS, ioctl_ioas_allow_iovas, iommu_ioas_allow_iovas,
+		allowed_iovas),
 	REQUEST(IOMMU_IOAS_COPY, ioctl_ioas_copy, iommu_ioas_copy, src_iova),
-	REQUEST(IOMMU_IOAS_IOVA_RANGES, ioctl_ioas_iova_ranges, iommu_ioas_iova_ranges, out_iova_alignment),
+	REQUEST(IOMMU_IOAS_IOVA_RANGES, ioctl_ioas_iova_ranges, iommu_ioas_iova_ranges,
+		out_iova_alignment),
 	REQUEST(IOMMU_IOAS_MAP, ioctl_ioas_map, iommu_ioas_map, iova),
 	REQUEST(IOMMU_IOAS_MAP_FILE, ioctl_ioas_map_file, iommu_ioas_map_file, iova),
 	REQUEST(IOMMU_IOAS_UNMAP, ioctl_ioas_unmap, iommu_ioas_unmap, length),
-	REQUEST(IOMMU_IOAS_CHANGE_PROCESS, ioctl_ioas_change_process, iommu_ioas_change_process, __reserved),
-	REQUEST(IOMMU_IOAS_NOIOMMU_GET_PA, ioctl_noiommu_get_pa, iommu_ioas_noiommu_get_pa, out_phys),
+	REQUEST(IOMMU_IOAS_CHANGE_PROCESS, ioctl_ioas_change_process, iommu_ioas_change_process,
+		__reserved),
+	REQUEST(IOMMU_IOAS_NOIOMMU_GET_PA, ioctl_noiommu_get_pa, iommu_ioas_noiommu_get_pa,
+		out_phys),
 	REQUEST(IOMMU_OPTION, ioctl_option, iommu_option, val64),
 	REQUEST(IOMMU_VFIO_IOAS, ioctl_vfio_ioas, iommu_vfio_ioas, __reserved),
 	REQUEST(IOMMU_HWPT_ALLOC, ioctl_hwpt_alloc, iommu_hwpt_alloc, __reserved),
 	REQUEST(IOMMU_GET_HW_INFO, ioctl_get_hw_info, iommu_hw_info, __reserved),
-	REQUEST(IOMMU_HWPT_SET_DIRTY_TRACKING, ioctl_hwpt_set_dirty_tracking, iommu_hwpt_set_dirty_tracking, __reserved),
-	REQUEST(IOMMU_HWPT_GET_DIRTY_BITMAP, ioctl_hwpt_get_dirty_bitmap, iommu_hwpt_get_dirty_bitmap, data),
+	REQUEST(IOMMU_HWPT_SET_DIRTY_TRACKING, ioctl_hwpt_set_dirty_tracking,
+		iommu_hwpt_set_dirty_tracking, __reserved),
+	REQUEST(IOMMU_HWPT_GET_DIRTY_BITMAP, ioctl_hwpt_get_dirty_bitmap,
+		iommu_hwpt_get_dirty_bitmap, data),
 	REQUEST(IOMMU_HWPT_INVALIDATE, ioctl_hwpt_invalidate, iommu_hwpt_invalidate, __reserved),
 	REQUEST(IOMMU_FAULT_QUEUE_ALLOC, ioctl_fault_queue_alloc, iommu_fault_alloc, out_fault_fd),
 	REQUEST(IOMMU_VIOMMU_ALLOC, ioctl_viommu_alloc, iommu_viommu_alloc, out_viommu_id),
@@ -162,8 +171,9 @@ static const struct request requests[] = {
 #define LOWEST_POINTER 4096
 
 /*
- * The caller's struct. Unlike what it points to, it stands where the program itself says, and asking the system whether it does would cost more
- * than most requests: only what cannot be is found out, and what a caller says lies beyond the struct.
+ * The caller's struct. Unlike what it points to, it stands where the program itself says, and
+ * asking the system whether it does would cost more than most requests: only what cannot be is
+ * found out, and what a caller says lies beyond the struct.
  */
 static int copy_arg(void *dst, size_t ksize, const void *arg, size_t usize)
 {

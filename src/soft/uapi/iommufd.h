@@ -11,8 +11,9 @@ struct iommufd_ctx;
 struct iommufd_device;
 
 /*
- * The kernel's IOMMU side of a host: drivers of its SMMUs and the owners of its groups, in host->iommufd. Created after the hardware and
- * host->devices[] (desc and host set in each), destroyed after every file is gone and before the hardware. -ENOMEM.
+ * The kernel's IOMMU side of a host: drivers of its SMMUs and the owners of its groups, in
+ * host->iommufd. Created after the hardware and host->devices[] (desc and host set in each),
+ * destroyed after every file is gone and before the hardware. -ENOMEM.
  */
 int iommufd_host_create(struct soft_host *host);
 void iommufd_host_destroy(struct soft_host *host);
@@ -25,39 +26,54 @@ int iommufd_ctx_from_fd(struct soft_host *host, int fd, struct iommufd_ctx **out
 void iommufd_ctx_put(struct iommufd_ctx *ctx);
 
 /*
- * VFIO_DEVICE_BIND_IOMMUFD: takes the device's group for @ctx; DMA is blocked until attach. *id is the dev_id. -EPERM: the group belongs to
- * another iommufd; -EINVAL: firmware wants a 1:1 mapping of the device ("direct" reserved region); -ENOMEM.
- * Unbind detaches; no other call for @idev may be under way or follow.
+ * VFIO_DEVICE_BIND_IOMMUFD: takes the device's group for @ctx; DMA is blocked until attach. *id is
+ * the dev_id. -EPERM: the group belongs to another iommufd; -EINVAL: firmware wants a 1:1 mapping
+ * of the device ("direct" reserved region); -ENOMEM. Unbind detaches; no other call for @idev may
+ * be under way or follow.
  */
-int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *dev, struct iommufd_device **out, uint32_t *id);
+int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *dev,
+			struct iommufd_device **out, uint32_t *id);
 void iommufd_device_unbind(struct iommufd_device *idev);
 
-/* VFIO_DEVICE_ATTACH/DETACH_IOMMUFD_PT: *pt_id is an IOAS (an automatic HWPT is made and *pt_id updated) or a HWPT; replaces when attached. */
+/*
+ * VFIO_DEVICE_ATTACH/DETACH_IOMMUFD_PT: *pt_id is an IOAS (an automatic HWPT is made and *pt_id
+ * updated) or a HWPT; replaces when attached.
+ */
 int iommufd_device_attach(struct iommufd_device *idev, uint32_t *pt_id);
 void iommufd_device_detach(struct iommufd_device *idev);
 
 /*
- * The address that stands in the message of vector @index (MSI or MSI-X number @irq_index) for the doorbell at @doorbell (a PA, with the
- * register's offset): the one prepared for it, or that of the SW_MSI window, mapped there now if need be; with the doorbell's low bits.
- * Detached and not prepared: the PA itself, as in Linux (the device's writes abort then). -EDESTADDRREQ, -EOVERFLOW (64 pages in the
- * window), -ENOSPC (the window is too short), -ENOMEM, -EEXIST (the user mapped something there while detached).
+ * The address that stands in the message of vector @index (MSI or MSI-X number @irq_index) for the
+ * doorbell at @doorbell (a PA, with the register's offset): the one prepared for it, or that of the
+ * SW_MSI window, mapped there now if need be; with the doorbell's low bits. Detached and not
+ * prepared: the PA itself, as in Linux (the device's writes abort then). -EDESTADDRREQ, -EOVERFLOW
+ * (64 pages in the window), -ENOSPC (the window is too short), -ENOMEM, -EEXIST (the user mapped
+ * something there while detached).
  */
-int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell, uint64_t *address);
+int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
+		   uint64_t doorbell, uint64_t *address);
 
 /*
- * Can vector @index be armed? -EDESTADDRREQ: it must have an address and was given none; -ENXIO: it has one, but the user mapped only other doorbells
- * than this into the IOAS. Maps nothing.
+ * Can vector @index be armed? -EDESTADDRREQ: it must have an address and was given none; -ENXIO: it
+ * has one, but the user mapped only other doorbells than this into the IOAS. Maps nothing.
  */
-int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell);
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
+		      uint64_t doorbell);
 
 /*
- * VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets; NULL with start 0 and count 0 forgets all of the
- * index. All or nothing. The caller has checked the range. -ENOMEM.
+ * VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets; NULL with
+ * start 0 and count 0 forgets all of the index. All or nothing. The caller has checked the range.
+ * -ENOMEM.
  */
-int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start, unsigned int count, const uint64_t *iova);
+int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start,
+			unsigned int count, const uint64_t *iova);
 
-/* A dma-buf file over [pa, pa + size) of the machine (write-only MMIO), which IOMMU_IOAS_MAP_FILE takes; revoked by iommufd_dmabuf_revoke(). */
-int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size, struct soft_file **out);
+/*
+ * A dma-buf file over [pa, pa + size) of the machine (write-only MMIO), which IOMMU_IOAS_MAP_FILE
+ * takes; revoked by iommufd_dmabuf_revoke().
+ */
+int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size,
+			  struct soft_file **out);
 void iommufd_dmabuf_revoke(struct soft_file *dmabuf);
 
 #endif

@@ -15,8 +15,12 @@ struct arm_master *device_master(const struct soft_device *sdev)
 
 /* --- groups --- */
 
-/* Calls @each for the ranges that firmware or hardware reserve of the group's addresses, until it returns non-zero. */
-static int each_reserved(const struct iommufd_group *group, int (*each)(void *ctx, const struct machine_reserved *r), void *ctx)
+/*
+ * Calls @each for the ranges that firmware or hardware reserve of the group's addresses, until it
+ * returns non-zero.
+ */
+static int each_reserved(const struct iommufd_group *group,
+			 int (*each)(void *ctx, const struct machine_reserved *r), void *ctx)
 {
 	const struct machine *m = &group->ctx->host->machine;
 	int rc = 0;
@@ -106,7 +110,8 @@ static void group_put(struct iommufd_group *group)
 
 /* --- bind --- */
 
-int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev, struct iommufd_device **out, uint32_t *id)
+int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev,
+			struct iommufd_device **out, uint32_t *id)
 {
 	struct dma_group *dma = device_master(sdev)->group;
 	struct iommufd_host *ih = ctx->host->iommufd;
@@ -114,7 +119,8 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev, struc
 	int rc;
 
 	/*
-	 * Model choice: GICv2m frames, whose interrupts any device can raise, are let through as with Linux's allow_unsafe_interrupts=1.
+	 * Model choice: GICv2m frames, whose interrupts any device can raise, are let through as
+	 * with Linux's allow_unsafe_interrupts=1.
 	 */
 	if (group_needs_identity(&ctx->host->machine, dma->number))
 		return -EINVAL;
@@ -131,7 +137,10 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *sdev, struc
 	rc = claim_group(ih, dma, ctx);
 	if (rc)
 		goto put_group;
-	/* The file lives as long as a device is bound to it; the driver that binds is a user of the object. */
+	/*
+	 * The file lives as long as a device is bound to it; the driver that binds is a user of the
+	 * object.
+	 */
 	soft_file_hold(ctx->file);
 	idev->obj.users++;
 	pthread_mutex_lock(&idev->group->lock);
@@ -197,7 +206,8 @@ static int reserve_for(struct iommufd_device *idev, struct iopt *iopt)
 	int rc = 0;
 
 	if (group->msi_size)
-		rc = iopt_reserve(iopt, group->msi_start, group->msi_start + group->msi_size - 1, idev->sdev);
+		rc = iopt_reserve(iopt, group->msi_start, group->msi_start + group->msi_size - 1,
+				  idev->sdev);
 	if (!rc)
 		rc = each_reserved(group, reserve_one, &what);
 	if (rc)
@@ -208,7 +218,8 @@ static int reserve_for(struct iommufd_device *idev, struct iopt *iopt)
 /* --- attach --- */
 
 /* What a device of the group is to be attached to. */
-static int target_for(const struct iommufd_group *group, const struct arm_master *m, struct iommufd_object *hwpt, struct arm_target *t)
+static int target_for(const struct iommufd_group *group, const struct arm_master *m,
+		      struct iommufd_object *hwpt, struct arm_target *t)
 {
 	struct iommufd_hwpt_paging *paging = hwpt_paging_of(hwpt);
 
@@ -222,13 +233,19 @@ static int target_for(const struct iommufd_group *group, const struct arm_master
 		if (viommu_find_device(group, nested->viommu, m->sdev, &t->vsid))
 			t->viommu = nested->viommu;
 		else if (arm_vste_translates(nested->ste))
-			/* Commands and events of a translating stream need a StreamID that the guest knows. */
+			/*
+			 * Commands and events of a translating stream need a StreamID that the
+			 * guest knows.
+			 */
 			return -ENOENT;
 	}
 	return 0;
 }
 
-/* Attaches all devices of the group, bound or not, to @hwpt (NULL: to nothing), or leaves them at what group->hwpt says. */
+/*
+ * Attaches all devices of the group, bound or not, to @hwpt (NULL: to nothing), or leaves them at
+ * what group->hwpt says.
+ */
 static int attach_group(struct iommufd_group *group, struct iommufd_object *hwpt)
 {
 	struct arm_target t = { 0 };
@@ -251,7 +268,10 @@ undo:
 			(void)target_for(group, done, group->hwpt, &t);
 		if (!arm_master_attach(done, &t))
 			continue;
-		/* No memory for the way back either: rather nothing, which needs none, than a table that its owner may free. */
+		/*
+		 * No memory for the way back either: rather nothing, which needs none, than a table
+		 * that its owner may free.
+		 */
 		t = (struct arm_target){ 0 };
 		(void)arm_master_attach(done, &t);
 	}
@@ -315,7 +335,8 @@ static void unreserve_for_all(struct iommufd_group *group, struct iopt *iopt)
 /* The whole group moves. With group->lock; *uses: of the old HWPT, for the caller to give back. */
 static int replace(struct iommufd_group *group, struct iommufd_object *hwpt, unsigned int *uses)
 {
-	struct iopt *old = hwpt_paging_of(group->hwpt)->ioas->iopt, *new = hwpt_paging_of(hwpt)->ioas->iopt;
+	struct iopt *old = hwpt_paging_of(group->hwpt)->ioas->iopt;
+	struct iopt *new = hwpt_paging_of(hwpt)->ioas->iopt;
 	int rc = 0;
 
 	if (old != new)
@@ -439,7 +460,10 @@ void iommufd_device_detach(struct iommufd_device *idev)
 	*at = idev->next_attached;
 	idev->is_attached = false;
 	if (!group->attached) {
-		/* To nothing: cannot fail, since the stream tables hold all of its StreamIDs already. */
+		/*
+		 * To nothing: cannot fail, since the stream tables hold all of its StreamIDs
+		 * already.
+		 */
 		(void)attach_group(group, NULL);
 		group->hwpt = NULL;
 	}
@@ -468,11 +492,15 @@ int ioctl_get_hw_info(struct iommufd_cmd *cmd)
 	rc = object_get(cmd->ctx, arg->dev_id, OBJ_DEVICE, &idev);
 	if (rc)
 		return rc;
-	if (arg->in_data_type != IOMMU_HW_INFO_TYPE_DEFAULT && arg->in_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3) {
+	if (arg->in_data_type != IOMMU_HW_INFO_TYPE_DEFAULT &&
+	    arg->in_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3) {
 		rc = -EOPNOTSUPP;
 		goto put;
 	}
-	/* IIDR and AIDR of the model: no implementer, and the architecture's version 3.2 (§6.3.15). */
+	/*
+	 * IIDR and AIDR of the model: no implementer, and the architecture's version 3.2
+	 * (§6.3.15).
+	 */
 	memcpy(info.idr, device_master(idev->sdev)->smmu->idr, sizeof(info.idr));
 	info.aidr = 0x2;
 	copied = arg->data_len < sizeof(info) ? arg->data_len : sizeof(info);
@@ -485,7 +513,9 @@ int ioctl_get_hw_info(struct iommufd_cmd *cmd)
 		goto put;
 	arg->data_len = sizeof(info);
 	arg->out_data_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
-	/* The machine's devices have neither ATS nor PASID, and its SMMUs do not track dirty pages. */
+	/*
+	 * The machine's devices have neither ATS nor PASID, and its SMMUs do not track dirty pages.
+	 */
 	arg->out_capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	arg->out_max_pasid_log2 = 0;
 	iommufd_respond(cmd, sizeof(*arg));

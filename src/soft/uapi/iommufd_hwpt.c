@@ -16,11 +16,12 @@ struct iommufd_hwpt_paging *hwpt_paging_of(struct iommufd_object *hwpt)
 	return ((struct iommufd_hwpt_nested *)hwpt)->viommu->parent;
 }
 
-int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas, struct iommufd_device *idev, uint32_t flags,
+int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
+		       struct iommufd_device *idev, uint32_t flags,
 		       struct iommufd_hwpt_paging **out)
 {
-	const uint32_t known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_FAULT_ID_VALID |
-			       IOMMU_HWPT_ALLOC_PASID;
+	const uint32_t known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			       IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
@@ -32,7 +33,8 @@ int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas, struc
 	rc = object_alloc(ctx, OBJ_HWPT_PAGING, sizeof(*hwpt), &hwpt);
 	if (rc)
 		return rc;
-	rc = arm_domain_init(&hwpt->domain, device_master(idev->sdev)->smmu, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID);
+	rc = arm_domain_init(&hwpt->domain, device_master(idev->sdev)->smmu,
+			     flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID);
 	if (rc)
 		goto abort;
 	hwpt->ctx = ctx;
@@ -78,14 +80,16 @@ void hwpt_paging_destroy(struct iommufd_object *obj)
 	hwpt_paging_fini(hwpt->ctx, hwpt);
 }
 
-static int nested_create(struct iommufd_viommu *viommu, const struct iommu_hwpt_alloc *arg, struct iommufd_hwpt_nested **out)
+static int nested_create(struct iommufd_viommu *viommu, const struct iommu_hwpt_alloc *arg,
+			 struct iommufd_hwpt_nested **out)
 {
 	struct iommu_hwpt_arm_smmuv3 data;
 	struct iommufd_hwpt_nested *hwpt;
 	uint64_t in[2], ste[2];
 	int rc;
 
-	if (arg->flags & ~(uint32_t)(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID) || !arg->data_len)
+	if (arg->flags & ~(uint32_t)(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID) ||
+	    !arg->data_len)
 		return -EOPNOTSUPP;
 	/* The SMMU's driver has no flags for a nested table. */
 	if (arg->flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID)
@@ -131,7 +135,8 @@ static int finish_alloc(struct iommufd_cmd *cmd, struct iommufd_object *hwpt)
 	return 0;
 }
 
-static int alloc_paging(struct iommufd_cmd *cmd, struct iommufd_ioas *ioas, struct iommufd_device *idev)
+static int alloc_paging(struct iommufd_cmd *cmd, struct iommufd_ioas *ioas,
+			struct iommufd_device *idev)
 {
 	const struct iommu_hwpt_alloc *arg = cmd->arg;
 	struct iommufd_hwpt_paging *hwpt;
@@ -152,7 +157,8 @@ static int alloc_paging(struct iommufd_cmd *cmd, struct iommufd_ioas *ioas, stru
 	return rc;
 }
 
-static int alloc_nested(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu, struct iommufd_device *idev)
+static int alloc_nested(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu,
+			struct iommufd_device *idev)
 {
 	struct iommufd_hwpt_nested *hwpt;
 	int rc;
@@ -224,7 +230,9 @@ static int load_commands(const struct iommu_hwpt_invalidate *arg, uint64_t (**ou
 		rc = user_read(cmds, arg->data_uptr, (size_t)arg->entry_num * sizeof(*cmds));
 	else
 		for (uint32_t i = 0; i < arg->entry_num && !rc; i++)
-			rc = user_copy_struct(cmds[i], sizeof(*cmds), arg->data_uptr + (uint64_t)i * arg->entry_len, arg->entry_len);
+			rc = user_copy_struct(cmds[i], sizeof(*cmds),
+					      arg->data_uptr + (uint64_t)i * arg->entry_len,
+					      arg->entry_len);
 	for (uint32_t i = 0; i < arg->entry_num && !rc; i++) {
 		cmds[i][0] = le64toh(cmds[i][0]);
 		cmds[i][1] = le64toh(cmds[i][1]);
@@ -238,7 +246,8 @@ static int load_commands(const struct iommu_hwpt_invalidate *arg, uint64_t (**ou
 }
 
 /* *done: commands that were taken, also on failure. */
-static int invalidate(struct iommufd_viommu *viommu, const struct iommu_hwpt_invalidate *arg, uint32_t *done)
+static int invalidate(struct iommufd_viommu *viommu, const struct iommu_hwpt_invalidate *arg,
+		      uint32_t *done)
 {
 	uint64_t (*cmds)[2];
 	uint32_t n, send;
@@ -249,10 +258,14 @@ static int invalidate(struct iommufd_viommu *viommu, const struct iommu_hwpt_inv
 	if (rc)
 		return rc;
 	for (n = 0; n < arg->entry_num && !rc; n++)
-		rc = arm_vsmmu_convert(viommu->smmu, viommu->parent->domain.tag, viommu_vsid_to_sid, viommu, cmds[n]);
+		rc = arm_vsmmu_convert(viommu->smmu, viommu->parent->domain.tag, viommu_vsid_to_sid,
+				       viommu, cmds[n]);
 	if (rc)
 		n--;
-	/* As Linux 7.3 does: the batch that the illegal one would have been in is not sent, though those before it count as taken. */
+	/*
+	 * As Linux 7.3 does: the batch that the illegal one would have been in is not sent, though
+	 * those before it count as taken.
+	 */
 	send = rc ? n - n % INVALIDATE_BATCH : n;
 	if (send)
 		arm_vsmmu_send(viommu->smmu, (const uint64_t (*)[2])cmds, send);
@@ -270,8 +283,9 @@ int ioctl_hwpt_invalidate(struct iommufd_cmd *cmd)
 
 	if (arg->__reserved)
 		rc = -EOPNOTSUPP;
-	else if (arg->entry_num && (!arg->data_uptr || !arg->entry_len || arg->entry_num > INVALIDATE_MAX ||
-				    arg->entry_len > cmd->ctx->host->iommufd->page_size))
+	else if (arg->entry_num &&
+		 (!arg->data_uptr || !arg->entry_len || arg->entry_num > INVALIDATE_MAX ||
+		  arg->entry_len > cmd->ctx->host->iommufd->page_size))
 		rc = -EINVAL;
 	else
 		rc = object_get(cmd->ctx, arg->hwpt_id, OBJ_ANY, &pt);

@@ -56,9 +56,11 @@ int ioctl_ioas_iova_ranges(struct iommufd_cmd *cmd)
 		return rc;
 	pthread_mutex_lock(&ioas->iopt->lock);
 	arg->out_iova_alignment = ioas->iopt->alignment;
-	while (!rc && iopt_next_usable(ioas->iopt, from, (uint64_t *)&range.start, (uint64_t *)&range.last)) {
+	while (!rc && iopt_next_usable(ioas->iopt, from, (uint64_t *)&range.start,
+				       (uint64_t *)&range.last)) {
 		if (n < room)
-			rc = user_write(arg->allowed_iovas + n * sizeof(range), &range, sizeof(range));
+			rc = user_write(arg->allowed_iovas + n * sizeof(range), &range,
+					sizeof(range));
 		n++;
 		if (range.last == UINT64_MAX)
 			break;
@@ -102,7 +104,8 @@ static int load_ranges(uint64_t uptr, uint32_t n, struct iommu_iova_range **out)
 	if (!rc)
 		qsort(ranges, n, sizeof(*ranges), by_start);
 	for (uint32_t i = 0; i < n && !rc; i++)
-		if (ranges[i].start >= ranges[i].last || (i && ranges[i].start <= ranges[i - 1].last))
+		if (ranges[i].start >= ranges[i].last ||
+		    (i && ranges[i].start <= ranges[i - 1].last))
 			rc = -EINVAL;
 	if (rc) {
 		soft_free(ranges);
@@ -144,7 +147,9 @@ static int check_map(uint32_t flags, uint64_t iova, uint64_t length)
 int ioctl_ioas_map(struct iommufd_cmd *cmd)
 {
 	struct iommu_ioas_map *arg = cmd->arg;
-	struct iopt_slice slice = { .addr = arg->user_va, .length = arg->length, .may_write = arg->flags & IOMMU_IOAS_MAP_WRITEABLE };
+	struct iopt_slice slice = { .addr = arg->user_va,
+				    .length = arg->length,
+				    .may_write = arg->flags & IOMMU_IOAS_MAP_WRITEABLE };
 	struct iommufd_ioas *ioas;
 	uint64_t end;
 	int rc;
@@ -165,7 +170,8 @@ int ioctl_ioas_map(struct iommufd_cmd *cmd)
 		/* Linux finds out when it pins: nothing is mapped up there. */
 		rc = -EFAULT;
 	else
-		rc = iopt_map(ioas->iopt, &slice, 1, arg->length, (uint64_t *)&arg->iova, arg->flags);
+		rc = iopt_map(ioas->iopt, &slice, 1, arg->length, (uint64_t *)&arg->iova,
+			      arg->flags);
 	object_put(cmd->ctx, &ioas->obj);
 	return rc ? rc : iommufd_respond(cmd, sizeof(*arg));
 }
@@ -173,7 +179,8 @@ int ioctl_ioas_map(struct iommufd_cmd *cmd)
 int ioctl_ioas_map_file(struct iommufd_cmd *cmd)
 {
 	struct iommu_ioas_map_file *arg = cmd->arg;
-	struct iopt_slice slice = { .length = arg->length, .may_write = arg->flags & IOMMU_IOAS_MAP_WRITEABLE };
+	struct iopt_slice slice = { .length = arg->length,
+				    .may_write = arg->flags & IOMMU_IOAS_MAP_WRITEABLE };
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -183,10 +190,12 @@ int ioctl_ioas_map_file(struct iommufd_cmd *cmd)
 	rc = object_get(cmd->ctx, arg->ioas_id, OBJ_IOAS, &ioas);
 	if (rc)
 		return rc;
-	rc = source_create(cmd->ctx->host, arg->fd, arg->start, arg->length, slice.may_write, &slice.source);
+	rc = source_create(cmd->ctx->host, arg->fd, arg->start, arg->length, slice.may_write,
+			   &slice.source);
 	if (!rc) {
 		slice.addr = arg->start - slice.source->start;
-		rc = iopt_map(ioas->iopt, &slice, 1, arg->length, (uint64_t *)&arg->iova, arg->flags);
+		rc = iopt_map(ioas->iopt, &slice, 1, arg->length, (uint64_t *)&arg->iova,
+			      arg->flags);
 		source_put(slice.source);
 	}
 	object_put(cmd->ctx, &ioas->obj);
@@ -215,7 +224,8 @@ int ioctl_ioas_copy(struct iommufd_cmd *cmd)
 		return rc;
 	rc = object_get(cmd->ctx, arg->dst_ioas_id, OBJ_IOAS, &ioas);
 	if (!rc) {
-		rc = iopt_map(ioas->iopt, slices, n, arg->length, (uint64_t *)&arg->dst_iova, arg->flags);
+		rc = iopt_map(ioas->iopt, slices, n, arg->length, (uint64_t *)&arg->dst_iova,
+			      arg->flags);
 		object_put(cmd->ctx, &ioas->obj);
 	}
 	iopt_put_slices(slices, n);
@@ -253,8 +263,8 @@ int ioctl_ioas_unmap(struct iommufd_cmd *cmd)
 }
 
 /*
- * Pinned memory is to be accounted to another process. There is only one here; what Linux refuses is refused: memory that belongs to
- * the process and not to a file.
+ * Pinned memory is to be accounted to another process. There is only one here; what Linux refuses
+ * is refused: memory that belongs to the process and not to a file.
  */
 int ioctl_ioas_change_process(struct iommufd_cmd *cmd)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory that devices are let at: the process's own, parts of files, and dma-bufs; and the process's memory as arguments of requests.
+ * The memory that devices are let at: the process's own, parts of files, and dma-bufs; and the
+ * process's memory as arguments of requests.
  *
- * Pinning is a model choice throughout. A page of the process has its address as PA (soft/hw/bus.h), so nothing has to be done to find it; what a
- * kernel's pin guarantees, that the page stays, is up to the process here: it must not unmap what it has mapped for a device. That the
- * memory exists is checked whole, that it may be written only at both ends, since more would populate it.
+ * Pinning is a model choice throughout. A page of the process has its address as PA
+ * (soft/hw/bus.h), so nothing has to be done to find it; what a kernel's pin guarantees, that the
+ * page stays, is up to the process here: it must not unmap what it has mapped for a device. That
+ * the memory exists is checked whole, that it may be written only at both ends, since more would
+ * populate it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +76,8 @@ int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize)
 
 /* --- files --- */
 
-int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable, struct memory_source **out)
+int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable,
+		  struct memory_source **out)
 {
 	uint64_t page = 1ull << host->machine.page_shift, last;
 	struct memory_source *s;
@@ -93,7 +97,10 @@ int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t lengt
 	s->writable = writable;
 	s->dmabuf = dmabuf_get(host, fd);
 	if (s->dmabuf) {
-		rc = dmabuf_size(s->dmabuf) <= last ? -EINVAL : dmabuf_revoked(s->dmabuf) ? -ENODEV : 0;
+		if (dmabuf_size(s->dmabuf) <= last)
+			rc = -EINVAL;
+		else if (dmabuf_revoked(s->dmabuf))
+			rc = -ENODEV;
 	} else {
 		s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (s->fd < 0)
@@ -131,7 +138,8 @@ void source_put(struct memory_source *s)
 static void *reserve_aligned(uint64_t size, uint64_t align, uint64_t offset)
 {
 	uint64_t whole = size + align, at, end;
-	uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     -1, 0);
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	if (base == MAP_FAILED)
@@ -146,8 +154,8 @@ static void *reserve_aligned(uint64_t size, uint64_t align, uint64_t offset)
 }
 
 /*
- * Maps the file, where blocks can map it if it is large. Only memory files can be pinned for as long as one likes; others are refused, as is
- * what lies beyond the end (EINVAL).
+ * Maps the file, where blocks can map it if it is large. Only memory files can be pinned for as
+ * long as one likes; others are refused, as is what lies beyond the end (EINVAL).
  */
 static int map_file(struct memory_source *s, uint64_t machine_page)
 {
@@ -156,7 +164,8 @@ static int map_file(struct memory_source *s, uint64_t machine_page)
 	struct stat st;
 	void *at;
 
-	if (fcntl(s->fd, F_GET_SEALS) < 0 || fstat(s->fd, &st) || (uint64_t)st.st_size < s->start + s->size)
+	if (fcntl(s->fd, F_GET_SEALS) < 0 || fstat(s->fd, &st) ||
+	    (uint64_t)st.st_size < s->start + s->size)
 		return -EINVAL;
 	if (soft_alloc_fails())
 		return -ENOMEM;
@@ -185,8 +194,9 @@ static int pin_source(struct iommufd_host *ih, struct memory_source *s)
 }
 
 /*
- * Whether the page is there and may be accessed in that way. EINVAL says no, or comes from a kernel that does not know the advice, which says so of a
- * page of ours too: then only presence is checked.
+ * Whether the page is there and may be accessed in that way. EINVAL says no, or comes from a kernel
+ * that does not know the advice, which says so of a page of ours too: then only presence is
+ * checked.
  */
 static bool may_access(uint64_t va, uint64_t page, int how)
 {
@@ -194,7 +204,8 @@ static bool may_access(uint64_t va, uint64_t page, int how)
 
 	if (!madvise((void *)(uintptr_t)va, page, how))
 		return true;
-	return errno == EINVAL && madvise((void *)ours, page, MADV_POPULATE_READ) && is_mapped(va, page);
+	return errno == EINVAL && madvise((void *)ours, page, MADV_POPULATE_READ) &&
+	       is_mapped(va, page);
 }
 
 static int pin_process(const struct iova_area *area)

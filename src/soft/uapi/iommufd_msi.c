@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which address stands in a device's message: one that its user prepared, or one of the SW_MSI window that this file hands out, page after page
- * in the order of first use, the same in every HWPT of the iommufd.
+ * Which address stands in a device's message: one that its user prepared, or one of the SW_MSI
+ * window that this file hands out, page after page in the order of first use, the same in every
+ * HWPT of the iommufd.
  */
 #include <errno.h>
 
@@ -13,7 +14,9 @@
 
 #define MIB_SHIFT 20
 
-/* The page of the doorbell in the group's window: its number in ctx->msi_pages. With ctx->msi_lock. */
+/*
+ * The page of the doorbell in the group's window: its number in ctx->msi_pages. With ctx->msi_lock.
+ */
 static int find_page(struct iommufd_group *group, uint64_t doorbell, unsigned int *index)
 {
 	struct iommufd_ctx *ctx = group->ctx;
@@ -38,7 +41,9 @@ static int find_page(struct iommufd_group *group, uint64_t doorbell, unsigned in
 	if (ctx->host->machine.kernel == KERNEL_DOORBELL && (slot + 1ull) * page > group->msi_size)
 		return -ENOSPC;
 	*index = ctx->n_msi_pages++;
-	ctx->msi_pages[*index] = (struct sw_msi_page){ .window = group->msi_start, .doorbell = doorbell & ~(page - 1), .slot = slot };
+	ctx->msi_pages[*index] = (struct sw_msi_page){ .window = group->msi_start,
+						       .doorbell = doorbell & ~(page - 1),
+						       .slot = slot };
 	return 0;
 }
 
@@ -50,14 +55,15 @@ static uint64_t page_iova(const struct iommufd_ctx *ctx, unsigned int index)
 }
 
 /* With ctx->msi_lock. */
-static int install_page(struct iommufd_ctx *ctx, struct iommufd_hwpt_paging *hwpt, unsigned int index)
+static int install_page(struct iommufd_ctx *ctx, struct iommufd_hwpt_paging *hwpt,
+			unsigned int index)
 {
 	int rc;
 
 	if (hwpt->present_msi & 1ull << index)
 		return 0;
-	rc = arm_domain_map(&hwpt->domain, page_iova(ctx, index), ctx->msi_pages[index].doorbell, ctx->host->iommufd->page_size,
-			    VMSA_READ | VMSA_WRITE | VMSA_DEVICE, 0);
+	rc = arm_domain_map(&hwpt->domain, page_iova(ctx, index), ctx->msi_pages[index].doorbell,
+			    ctx->host->iommufd->page_size, VMSA_READ | VMSA_WRITE | VMSA_DEVICE, 0);
 	if (!rc)
 		hwpt->present_msi |= 1ull << index;
 	return rc;
@@ -76,7 +82,8 @@ int group_setup_msi(struct iommufd_group *group, struct iommufd_hwpt_paging *hwp
 	return rc;
 }
 
-static bool is_prepared(const struct iommufd_device *idev, unsigned int irq_index, unsigned int vector, uint64_t *address)
+static bool is_prepared(const struct iommufd_device *idev, unsigned int irq_index,
+			unsigned int vector, uint64_t *address)
 {
 	const struct prepared_msi *p = &idev->prepared[irq_index];
 
@@ -97,7 +104,10 @@ static bool any_prepared(const struct iommufd_device *idev)
 	return false;
 }
 
-/* The device's user has taken its doorbell into its own hands: behind a guest's stage 1 the window would be the wrong address. */
+/*
+ * The device's user has taken its doorbell into its own hands: behind a guest's stage 1 the window
+ * would be the wrong address.
+ */
 static bool must_be_prepared(const struct iommufd_device *idev, uint64_t doorbell)
 {
 	struct iommufd_object *hwpt = idev->group->hwpt;
@@ -126,7 +136,8 @@ static int window_address(struct iommufd_group *group, uint64_t doorbell, uint64
 	return rc;
 }
 
-int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell, uint64_t *address)
+int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
+		   uint64_t doorbell, uint64_t *address)
 {
 	struct iommufd_group *group = idev->group;
 	int rc = 0;
@@ -144,7 +155,8 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 	return rc;
 }
 
-int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index, uint64_t doorbell)
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
+		      uint64_t doorbell)
 {
 	struct iommufd_group *group = idev->group;
 	uint64_t address;
@@ -192,7 +204,8 @@ static int extend(struct prepared_msi *p, unsigned int end)
 	return 0;
 }
 
-int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start, unsigned int count, const uint64_t *iova)
+int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start,
+			unsigned int count, const uint64_t *iova)
 {
 	struct prepared_msi *p = &idev->prepared[irq_index];
 	int rc = 0;
@@ -215,7 +228,8 @@ static bool window_is_free(const struct iommufd_group *group, uint64_t start, ui
 	const struct machine *m = &group->ctx->host->machine;
 
 	for (unsigned int i = 0; i < m->n_reserved; i++)
-		if (m->reserved[i].group == group->dma->number && m->reserved[i].start <= last && m->reserved[i].last >= start)
+		if (m->reserved[i].group == group->dma->number && m->reserved[i].start <= last &&
+		    m->reserved[i].last >= start)
 			return false;
 	return true;
 }
@@ -241,7 +255,10 @@ static int set_window(struct iommufd_group *group, uint32_t option, uint64_t mib
 	if (size && !window_is_free(group, start, last))
 		return -EADDRINUSE;
 	if (start != group->msi_start)
-		/* Pages of the former window are not the devices' any more; their messages are composed anew. */
+		/*
+		 * Pages of the former window are not the devices' any more; their messages are
+		 * composed anew.
+		 */
 		group->required_msi = 0;
 	group->msi_start = start;
 	group->msi_size = size;
@@ -267,8 +284,10 @@ int option_sw_msi(struct iommufd_ctx *ctx, struct iommu_option *opt)
 	case IOMMU_OPTION_OP_GET:
 		if (!group->msi_size)
 			rc = -ENOENT;
+		else if (opt->option_id == IOMMU_OPTION_SW_MSI_START)
+			opt->val64 = group->msi_start >> MIB_SHIFT;
 		else
-			opt->val64 = (opt->option_id == IOMMU_OPTION_SW_MSI_START ? group->msi_start : group->msi_size) >> MIB_SHIFT;
+			opt->val64 = group->msi_size >> MIB_SHIFT;
 		break;
 	default:
 		rc = -EOPNOTSUPP;

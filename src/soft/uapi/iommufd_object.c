@@ -8,7 +8,10 @@
 #define MIN_OBJECTS 16
 #define MAX_ID INT32_MAX
 
-/* What stands for an id that is taken, without an object to be found: one under construction, or one that must never come back. */
+/*
+ * What stands for an id that is taken, without an object to be found: one under construction, or
+ * one that must never come back.
+ */
 static struct iommufd_object reserved;
 
 static void (*const destroy[OBJ_TYPES])(struct iommufd_object *obj) = {
@@ -32,7 +35,8 @@ static int take_id(struct iommufd_ctx *ctx, uint32_t *id)
 		return -EBUSY;
 	if (i >= ctx->n_objects) {
 		uint32_t n = ctx->n_objects ? 2 * ctx->n_objects : MIN_OBJECTS;
-		struct iommufd_object **objects = soft_grow(ctx->objects, ctx->n_objects, n, sizeof(*objects));
+		struct iommufd_object **objects = soft_grow(ctx->objects, ctx->n_objects, n,
+							    sizeof(*objects));
 
 		if (!objects)
 			return -ENOMEM;
@@ -208,7 +212,9 @@ void object_destroy_wait(struct iommufd_ctx *ctx, struct iommufd_object *obj, bo
 	finish(obj);
 }
 
-/* One that only the table uses, taken out; NULL: none. *left: whether any object is in the table. */
+/*
+ * One that only the table uses, taken out; NULL: none. *left: whether any object is in the table.
+ */
 static struct iommufd_object *take_leaf(struct iommufd_ctx *ctx, uint32_t *from, bool *left)
 {
 	struct iommufd_object *leaf = NULL;
@@ -228,8 +234,9 @@ static struct iommufd_object *take_leaf(struct iommufd_ctx *ctx, uint32_t *from,
 }
 
 /*
- * Users form a graph without cycles, so there is always a leaf: round after round until the table is empty. A round that destroys
- * nothing would be a lost reference; it ends rather than hangs, and a leak checker shows it.
+ * Users form a graph without cycles, so there is always a leaf: round after round until the table
+ * is empty. A round that destroys nothing would be a lost reference; it ends rather than hangs, and
+ * a leak checker shows it.
  */
 void objects_destroy_all(struct iommufd_ctx *ctx)
 {

@@ -13,8 +13,9 @@
  *   ctx->lock			the table of objects and their users
  *   arm_master.lock > viommu->events_lock	the way of an event
  *
- * An object lives as long as it has users: the table of ids is one, and so is each object that refers to it, an open file, and a call under
- * way. It is destroyed when only the table is left, and its id with it.
+ * An object lives as long as it has users: the table of ids is one, and so is each object that
+ * refers to it, an open file, and a call under way. It is destroyed when only the table is left,
+ * and its id with it.
  */
 #ifndef SOFT_UAPI_IOMMUFD_PRIVATE_H
 #define SOFT_UAPI_IOMMUFD_PRIVATE_H
@@ -41,7 +42,8 @@ struct iommufd_object {
 	enum iommufd_type type;
 	uint32_t id;
 	unsigned int users;	/* under ctx->lock */
-	unsigned int calls;	/* of these, calls under way (and a device's vDEVICE): a driver may wait for them to end */
+	/* of these, calls under way (and a device's vDEVICE): a driver may wait for them to end */
+	unsigned int calls;
 };
 
 /* Pages of doorbells in the SW_MSI windows of an iommufd: the same address in all its HWPTs. */
@@ -97,7 +99,8 @@ struct iommufd_group {
 	struct iommufd_device *bound;
 	bool msi_start_set;		/* by IOMMU_OPTION_SW_MSI_START */
 	uint64_t msi_start, msi_size;	/* the SW_MSI window in force; size 0: none */
-	uint64_t required_msi;		/* pages of it that its devices use, as a mask of ctx->msi_pages */
+	/* pages of it that its devices use, as a mask of ctx->msi_pages */
+	uint64_t required_msi;
 };
 
 /* Addresses prepared for the vectors of one interrupt index. */
@@ -125,7 +128,8 @@ struct iommufd_device {
 /* Memory that mappings refer to other than the process's own: a part of a file, or of a dma-buf. */
 struct memory_source {
 	unsigned int refs;		/* areas and calls; atomic */
-	uint64_t start;			/* offset of the part, in whole pages; an area's addr counts from here */
+	/* offset of the part, in whole pages; an area's addr counts from here */
+	uint64_t start;
 	struct dmabuf *dmabuf;
 	int fd;				/* of a file: a duplicate */
 	bool writable;
@@ -158,7 +162,8 @@ struct iopt_domain {
 
 struct iopt {
 	struct soft_host *host;
-	unsigned int refs;		/* of the memory; under iommufd_host->lock: the IOAS and who revokes a dma-buf */
+	/* of the memory; under iommufd_host->lock: the IOAS and who revokes a dma-buf */
+	unsigned int refs;
 	pthread_mutex_t lock;
 	struct iova_tree areas;
 	struct reserved_iova *reserved;
@@ -200,7 +205,8 @@ struct iommufd_viommu {
 	struct iommufd_ctx *ctx;
 	struct arm_smmu *smmu;
 	struct iommufd_hwpt_paging *parent;
-	pthread_rwlock_t vdevices_lock;		/* innermost; of the tree, by virt_id, and of its members */
+	/* innermost; of the tree, by virt_id, and of its members */
+	pthread_rwlock_t vdevices_lock;
 	void *vdevices;
 	pthread_mutex_t alloc_lock;		/* outermost: making a veventq */
 	pthread_mutex_t events_lock;
@@ -225,14 +231,20 @@ struct iommufd_cmd {
 /* Copies the struct back, as far as the caller's goes. */
 int iommufd_respond(const struct iommufd_cmd *cmd, size_t size);
 
-/* The caller's memory at @uptr: -EFAULT when it is not mapped. copy_struct: as for a request of @ksize bytes, -E2BIG. */
+/*
+ * The caller's memory at @uptr: -EFAULT when it is not mapped. copy_struct: as for a request of
+ * @ksize bytes, -E2BIG.
+ */
 int user_read(void *dst, uint64_t uptr, size_t len);
 int user_write(uint64_t uptr, const void *src, size_t len);
 int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize);
 
 /* --- objects (iommufd.c) --- */
 
-/* A zeroed object of @size bytes with a reserved id, not to be found yet: then either publish or abort. -ENOMEM. */
+/*
+ * A zeroed object of @size bytes with a reserved id, not to be found yet: then either publish or
+ * abort. -ENOMEM.
+ */
 int object_alloc(struct iommufd_ctx *ctx, enum iommufd_type type, size_t size, void *out);
 void object_publish(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void object_abort(struct iommufd_ctx *ctx, struct iommufd_object *obj);
@@ -252,8 +264,8 @@ int object_destroy_id(struct iommufd_ctx *ctx, uint32_t id);
 void object_release_and_try_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 
 /*
- * Destroys an object whose only users are the table, the caller, and calls under way, for which it waits. @tombstone: the id is
- * never given out again.
+ * Destroys an object whose only users are the table, the caller, and calls under way, for which it
+ * waits. @tombstone: the id is never given out again.
  */
 void object_destroy_wait(struct iommufd_ctx *ctx, struct iommufd_object *obj, bool tombstone);
 
@@ -308,14 +320,19 @@ struct iopt_slice {
 };
 
 /*
- * Maps @n slices one behind the other at *iova, or where there is room (@fixed false). Takes a reference of each source it keeps. Errors as
- * IOMMU_IOAS_MAP's.
+ * Maps @n slices one behind the other at *iova, or where there is room (@fixed false). Takes a
+ * reference of each source it keeps. Errors as IOMMU_IOAS_MAP's.
  */
-int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint64_t length, uint64_t *iova, uint32_t flags);
+int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint64_t length,
+	     uint64_t *iova, uint32_t flags);
 int iopt_unmap(struct iopt *iopt, uint64_t start, uint64_t last, uint64_t *unmapped);
 
-/* The slices behind [iova, iova + length), with a reference of each source; *slices to be given to iopt_put_slices(). -ENOENT, -ENOMEM. */
-int iopt_get_slices(struct iopt *iopt, uint64_t iova, uint64_t length, struct iopt_slice **slices, size_t *n);
+/*
+ * The slices behind [iova, iova + length), with a reference of each source; *slices to be given to
+ * iopt_put_slices(). -ENOENT, -ENOMEM.
+ */
+int iopt_get_slices(struct iopt *iopt, uint64_t iova, uint64_t length, struct iopt_slice **slices,
+		    size_t *n);
 void iopt_put_slices(struct iopt_slice *slices, size_t n);
 
 /* Fills a new domain with all mappings; -EADDRINUSE, -EINVAL, -ENOMEM, -EFAULT, ... */
@@ -338,20 +355,27 @@ void iopt_revoke(struct iopt *iopt, struct dmabuf *dmabuf);
 /* Ranges that must stay usable; takes over @ranges (sorted). -EADDRINUSE. */
 int iopt_allow(struct iopt *iopt, struct iommu_iova_range *ranges, uint32_t n);
 
-/* The first range free of reserved ones that begins at or above @from; false: none. With iopt->lock. */
+/*
+ * The first range free of reserved ones that begins at or above @from; false: none. With
+ * iopt->lock.
+ */
 bool iopt_next_usable(const struct iopt *iopt, uint64_t from, uint64_t *start, uint64_t *last);
 
 /* --- memory (iommufd_memory.c) --- */
 
 /*
- * A part of the file @fd, or of a dma-buf of the host; whether a file can be mapped is found out when it is pinned. -EBADF, -EINVAL, -ENODEV,
- * -EMFILE, -ENOMEM.
+ * A part of the file @fd, or of a dma-buf of the host; whether a file can be mapped is found out
+ * when it is pinned. -EBADF, -EINVAL, -ENODEV, -EMFILE, -ENOMEM.
  */
-int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable, struct memory_source **out);
+int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable,
+		  struct memory_source **out);
 void source_hold(struct memory_source *s);
 void source_put(struct memory_source *s);
 
-/* Makes the memory of an area reachable for devices, at area_pa() on the bus. -EFAULT, -EINVAL, -EPERM, -ENOMEM. */
+/*
+ * Makes the memory of an area reachable for devices, at area_pa() on the bus. -EFAULT, -EINVAL,
+ * -EPERM, -ENOMEM.
+ */
 int area_pin(struct iommufd_host *ih, const struct iova_area *area);
 void area_unpin(struct iommufd_host *ih, const struct iova_area *area);
 uint64_t area_pa(const struct iova_area *area);
@@ -377,14 +401,18 @@ struct arm_master *device_master(const struct soft_device *sdev);
 struct iommufd_hwpt_paging *hwpt_paging_of(struct iommufd_object *hwpt);
 
 /* With ioas->mutex. *out is not published yet; hwpt_paging_fini() and object_abort() undo it. */
-int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas, struct iommufd_device *idev, uint32_t flags,
+int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
+		       struct iommufd_device *idev, uint32_t flags,
 		       struct iommufd_hwpt_paging **out);
 
 void hwpt_paging_fini(struct iommufd_ctx *ctx, struct iommufd_hwpt_paging *hwpt);
 
-/* The virtual StreamID on @viommu of a device of @group; false: it has no vDEVICE there. With group->lock. */
-bool viommu_find_device(const struct iommufd_group *group, const struct iommufd_viommu *viommu, const struct soft_device *sdev,
-			uint32_t *vsid);
+/*
+ * The virtual StreamID on @viommu of a device of @group; false: it has no vDEVICE there. With
+ * group->lock.
+ */
+bool viommu_find_device(const struct iommufd_group *group, const struct iommufd_viommu *viommu,
+			const struct soft_device *sdev, uint32_t *vsid);
 
 /* The other way round, of StreamIDs; -ENOENT. */
 int viommu_vsid_to_sid(void *viommu, uint32_t vsid, uint32_t *sid);

@@ -16,13 +16,15 @@ struct vevent {
 };
 
 /*
- * Locks: viommu->events_lock covers the queue's place in the vIOMMU; lock, the ring. Both are held only for as long as it takes to copy
- * one event, so the device's thread does not block on a reader.
+ * Locks: viommu->events_lock covers the queue's place in the vIOMMU; lock, the ring. Both are held
+ * only for as long as it takes to copy one event, so the device's thread does not block on a
+ * reader.
  */
 struct iommufd_veventq {
 	struct iommufd_object obj;
 	struct iommufd_viommu *viommu;
-	struct soft_file *file;		/* has a use of the object, and one of the context's file; NULL once closed (under lock) */
+	/* has a use of the object, and one of the context's file; NULL once closed (under lock) */
+	struct soft_file *file;
 	pthread_mutex_t lock;
 	struct vevent *ring;		/* grows to depth */
 	uint32_t size, first, count;
@@ -86,7 +88,8 @@ void iommufd_viommu_report(struct iommufd_viommu *viommu, const uint64_t evt[4])
 static ssize_t veventq_read(struct soft_file *file, void *buf, size_t len)
 {
 	struct iommufd_veventq *q = file->priv;
-	const size_t full = sizeof(struct iommufd_vevent_header) + sizeof(struct iommu_vevent_arm_smmuv3);
+	const size_t full = sizeof(struct iommufd_vevent_header) +
+			    sizeof(struct iommu_vevent_arm_smmuv3);
 	struct iommufd_vevent_header header = { 0 };
 	uint8_t *out = buf;
 	size_t done = 0;

@@ -21,8 +21,12 @@ int ioctl_viommu_alloc(struct iommufd_cmd *cmd)
 	if (rc)
 		return rc;
 	smmu = device_master(idev->sdev)->smmu;
-	/* A guest that could make its device's accesses bypass the caches would see memory that the host has not written back. */
-	if (arg->type != IOMMU_VIOMMU_TYPE_ARM_SMMUV3 || !arm_smmu_nesting(smmu) || !smmu->nesting_coherent) {
+	/*
+	 * A guest that could make its device's accesses bypass the caches would see memory that the
+	 * host has not written back.
+	 */
+	if (arg->type != IOMMU_VIOMMU_TYPE_ARM_SMMUV3 || !arm_smmu_nesting(smmu) ||
+	    !smmu->nesting_coherent) {
 		rc = -EOPNOTSUPP;
 		goto put_device;
 	}
@@ -89,7 +93,8 @@ int viommu_vsid_to_sid(void *ctx, uint32_t vsid, uint32_t *sid)
 	return rc;
 }
 
-bool viommu_find_device(const struct iommufd_group *group, const struct iommufd_viommu *viommu, const struct soft_device *sdev, uint32_t *vsid)
+bool viommu_find_device(const struct iommufd_group *group, const struct iommufd_viommu *viommu,
+			const struct soft_device *sdev, uint32_t *vsid)
 {
 	for (const struct iommufd_device *d = group->bound; d; d = d->next_bound)
 		if (d->sdev == sdev && d->vdevice && d->vdevice->viommu == viommu) {
@@ -115,7 +120,8 @@ static int enter(struct iommufd_viommu *viommu, struct iommufd_vdevice *vdevice)
 }
 
 /* With the group's lock. */
-static int vdevice_create(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu, struct iommufd_device *idev)
+static int vdevice_create(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu,
+			  struct iommufd_device *idev)
 {
 	struct iommu_vdevice_alloc *arg = cmd->arg;
 	struct iommufd_vdevice *vdevice;

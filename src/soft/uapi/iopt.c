@@ -46,7 +46,8 @@ void iopt_destroy(struct iopt *iopt)
 
 /* --- reserved and allowed ranges --- */
 
-static const struct reserved_iova *first_reserved(const struct iopt *iopt, uint64_t start, uint64_t last)
+static const struct reserved_iova *first_reserved(const struct iopt *iopt, uint64_t start,
+						  uint64_t last)
 {
 	const struct reserved_iova *r = iopt->reserved;
 
@@ -175,7 +176,8 @@ static bool fits(const struct wish *w, uint64_t start, uint64_t last, uint64_t *
 }
 
 /* In the hole [start, last] between areas: what is not reserved of it. */
-static bool fits_unreserved(const struct iopt *iopt, const struct wish *w, uint64_t start, uint64_t last, uint64_t *iova)
+static bool fits_unreserved(const struct iopt *iopt, const struct wish *w, uint64_t start,
+			    uint64_t last, uint64_t *iova)
 {
 	uint64_t from = start, s, l;
 
@@ -191,7 +193,8 @@ static bool fits_unreserved(const struct iopt *iopt, const struct wish *w, uint6
 	return false;
 }
 
-static bool fits_between(const struct iopt *iopt, const struct wish *w, uint64_t start, uint64_t last, uint64_t *iova)
+static bool fits_between(const struct iopt *iopt, const struct wish *w, uint64_t start,
+			 uint64_t last, uint64_t *iova)
 {
 	uint64_t from = start, s, l;
 
@@ -280,11 +283,13 @@ static bool area_revoked(const struct iova_area *area)
 	return area->source && area->source->dmabuf && dmabuf_revoked(area->source->dmabuf);
 }
 
-static int map_in_domain(const struct iopt *iopt, const struct iopt_domain *domain, const struct iova_area *area)
+static int map_in_domain(const struct iopt *iopt, const struct iopt_domain *domain,
+			 const struct iova_area *area)
 {
 	uint64_t piece = iopt->small_pages ? 1ull << iopt->host->machine.page_shift : 0;
 
-	return arm_domain_map(domain->arm, area->start, area_pa(area), area_size(area), area_prot(area), piece);
+	return arm_domain_map(domain->arm, area->start, area_pa(area), area_size(area),
+			      area_prot(area), piece);
 }
 
 /* Takes the area out of one domain, for good. */
@@ -341,7 +346,10 @@ static int track_dmabuf(struct iopt *iopt, struct dmabuf *dmabuf)
 	u = soft_calloc(1, sizeof(*u));
 	if (!u)
 		return -ENOMEM;
-	*u = (struct dmabuf_user){ .iopt = iopt, .dmabuf = dmabuf, .areas = 1, .next_of_iopt = iopt->dmabufs };
+	u->iopt = iopt;
+	u->dmabuf = dmabuf;
+	u->areas = 1;
+	u->next_of_iopt = iopt->dmabufs;
 	iopt->dmabufs = u;
 	dmabuf_add_user(dmabuf, u);
 	return 0;
@@ -378,7 +386,8 @@ static void drop_area(struct iopt *iopt, struct iova_area *area)
 /* --- map --- */
 
 /* An area for the slice, at @iova; on success it holds the source. With iopt->lock. */
-static int add_area(struct iopt *iopt, const struct iopt_slice *slice, uint64_t iova, uint32_t flags, struct iova_area **out)
+static int add_area(struct iopt *iopt, const struct iopt_slice *slice, uint64_t iova,
+		    uint32_t flags, struct iova_area **out)
 {
 	struct iova_area *area;
 	int rc;
@@ -425,7 +434,8 @@ static void remove_areas(struct iopt *iopt, uint64_t start, uint64_t end)
 	}
 }
 
-int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint64_t length, uint64_t *iova, uint32_t flags)
+int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint64_t length,
+	     uint64_t *iova, uint32_t flags)
 {
 	struct iova_area *area;
 	uint64_t at, start = *iova;
@@ -437,7 +447,10 @@ int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint6
 	else if (flags & IOMMU_IOAS_MAP_FIXED_IOVA)
 		rc = check_iova(iopt, start, length);
 	else
-		rc = choose_iova(iopt, slices[0].source ? slices[0].addr + slices[0].source->start : slices[0].addr, length, &start);
+		rc = choose_iova(iopt,
+				 slices[0].source ? slices[0].addr + slices[0].source->start
+						  : slices[0].addr,
+				 length, &start);
 	at = start;
 	for (size_t i = 0; i < n && !rc; i++) {
 		rc = add_area(iopt, &slices[i], at, flags, &area);
@@ -461,14 +474,19 @@ int iopt_map(struct iopt *iopt, const struct iopt_slice *slices, size_t n, uint6
 
 /* --- unmap --- */
 
-/* Areas taken out of the tree and the domains, waiting for the invalidation; chained through child[0]. */
+/*
+ * Areas taken out of the tree and the domains, waiting for the invalidation; chained through
+ * child[0].
+ */
 struct unmapping {
 	struct iova_area *areas;
 	uint64_t start, last;
 	uint64_t bytes;
 };
 
-/* Takes out what lies in [start, last], up to the first area that reaches outside. With iopt->lock. */
+/*
+ * Takes out what lies in [start, last], up to the first area that reaches outside. With iopt->lock.
+ */
 static int take_areas(struct iopt *iopt, uint64_t start, uint64_t last, struct unmapping *u)
 {
 	struct iova_area *area;
@@ -519,7 +537,8 @@ int iopt_unmap(struct iopt *iopt, uint64_t start, uint64_t last, uint64_t *unmap
 /* --- copy --- */
 
 /* The part of @area in [iova, last]. */
-static void slice_of(const struct iova_area *area, uint64_t iova, uint64_t last, struct iopt_slice *slice)
+static void slice_of(const struct iova_area *area, uint64_t iova, uint64_t last,
+		     struct iopt_slice *slice)
 {
 	uint64_t end = area->last < last ? area->last : last;
 
@@ -548,7 +567,8 @@ static size_t count_contiguous(const struct iopt *iopt, uint64_t iova, uint64_t 
 	}
 }
 
-int iopt_get_slices(struct iopt *iopt, uint64_t iova, uint64_t length, struct iopt_slice **slices, size_t *n)
+int iopt_get_slices(struct iopt *iopt, uint64_t iova, uint64_t length, struct iopt_slice **slices,
+		    size_t *n)
 {
 	struct iopt_slice *s = NULL;
 	uint64_t last;
@@ -625,8 +645,8 @@ static int fill_domain(void *ctx, struct iova_area *area)
 }
 
 /*
- * Gives up what fill_domain() pinned, up to the area that failed (none: all). The domain's table needs no change: nothing is attached to
- * it, and it is about to be freed.
+ * Gives up what fill_domain() pinned, up to the area that failed (none: all). The domain's table
+ * needs no change: nothing is attached to it, and it is about to be freed.
  */
 static int unpin_domain(void *ctx, struct iova_area *area)
 {

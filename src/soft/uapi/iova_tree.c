@@ -202,7 +202,8 @@ static void refresh(struct iova_area *root, uint64_t start)
 }
 
 /* The areas next to address @at, which lies in none. */
-static void neighbours(const struct iova_tree *t, uint64_t at, struct iova_area **prev, struct iova_area **next)
+static void neighbours(const struct iova_tree *t, uint64_t at, struct iova_area **prev,
+		       struct iova_area **next)
 {
 	*prev = NULL;
 	*next = NULL;
@@ -234,7 +235,9 @@ void iova_tree_insert(struct iova_tree *t, struct iova_area *area)
 
 void iova_tree_remove(struct iova_tree *t, struct iova_area *area)
 {
-	struct iova_area *next = area->last == UINT64_MAX ? NULL : iova_tree_first(t, area->last + 1, UINT64_MAX);
+	struct iova_area *next = area->last == UINT64_MAX
+					 ? NULL
+					 : iova_tree_first(t, area->last + 1, UINT64_MAX);
 	uint64_t gap = area->gap;
 
 	t->root = detach(t->root, area);
@@ -273,7 +276,8 @@ static int walk(struct iova_area *a, int (*visit)(void *ctx, struct iova_area *a
 	return rc ? rc : walk(a->child[1], visit, ctx);
 }
 
-int iova_tree_walk(const struct iova_tree *t, int (*visit)(void *ctx, struct iova_area *area), void *ctx)
+int iova_tree_walk(const struct iova_tree *t, int (*visit)(void *ctx, struct iova_area *area),
+		   void *ctx)
 {
 	return walk(t->root, visit, ctx);
 }
@@ -295,7 +299,8 @@ static const struct iova_area *find_gap(const struct iova_area *a, uint64_t from
 	return find_gap(a->child[1], from, size);
 }
 
-bool iova_tree_gap(const struct iova_tree *t, uint64_t from, uint64_t size, uint64_t *start, uint64_t *last)
+bool iova_tree_gap(const struct iova_tree *t, uint64_t from, uint64_t size, uint64_t *start,
+		   uint64_t *last)
 {
 	const struct iova_area *a = find_gap(t->root, from, size);
 	const struct iova_area *end = t->root;

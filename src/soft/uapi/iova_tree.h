@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mappings of an IOAS: disjoint intervals in an AVL tree that also knows the free space between them, so that look-up, insertion,
- * removal and finding a hole of some size are O(log n) each. 64 bytes an area, from slabs of one page.
+ * The mappings of an IOAS: disjoint intervals in an AVL tree that also knows the free space between
+ * them, so that look-up, insertion, removal and finding a hole of some size are O(log n) each. 64
+ * bytes an area, from slabs of one page.
  *
  * One caller at a time.
  */
@@ -26,7 +27,8 @@ struct iova_area {
 	uint64_t height : 8;
 	uint64_t readable : 1, writable : 1;
 	uint64_t may_write : 1;			/* a copy may be made writable */
-	uint64_t filled : 1;			/* its memory is pinned and stands in every domain */
+	/* its memory is pinned and stands in every domain */
+	uint64_t filled : 1;
 };
 
 struct iova_tree {
@@ -49,10 +51,15 @@ void iova_tree_remove(struct iova_tree *t, struct iova_area *area);
 /* The lowest area that meets [start, last], or NULL. */
 struct iova_area *iova_tree_first(const struct iova_tree *t, uint64_t start, uint64_t last);
 
-/* Calls @visit for each area in ascending order until it returns non-zero; returns that. It must not change the tree. */
-int iova_tree_walk(const struct iova_tree *t, int (*visit)(void *ctx, struct iova_area *area), void *ctx);
+/*
+ * Calls @visit for each area in ascending order until it returns non-zero; returns that. It must
+ * not change the tree.
+ */
+int iova_tree_walk(const struct iova_tree *t, int (*visit)(void *ctx, struct iova_area *area),
+		   void *ctx);
 
 /* The lowest hole of at least @size addresses that ends at or above @from: [*start, *last]. */
-bool iova_tree_gap(const struct iova_tree *t, uint64_t from, uint64_t size, uint64_t *start, uint64_t *last);
+bool iova_tree_gap(const struct iova_tree *t, uint64_t from, uint64_t size, uint64_t *start,
+		   uint64_t *last);
 
 #endif

@@ -79,11 +79,16 @@ void guest_unmap(struct guest *g, uint64_t giova, uint64_t size)
 	assert_int_equal(vmsa_unmap(&g->s1, giova, size, &freed), 0);
 }
 
-int guest_invalidate(struct guest *g, struct fx *fx, const uint64_t (*cmds)[2], uint32_t count, uint32_t *done)
+int guest_invalidate(struct guest *g, struct fx *fx, const uint64_t (*cmds)[2], uint32_t count,
+		     uint32_t *done)
 {
 	struct iommu_hwpt_invalidate arg = {
-		.size = sizeof(arg), .hwpt_id = g->viommu, .data_uptr = (uintptr_t)cmds,
-		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, .entry_len = sizeof(*cmds), .entry_num = count,
+		.size = sizeof(arg),
+		.hwpt_id = g->viommu,
+		.data_uptr = (uintptr_t)cmds,
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = sizeof(*cmds),
+		.entry_num = count,
 	};
 	int rc = fx_ioctl(fx, IOMMU_HWPT_INVALIDATE, &arg);
 

@@ -19,7 +19,10 @@ struct guest {
 	uint32_t ioas, parent, viommu, vdevice, nested;
 };
 
-/* Memory mapped into a nest parent, a vIOMMU, a vDEVICE for @device, and its stage 1 attached; nothing mapped in it. */
+/*
+ * Memory mapped into a nest parent, a vIOMMU, a vDEVICE for @device, and its stage 1 attached;
+ * nothing mapped in it.
+ */
 void guest_start(struct guest *g, struct fx *fx, unsigned int device);
 
 /* The guest's own map, and its unmap without any invalidation. */
@@ -30,6 +33,7 @@ void guest_unmap(struct guest *g, uint64_t giova, uint64_t size);
 uint64_t guest_ste0(const struct guest *g);
 
 /* Commands in one request; *done is entry_num. */
-int guest_invalidate(struct guest *g, struct fx *fx, const uint64_t (*cmds)[2], uint32_t count, uint32_t *done);
+int guest_invalidate(struct guest *g, struct fx *fx, const uint64_t (*cmds)[2], uint32_t count,
+		     uint32_t *done);
 
 #endif

@@ -54,7 +54,8 @@ int fx_bind(struct fx *fx, unsigned int device)
 	int rc = iommufd_ctx_from_fd(fx->host, fx->fd, &ctx);
 
 	assert_int_equal(rc, 0);
-	rc = iommufd_device_bind(ctx, &fx->host->devices[device], &fx->idev[device], &fx->dev_id[device]);
+	rc = iommufd_device_bind(ctx, &fx->host->devices[device], &fx->idev[device],
+				 &fx->dev_id[device]);
 	if (rc)
 		fx->idev[device] = NULL;
 	iommufd_ctx_put(ctx);
@@ -97,8 +98,12 @@ int fx_map(struct fx *fx, uint32_t ioas, void *va, uint64_t length, uint64_t iov
 {
 	struct iommu_ioas_map arg = {
 		.size = sizeof(arg),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = ioas, .user_va = (uintptr_t)va, .length = length, .iova = iova,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)va,
+		.length = length,
+		.iova = iova,
 	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_MAP, &arg);
@@ -106,7 +111,9 @@ int fx_map(struct fx *fx, uint32_t ioas, void *va, uint64_t length, uint64_t iov
 
 int fx_unmap(struct fx *fx, uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
 {
-	struct iommu_ioas_unmap arg = { .size = sizeof(arg), .ioas_id = ioas, .iova = iova, .length = length };
+	struct iommu_ioas_unmap arg = {
+		.size = sizeof(arg), .ioas_id = ioas, .iova = iova, .length = length
+	};
 	int rc = fx_ioctl(fx, IOMMU_IOAS_UNMAP, &arg);
 
 	if (unmapped)
@@ -116,7 +123,9 @@ int fx_unmap(struct fx *fx, uint32_t ioas, uint64_t iova, uint64_t length, uint6
 
 int fx_hwpt(struct fx *fx, unsigned int device, uint32_t pt, uint32_t flags, uint32_t *out)
 {
-	struct iommu_hwpt_alloc arg = { .size = sizeof(arg), .flags = flags, .dev_id = fx->dev_id[device], .pt_id = pt };
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg), .flags = flags, .dev_id = fx->dev_id[device], .pt_id = pt
+	};
 	int rc = fx_ioctl(fx, IOMMU_HWPT_ALLOC, &arg);
 
 	*out = arg.out_hwpt_id;
@@ -126,7 +135,10 @@ int fx_hwpt(struct fx *fx, unsigned int device, uint32_t pt, uint32_t flags, uin
 int fx_viommu(struct fx *fx, unsigned int device, uint32_t hwpt, uint32_t *out)
 {
 	struct iommu_viommu_alloc arg = {
-		.size = sizeof(arg), .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3, .dev_id = fx->dev_id[device], .hwpt_id = hwpt,
+		.size = sizeof(arg),
+		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+		.dev_id = fx->dev_id[device],
+		.hwpt_id = hwpt,
 	};
 	int rc = fx_ioctl(fx, IOMMU_VIOMMU_ALLOC, &arg);
 
@@ -136,19 +148,27 @@ int fx_viommu(struct fx *fx, unsigned int device, uint32_t hwpt, uint32_t *out)
 
 int fx_vdevice(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t virt_id, uint32_t *out)
 {
-	struct iommu_vdevice_alloc arg = { .size = sizeof(arg), .viommu_id = viommu, .dev_id = fx->dev_id[device], .virt_id = virt_id };
+	struct iommu_vdevice_alloc arg = { .size = sizeof(arg),
+					   .viommu_id = viommu,
+					   .dev_id = fx->dev_id[device],
+					   .virt_id = virt_id };
 	int rc = fx_ioctl(fx, IOMMU_VDEVICE_ALLOC, &arg);
 
 	*out = arg.out_vdevice_id;
 	return rc;
 }
 
-int fx_nested(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t ste0, uint64_t ste1, uint32_t *out)
+int fx_nested(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t ste0, uint64_t ste1,
+	      uint32_t *out)
 {
 	struct iommu_hwpt_arm_smmuv3 data = { .ste = { htole64(ste0), htole64(ste1) } };
 	struct iommu_hwpt_alloc arg = {
-		.size = sizeof(arg), .dev_id = fx->dev_id[device], .pt_id = viommu,
-		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3, .data_len = sizeof(data), .data_uptr = (uintptr_t)&data,
+		.size = sizeof(arg),
+		.dev_id = fx->dev_id[device],
+		.pt_id = viommu,
+		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
 	};
 	int rc = fx_ioctl(fx, IOMMU_HWPT_ALLOC, &arg);
 
@@ -164,7 +184,9 @@ int fx_attach(struct fx *fx, unsigned int device, uint32_t pt)
 int fx_translate(struct fx *fx, unsigned int device, uint64_t addr, bool write, uint64_t *pa)
 {
 	const struct machine_device *desc = fx->host->devices[device].desc;
-	const struct smmu_txn txn = { .sid = desc->sid, .access = write ? SMMU_WRITE : SMMU_READ, .addr = addr };
+	const struct smmu_txn txn = { .sid = desc->sid,
+				      .access = write ? SMMU_WRITE : SMMU_READ,
+				      .addr = addr };
 	struct smmu_result res;
 	int rc;
 
@@ -180,7 +202,8 @@ void *fx_memory(size_t size)
 {
 	/* Aligned, so that blocks can map it. */
 	size_t align = 2ul << 20;
-	uint8_t *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	assert_true(p != MAP_FAILED);
 	return (void *)(((uintptr_t)p + align - 1) & ~(align - 1));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A software host with an iommufd, as the tests of src/soft/uapi want it. Calls named *_ok assert; the others return what the host says.
+ * A software host with an iommufd, as the tests of src/soft/uapi want it. Calls named *_ok assert;
+ * the others return what the host says.
  */
 #ifndef TESTS_SOFT_UAPI_IOMMUFD_FIXTURE_H
 #define TESTS_SOFT_UAPI_IOMMUFD_FIXTURE_H
@@ -32,7 +33,10 @@ struct fx {
 	uint32_t dev_id[FX_DEVICES];
 };
 
-/* Two SMMUs, two ITSes: devices 0 and 1 behind the first of each, 2 behind the second, 3 in a group with 0. */
+/*
+ * Two SMMUs, two ITSes: devices 0 and 1 behind the first of each, 2 behind the second, 3 in a group
+ * with 0.
+ */
 extern const char fx_machine[];
 
 /* The machine @text describes (NULL: fx_machine), /dev/iommu open, nothing bound. */
@@ -47,12 +51,15 @@ int fx_ioctl(struct fx *fx, unsigned long request, void *arg);
 int fx_destroy(struct fx *fx, uint32_t id);
 
 uint32_t fx_ioas_ok(struct fx *fx);
-int fx_map(struct fx *fx, uint32_t ioas, void *va, uint64_t length, uint64_t iova);	/* fixed, readable and writable */
+/* fixed, readable and writable */
+int fx_map(struct fx *fx, uint32_t ioas, void *va, uint64_t length, uint64_t iova);
 int fx_unmap(struct fx *fx, uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 int fx_hwpt(struct fx *fx, unsigned int device, uint32_t pt, uint32_t flags, uint32_t *out);
 int fx_viommu(struct fx *fx, unsigned int device, uint32_t hwpt, uint32_t *out);
-int fx_vdevice(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t virt_id, uint32_t *out);
-int fx_nested(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t ste0, uint64_t ste1, uint32_t *out);
+int fx_vdevice(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t virt_id,
+	       uint32_t *out);
+int fx_nested(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t ste0, uint64_t ste1,
+	      uint32_t *out);
 int fx_attach(struct fx *fx, unsigned int device, uint32_t pt);
 
 /* A device's access: 0 and the PA, -EFAULT. Events go their way. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What all requests have in common: numbers, struct sizes, ids, lifetimes; and those that this kernel's hardware does not support. */
+/*
+ * What all requests have in common: numbers, struct sizes, ids, lifetimes; and those that this
+ * kernel's hardware does not support.
+ */
 #include "iommufd_fixture.h"
 
 #include <fcntl.h>
@@ -11,7 +14,11 @@ struct sizes {
 	uint32_t size, min_size;
 };
 
-#define SIZES(request, type, last) { #request, request, sizeof(struct type), offsetof(struct type, last) + sizeof(((struct type *)NULL)->last) }
+#define SIZES(request, type, last)                                                                 \
+	{                                                                                          \
+#request, request, sizeof(struct type),                                            \
+			offsetof(struct type, last) + sizeof(((struct type *)NULL)->last)          \
+	}
 
 static const struct sizes sizes[] = {
 	SIZES(IOMMU_DESTROY, iommu_destroy, id),
@@ -38,7 +45,10 @@ static const struct sizes sizes[] = {
 	SIZES(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length),
 };
 
-/* Each request too short, at its shortest, too long with zeros, and too long with garbage at the end. */
+/*
+ * Each request too short, at its shortest, too long with zeros, and too long with garbage at the
+ * end.
+ */
 static void struct_sizes(void **state)
 {
 	struct fx fx;
@@ -80,7 +90,12 @@ static void struct_sizes(void **state)
 /* No more is written back than the caller says there is room for. */
 static void short_answer(void **state)
 {
-	struct { uint32_t size, flags, dev_id, data_len; uint64_t data_uptr; uint32_t out_type; uint8_t pasid, reserved[3], guard[8]; } arg;
+	struct {
+		uint32_t size, flags, dev_id, data_len;
+		uint64_t data_uptr;
+		uint32_t out_type;
+		uint8_t pasid, reserved[3], guard[8];
+	} arg;
 	struct fx fx;
 
 	(void)state;
@@ -107,7 +122,8 @@ static void numbers(void **state)
 	assert_int_equal(fx_ioctl(&fx, _IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE - 1), &arg), -ENOTTY);
 	assert_int_equal(fx_ioctl(&fx, _IO(IOMMUFD_TYPE, 0x96), &arg), -ENOTTY);
 	assert_int_equal(fx_ioctl(&fx, _IO('x', IOMMUFD_CMD_DESTROY), &arg), -ENOTTY);
-	assert_int_equal(fx_ioctl(&fx, _IOW(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY, uint32_t), &arg), -ENOTTY);
+	assert_int_equal(fx_ioctl(&fx, _IOW(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY, uint32_t), &arg),
+			 -ENOTTY);
 	assert_int_equal(fx_ioctl(&fx, IOMMU_DESTROY, NULL), -EFAULT);
 	assert_int_equal(fx_ioctl(&fx, IOMMU_DESTROY, (void *)0x10), -EFAULT);
 	fx_stop(&fx);
@@ -256,7 +272,9 @@ static void wrong_types(void **state)
 
 static int option(struct fx *fx, uint32_t id, uint16_t op, uint32_t object, uint64_t *value)
 {
-	struct iommu_option arg = { .size = sizeof(arg), .option_id = id, .op = op, .object_id = object, .val64 = *value };
+	struct iommu_option arg = {
+		.size = sizeof(arg), .option_id = id, .op = op, .object_id = object, .val64 = *value
+	};
 	int rc = fx_ioctl(fx, IOMMU_OPTION, &arg);
 
 	*value = arg.val64;
@@ -274,16 +292,20 @@ static void rlimit_mode(void **state)
 	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 0, &v), 0);
 	assert_int_equal(v, 0);
 	v = 1;
-	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v), privileged ? 0 : -EPERM);
+	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v),
+			 privileged ? 0 : -EPERM);
 	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 0, &v), 0);
 	assert_int_equal(v, privileged);
 	v = 2;
-	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v), privileged ? -EINVAL : -EPERM);
+	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v),
+			 privileged ? -EINVAL : -EPERM);
 	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, 2, 0, &v), -EOPNOTSUPP);
-	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 1, &v), -EOPNOTSUPP);
+	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 1, &v),
+			 -EOPNOTSUPP);
 	fx_ioas_ok(&fx);
 	v = 0;
-	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v), privileged ? -EBUSY : -EPERM);
+	assert_int_equal(option(&fx, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &v),
+			 privileged ? -EBUSY : -EPERM);
 	assert_int_equal(option(&fx, 99, IOMMU_OPTION_OP_GET, 0, &v), -EOPNOTSUPP);
 	fx_stop(&fx);
 }
@@ -311,9 +333,12 @@ static void reserved_fields(void **state)
 static void not_supported(void **state)
 {
 	struct iommu_fault_alloc fault = { .size = sizeof(fault) };
-	struct iommu_hw_queue_alloc queue = { .size = sizeof(queue), .type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV };
+	struct iommu_hw_queue_alloc queue = { .size = sizeof(queue),
+					      .type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV };
 	struct iommu_hwpt_set_dirty_tracking dirty = { .size = sizeof(dirty) };
-	struct iommu_hwpt_get_dirty_bitmap bitmap = { .size = sizeof(bitmap), .length = 4096, .page_size = 4096 };
+	struct iommu_hwpt_get_dirty_bitmap bitmap = { .size = sizeof(bitmap),
+						      .length = 4096,
+						      .page_size = 4096 };
 	struct iommu_vfio_ioas vfio = { .size = sizeof(vfio), .op = IOMMU_VFIO_IOAS_GET };
 	struct iommu_ioas_noiommu_get_pa get_pa = { .size = sizeof(get_pa), .length = 1 };
 	uint32_t ioas, hwpt;

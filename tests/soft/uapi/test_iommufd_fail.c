@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every allocation of a whole life of an iommufd fails once: the request that met it says so and changes nothing, so that the same
- * request then succeeds; and nothing is left at the end.
+ * Every allocation of a whole life of an iommufd fails once: the request that met it says so and
+ * changes nothing, so that the same request then succeeds; and nothing is left at the end.
  */
 #include "guest.h"
 
@@ -40,16 +40,26 @@ static int ioas_alloc(struct fx *fx, uint32_t *out)
 static int automatic(struct fx *fx, uint32_t ioas, const void *va, uint64_t length)
 {
 	struct iommu_ioas_map arg = {
-		.size = sizeof(arg), .flags = IOMMU_IOAS_MAP_READABLE, .ioas_id = ioas, .user_va = (uintptr_t)va, .length = length,
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)va,
+		.length = length,
 	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_MAP, &arg);
 }
 
-static int file_map(struct fx *fx, uint32_t ioas, int fd, uint64_t length, uint64_t iova, uint32_t flags)
+static int file_map(struct fx *fx, uint32_t ioas, int fd, uint64_t length, uint64_t iova,
+		    uint32_t flags)
 {
 	struct iommu_ioas_map_file arg = {
-		.size = sizeof(arg), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | flags, .ioas_id = ioas, .fd = fd, .length = length, .iova = iova,
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | flags,
+		.ioas_id = ioas,
+		.fd = fd,
+		.length = length,
+		.iova = iova,
 	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_MAP_FILE, &arg);
@@ -58,8 +68,13 @@ static int file_map(struct fx *fx, uint32_t ioas, int fd, uint64_t length, uint6
 static int copy(struct fx *fx, uint32_t src, uint32_t dst)
 {
 	struct iommu_ioas_copy arg = {
-		.size = sizeof(arg), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE, .src_ioas_id = src, .dst_ioas_id = dst,
-		.src_iova = 0x40000000 + PAGE, .dst_iova = 0x90000000, .length = MIB,
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.src_ioas_id = src,
+		.dst_ioas_id = dst,
+		.src_iova = 0x40000000 + PAGE,
+		.dst_iova = 0x90000000,
+		.length = MIB,
 	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_COPY, &arg);
@@ -68,7 +83,10 @@ static int copy(struct fx *fx, uint32_t src, uint32_t dst)
 static int allow(struct fx *fx, uint32_t ioas)
 {
 	const struct iommu_iova_range range = { 0x1000, 0x7ffffff };
-	struct iommu_ioas_allow_iovas arg = { .size = sizeof(arg), .ioas_id = ioas, .num_iovas = 1, .allowed_iovas = (uintptr_t)&range };
+	struct iommu_ioas_allow_iovas arg = { .size = sizeof(arg),
+					      .ioas_id = ioas,
+					      .num_iovas = 1,
+					      .allowed_iovas = (uintptr_t)&range };
 
 	return fx_ioctl(fx, IOMMU_IOAS_ALLOW_IOVAS, &arg);
 }
@@ -76,7 +94,10 @@ static int allow(struct fx *fx, uint32_t ioas)
 static int veventq(struct fx *fx, uint32_t viommu, int *fd)
 {
 	struct iommu_veventq_alloc arg = {
-		.size = sizeof(arg), .viommu_id = viommu, .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, .veventq_depth = 8,
+		.size = sizeof(arg),
+		.viommu_id = viommu,
+		.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+		.veventq_depth = 8,
 	};
 	int rc = fx_ioctl(fx, IOMMU_VEVENTQ_ALLOC, &arg);
 
@@ -88,7 +109,11 @@ static int invalidate(struct fx *fx, uint32_t viommu)
 {
 	const uint64_t cmd[2] = { FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_TLBI_NSNH_ALL), 0 };
 	struct iommu_hwpt_invalidate arg = {
-		.size = sizeof(arg), .hwpt_id = viommu, .data_uptr = (uintptr_t)cmd, .entry_len = sizeof(cmd), .entry_num = 1,
+		.size = sizeof(arg),
+		.hwpt_id = viommu,
+		.data_uptr = (uintptr_t)cmd,
+		.entry_len = sizeof(cmd),
+		.entry_num = 1,
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 	};
 
@@ -112,7 +137,8 @@ static unsigned long life(struct fx *fx)
 	STEP(ioas_alloc(fx, &a));
 	STEP(ioas_alloc(fx, &b));
 	STEP(fx_map(fx, a, memory, 4 * MIB, 0x40000000));
-	STEP(file_map(fx, a, memfd, 2 * MIB, 0x80000000, IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE));
+	STEP(file_map(fx, a, memfd, 2 * MIB, 0x80000000,
+		      IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE));
 	STEP(fx_attach(fx, 0, b));
 	STEP(allow(fx, b));
 	STEP(automatic(fx, b, memory, MIB));
@@ -122,7 +148,10 @@ static unsigned long life(struct fx *fx)
 	STEP(file_map(fx, a, doorbell->fd, PAGE, 0x90000000, IOMMU_IOAS_MAP_WRITEABLE));
 	STEP(fx_viommu(fx, 1, parent, &viommu));
 	STEP(fx_vdevice(fx, 1, viommu, 7, &vdevice));
-	STEP(fx_nested(fx, 1, viommu, SMMU_STE_0_V | FIELD_PREP64(SMMU_STE_0_CONFIG, SMMU_STE_0_CONFIG_S1) | 0x40000000, 0, &nested));
+	STEP(fx_nested(fx, 1, viommu,
+		       SMMU_STE_0_V | FIELD_PREP64(SMMU_STE_0_CONFIG, SMMU_STE_0_CONFIG_S1) |
+			       0x40000000,
+		       0, &nested));
 	STEP(fx_attach(fx, 1, nested));
 	STEP(veventq(fx, viommu, &fd));
 	/* An event that finds no memory is lost, and nothing else. */

@@ -54,7 +54,11 @@ static void nested_bypass(void **state)
 	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt), 0);
 	assert_int_equal(fx_viommu(&fx, 1, hwpt, &viommu), 0);
 	assert_int_equal(fx_vdevice(&fx, 1, viommu, 0x1234, &vdevice), 0);
-	assert_int_equal(fx_nested(&fx, 1, viommu, SMMU_STE_0_V | FIELD_PREP64(SMMU_STE_0_CONFIG, SMMU_STE_0_CONFIG_BYPASS), 0, &nested), 0);
+	assert_int_equal(
+		fx_nested(&fx, 1, viommu,
+			  SMMU_STE_0_V | FIELD_PREP64(SMMU_STE_0_CONFIG, SMMU_STE_0_CONFIG_BYPASS),
+			  0, &nested),
+		0);
 	assert_int_equal(fx_attach(&fx, 1, nested), 0);
 	assert_int_equal(fx_translate(&fx, 1, 0x40001000, true, &pa), 0);
 	assert_int_equal(pa, (uintptr_t)mem + 0x1000);
@@ -224,7 +228,8 @@ static void out_of_tags(void **state)
 
 	(void)state;
 	fx_start(&fx, machine);
-	assert_int_equal(fx.host->machine.smmus[0].idr[0] & (SMMU_IDR0_VMID16 | SMMU_IDR0_ASID16), 0);
+	assert_int_equal(fx.host->machine.smmus[0].idr[0] & (SMMU_IDR0_VMID16 | SMMU_IDR0_ASID16),
+			 0);
 	fx_bind_ok(&fx, 0);
 	ioas = fx_ioas_ok(&fx);
 	for (int i = 0; i < 255; i++)
@@ -238,7 +243,9 @@ static void out_of_tags(void **state)
 	fx_stop(&fx);
 }
 
-/* Host pages and granules: the tables have the greatest granule that a page of the host is made of. */
+/*
+ * Host pages and granules: the tables have the greatest granule that a page of the host is made of.
+ */
 static void granules(void **state)
 {
 	static const struct { const char *machine; uint64_t alignment; } cases[] = {
@@ -262,9 +269,12 @@ static void granules(void **state)
 			fx_bind_ok(&fx, 0);
 			ranges.ioas_id = fx_ioas_ok(&fx);
 			assert_int_equal(fx_map(&fx, ranges.ioas_id, mem, 4 * MIB, 0x40000000), 0);
-			assert_int_equal(fx_hwpt(&fx, 0, ranges.ioas_id, flags ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0, &hwpt), 0);
+			assert_int_equal(fx_hwpt(&fx, 0, ranges.ioas_id,
+						 flags ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0, &hwpt),
+					 0);
 			assert_int_equal(fx_attach(&fx, 0, hwpt), 0);
-			assert_int_equal(fx_translate(&fx, 0, 0x40000000 + 3 * MIB + 5, true, &pa), 0);
+			assert_int_equal(fx_translate(&fx, 0, 0x40000000 + 3 * MIB + 5, true, &pa),
+					 0);
 			assert_int_equal(pa, (uintptr_t)mem + 3 * MIB + 5);
 			assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_IOVA_RANGES, &ranges), -EMSGSIZE);
 			assert_int_equal(ranges.out_iova_alignment, cases[i].alignment);

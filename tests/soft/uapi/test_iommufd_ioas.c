@@ -11,10 +11,16 @@
 #define RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 #define FIXED IOMMU_IOAS_MAP_FIXED_IOVA
 
-static int map(struct fx *fx, uint32_t ioas, const void *va, uint64_t length, uint32_t flags, uint64_t *iova)
+static int map(struct fx *fx, uint32_t ioas, const void *va, uint64_t length, uint32_t flags,
+	       uint64_t *iova)
 {
 	struct iommu_ioas_map arg = {
-		.size = sizeof(arg), .flags = flags, .ioas_id = ioas, .user_va = (uintptr_t)va, .length = length, .iova = *iova,
+		.size = sizeof(arg),
+		.flags = flags,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)va,
+		.length = length,
+		.iova = *iova,
 	};
 	int rc = fx_ioctl(fx, IOMMU_IOAS_MAP, &arg);
 
@@ -22,10 +28,17 @@ static int map(struct fx *fx, uint32_t ioas, const void *va, uint64_t length, ui
 	return rc;
 }
 
-static int map_file(struct fx *fx, uint32_t ioas, int fd, uint64_t start, uint64_t length, uint32_t flags, uint64_t *iova)
+static int map_file(struct fx *fx, uint32_t ioas, int fd, uint64_t start, uint64_t length,
+		    uint32_t flags, uint64_t *iova)
 {
 	struct iommu_ioas_map_file arg = {
-		.size = sizeof(arg), .flags = flags, .ioas_id = ioas, .fd = fd, .start = start, .length = length, .iova = *iova,
+		.size = sizeof(arg),
+		.flags = flags,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = length,
+		.iova = *iova,
 	};
 	int rc = fx_ioctl(fx, IOMMU_IOAS_MAP_FILE, &arg);
 
@@ -33,11 +46,17 @@ static int map_file(struct fx *fx, uint32_t ioas, int fd, uint64_t start, uint64
 	return rc;
 }
 
-static int copy(struct fx *fx, uint32_t dst, uint32_t src, uint64_t src_iova, uint64_t length, uint32_t flags, uint64_t *dst_iova)
+static int copy(struct fx *fx, uint32_t dst, uint32_t src, uint64_t src_iova, uint64_t length,
+		uint32_t flags, uint64_t *dst_iova)
 {
 	struct iommu_ioas_copy arg = {
-		.size = sizeof(arg), .flags = flags, .dst_ioas_id = dst, .src_ioas_id = src, .length = length,
-		.dst_iova = *dst_iova, .src_iova = src_iova,
+		.size = sizeof(arg),
+		.flags = flags,
+		.dst_ioas_id = dst,
+		.src_ioas_id = src,
+		.length = length,
+		.dst_iova = *dst_iova,
+		.src_iova = src_iova,
 	};
 	int rc = fx_ioctl(fx, IOMMU_IOAS_COPY, &arg);
 
@@ -45,9 +64,12 @@ static int copy(struct fx *fx, uint32_t dst, uint32_t src, uint64_t src_iova, ui
 	return rc;
 }
 
-static int ranges(struct fx *fx, uint32_t ioas, struct iommu_iova_range *r, uint32_t *n, uint64_t *alignment)
+static int ranges(struct fx *fx, uint32_t ioas, struct iommu_iova_range *r, uint32_t *n,
+		  uint64_t *alignment)
 {
-	struct iommu_ioas_iova_ranges arg = { .size = sizeof(arg), .ioas_id = ioas, .num_iovas = *n, .allowed_iovas = (uintptr_t)r };
+	struct iommu_ioas_iova_ranges arg = {
+		.size = sizeof(arg), .ioas_id = ioas, .num_iovas = *n, .allowed_iovas = (uintptr_t)r
+	};
 	int rc = fx_ioctl(fx, IOMMU_IOAS_IOVA_RANGES, &arg);
 
 	*n = arg.num_iovas;
@@ -58,7 +80,9 @@ static int ranges(struct fx *fx, uint32_t ioas, struct iommu_iova_range *r, uint
 
 static int allow(struct fx *fx, uint32_t ioas, const struct iommu_iova_range *r, uint32_t n)
 {
-	struct iommu_ioas_allow_iovas arg = { .size = sizeof(arg), .ioas_id = ioas, .num_iovas = n, .allowed_iovas = (uintptr_t)r };
+	struct iommu_ioas_allow_iovas arg = {
+		.size = sizeof(arg), .ioas_id = ioas, .num_iovas = n, .allowed_iovas = (uintptr_t)r
+	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_ALLOW_IOVAS, &arg);
 }
@@ -80,7 +104,8 @@ static void map_errors(void **state)
 	assert_int_equal(map(&fx, 99, mem, PAGE, FIXED | RW, &iova), -ENOENT);
 	assert_int_equal(map(&fx, ioas, mem, 0, FIXED | RW, &iova), -EINVAL);
 	assert_int_equal(map(&fx, ioas, mem, UINT64_MAX, FIXED | RW, &iova), -EOVERFLOW);
-	assert_int_equal(map(&fx, ioas, (void *)(UINTPTR_MAX - 10), PAGE, FIXED | RW, &iova), -EOVERFLOW);
+	assert_int_equal(map(&fx, ioas, (void *)(UINTPTR_MAX - 10), PAGE, FIXED | RW, &iova),
+			 -EOVERFLOW);
 	iova = UINT64_MAX;
 	assert_int_equal(map(&fx, ioas, mem, PAGE, FIXED | RW, &iova), -EOVERFLOW);
 	iova = UINT64_MAX - 100;
@@ -212,7 +237,8 @@ static void unmap_rules(void **state)
 
 static void automatic_iova(void **state)
 {
-	const struct iommu_iova_range allowed[] = { { 0x200000, 0x2fffff }, { 0x800000, 0x8fffff } };
+	const struct iommu_iova_range allowed[] = { { 0x200000, 0x2fffff },
+						    { 0x800000, 0x8fffff } };
 	uint8_t *mem = fx_memory(8 * MIB);
 	uint64_t iova = 0, first;
 	uint32_t ioas;
@@ -300,8 +326,11 @@ static void iova_ranges(void **state)
 
 static void allow_iovas(void **state)
 {
-	const struct iommu_iova_range good = { 0x100000, 0x1fffff }, window = { 0x8080000, 0x8090000 }, empty = { 5, 5 }, turned = { 6, 5 };
-	const struct iommu_iova_range overlap[] = { { 0x300000, 0x3fffff }, { 0x100000, 0x300000 } };
+	const struct iommu_iova_range good = { 0x100000, 0x1fffff },
+				      window = { 0x8080000, 0x8090000 }, empty = { 5, 5 },
+				      turned = { 6, 5 };
+	const struct iommu_iova_range overlap[] = { { 0x300000, 0x3fffff },
+						    { 0x100000, 0x300000 } };
 	struct iommu_ioas_allow_iovas arg = { .size = sizeof(arg), .__reserved = 1 };
 	uint32_t ioas, other;
 	struct fx fx;
@@ -348,7 +377,8 @@ static void copies(void **state)
 	iova = 0x10000;
 	assert_int_equal(map(&fx, src, mem, 2 * PAGE, FIXED | RW, &iova), 0);
 	iova = 0x12000;
-	assert_int_equal(map(&fx, src, mem + 0x8000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &iova), 0);
+	assert_int_equal(
+		map(&fx, src, mem + 0x8000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &iova), 0);
 
 	dst = 0x900000;
 	assert_int_equal(copy(&fx, to, src, 0x10000, PAGE, FIXED | RW | 1 << 5, &dst), -EOPNOTSUPP);
@@ -359,14 +389,17 @@ static void copies(void **state)
 	assert_int_equal(copy(&fx, to, src, 0x10000, UINT64_MAX, FIXED | RW, &dst), -EOVERFLOW);
 	assert_int_equal(copy(&fx, to, src, UINT64_MAX, PAGE, FIXED | RW, &dst), -EOVERFLOW);
 	assert_int_equal(copy(&fx, to, src, UINT64_MAX - 5, PAGE, FIXED | RW, &dst), -EOVERFLOW);
-	assert_int_equal(copy(&fx, to, src, 0x13000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &dst), -ENOENT);
+	assert_int_equal(
+		copy(&fx, to, src, 0x13000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &dst),
+		-ENOENT);
 	assert_int_equal(copy(&fx, to, src, 0xf000, 2 * PAGE, FIXED | RW, &dst), -ENOENT);
 	/* More than the source may: nothing of it is made, not even the first area, which could. */
 	assert_int_equal(copy(&fx, to, src, 0x10000, 4 * PAGE, FIXED | RW, &dst), -EPERM);
 	assert_int_equal(fx_translate(&fx, 1, dst, false, &pa), -EFAULT);
 	assert_int_equal(fx_unmap(&fx, to, dst, 2 * PAGE, NULL), -ENOENT);
 
-	assert_int_equal(copy(&fx, to, src, 0x11000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &dst), 0);
+	assert_int_equal(
+		copy(&fx, to, src, 0x11000, 2 * PAGE, FIXED | IOMMU_IOAS_MAP_READABLE, &dst), 0);
 	assert_int_equal(fx_translate(&fx, 1, dst, false, &pa), 0);
 	assert_int_equal(pa, (uintptr_t)mem + PAGE);
 	assert_int_equal(fx_translate(&fx, 1, dst + PAGE, false, &pa), 0);
@@ -382,7 +415,8 @@ static void copies(void **state)
 
 static void files(void **state)
 {
-	int fd = memfd_create("guest", MFD_CLOEXEC), null = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING), pipes[2];
+	int fd = memfd_create("guest", MFD_CLOEXEC),
+	    null = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING), pipes[2];
 	uint64_t iova = 0x200000, pa;
 	uint8_t *mem;
 	uint32_t ioas, lazy, hwpt;
@@ -402,7 +436,8 @@ static void files(void **state)
 	assert_int_equal(map_file(&fx, ioas, fd, 0, PAGE, FIXED | RW | 1 << 9, &iova), -EOPNOTSUPP);
 	assert_int_equal(map_file(&fx, ioas, fd, 0, PAGE, FIXED, &iova), -EINVAL);
 	assert_int_equal(map_file(&fx, 99, fd, 0, PAGE, FIXED | RW, &iova), -ENOENT);
-	assert_int_equal(map_file(&fx, ioas, fd, 8 * MIB - PAGE, 2 * PAGE, FIXED | RW, &iova), -EINVAL);
+	assert_int_equal(map_file(&fx, ioas, fd, 8 * MIB - PAGE, 2 * PAGE, FIXED | RW, &iova),
+			 -EINVAL);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(map_file(&fx, ioas, pipes[0], 0, PAGE, FIXED | RW, &iova), -EINVAL);
 	/* Without a HWPT it is found out later. */
@@ -451,7 +486,11 @@ static void change_process(void **state)
 
 static int huge_pages(struct fx *fx, uint32_t ioas, uint16_t op, uint64_t *v)
 {
-	struct iommu_option arg = { .size = sizeof(arg), .option_id = IOMMU_OPTION_HUGE_PAGES, .op = op, .object_id = ioas, .val64 = *v };
+	struct iommu_option arg = { .size = sizeof(arg),
+				    .option_id = IOMMU_OPTION_HUGE_PAGES,
+				    .op = op,
+				    .object_id = ioas,
+				    .val64 = *v };
 	int rc = fx_ioctl(fx, IOMMU_OPTION, &arg);
 
 	*v = arg.val64;

@@ -20,7 +20,10 @@ static const char stock[] =
 	"device 0000:01:00.0 bell\n"
 	"device 0000:02:00.0 bell its=1\n";
 
-/* First come, first served; the same address in every HWPT of the iommufd; there before a device is attached. */
+/*
+ * First come, first served; the same address in every HWPT of the iommufd; there before a device is
+ * attached.
+ */
 static void window(void **state)
 {
 	uint32_t a, b, hwpt;
@@ -76,7 +79,8 @@ static void window_is_finite(void **state)
 	ioas = fx_ioas_ok(&fx);
 	assert_int_equal(fx_attach(&fx, 0, ioas), 0);
 	for (unsigned int i = 0; i < 64; i++)
-		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000 + PAGE * i, &at), 0);
+		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000 + PAGE * i, &at),
+				 0);
 	assert_int_equal(at, 0x8000000 + 63 * PAGE);
 	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x20000000, &at), -EOVERFLOW);
 	assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000, &at), 0);
@@ -89,16 +93,21 @@ static void window_is_finite(void **state)
 		ioas = fx_ioas_ok(&fx);
 		assert_int_equal(fx_attach(&fx, 0, ioas), 0);
 		for (unsigned int i = 0; i < 16; i++)
-			assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x10000000 + (i << 16) + 0x40, &at), 0);
+			assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0,
+							0x10000000 + (i << 16) + 0x40, &at),
+					 0);
 		assert_int_equal(at, 0x8000000 + (15 << 16) + 0x40);
-		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x20000000, &at), ours ? -ENOSPC : 0);
+		assert_int_equal(iommufd_sw_msi(fx.idev[0], MSIX, 0, 0x20000000, &at),
+				 ours ? -ENOSPC : 0);
 		fx_stop(&fx);
 	}
 }
 
 static int option(struct fx *fx, uint32_t id, uint16_t op, uint32_t object, uint64_t *value)
 {
-	struct iommu_option arg = { .size = sizeof(arg), .option_id = id, .op = op, .object_id = object, .val64 = *value };
+	struct iommu_option arg = {
+		.size = sizeof(arg), .option_id = id, .op = op, .object_id = object, .val64 = *value
+	};
 	int rc = fx_ioctl(fx, IOMMU_OPTION, &arg);
 
 	*value = arg.val64;
@@ -125,10 +134,12 @@ static void window_option(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, "reserved 0 0xfe000000..0xfe0fffff reserved\ndevice 0000:01:00.0 bell group=0\n");
+	fx_start(&fx,
+		 "reserved 0 0xfe000000..0xfe0fffff reserved\ndevice 0000:01:00.0 bell group=0\n");
 	fx_bind_ok(&fx, 0);
 	ioas = fx_ioas_ok(&fx);
-	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_START, IOMMU_OPTION_OP_GET, ioas, &v), -ENOENT);
+	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_START, IOMMU_OPTION_OP_GET, ioas, &v),
+			 -ENOENT);
 	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_START, 7, fx.dev_id[0], &v), -EOPNOTSUPP);
 	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_START), 0x80);
 	assert_int_equal(get(&fx, IOMMU_OPTION_SW_MSI_SIZE), 1);
@@ -161,7 +172,9 @@ static void window_option(void **state)
 	fx_start(&fx, stock);
 	fx_bind_ok(&fx, 0);
 	assert_int_equal(set(&fx, IOMMU_OPTION_SW_MSI_START, 0x100), -EOPNOTSUPP);
-	assert_int_equal(option(&fx, IOMMU_OPTION_SW_MSI_SIZE, IOMMU_OPTION_OP_GET, fx.dev_id[0], &v), -EOPNOTSUPP);
+	assert_int_equal(
+		option(&fx, IOMMU_OPTION_SW_MSI_SIZE, IOMMU_OPTION_OP_GET, fx.dev_id[0], &v),
+		-EOPNOTSUPP);
 	fx_stop(&fx);
 }
 
@@ -206,8 +219,12 @@ static void prepared(void **state)
 static int map_doorbell(struct fx *fx, uint32_t ioas, int fd, uint64_t iova)
 {
 	struct iommu_ioas_map_file arg = {
-		.size = sizeof(arg), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE, .ioas_id = ioas, .fd = fd,
-		.length = PAGE, .iova = iova,
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.length = PAGE,
+		.iova = iova,
 	};
 
 	return fx_ioctl(fx, IOMMU_IOAS_MAP_FILE, &arg);
@@ -215,8 +232,13 @@ static int map_doorbell(struct fx *fx, uint32_t ioas, int fd, uint64_t iova)
 
 static void doorbell(void **state)
 {
-	struct iommu_ioas_copy copy = { .size = sizeof(copy), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE };
-	struct iommu_ioas_map_file past = { .size = sizeof(past), .flags = IOMMU_IOAS_MAP_WRITEABLE, .start = PAGE, .length = PAGE };
+	struct iommu_ioas_copy copy = {
+		.size = sizeof(copy), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE
+	};
+	struct iommu_ioas_map_file past = { .size = sizeof(past),
+					    .flags = IOMMU_IOAS_MAP_WRITEABLE,
+					    .start = PAGE,
+					    .length = PAGE };
 	const uint64_t ipa = 0x90000000;
 	struct soft_file *file;
 	uint64_t at, pa;
@@ -256,7 +278,9 @@ static void doorbell(void **state)
 	assert_int_equal(fx_unmap(&fx, g.ioas, ipa + MIB, PAGE, NULL), 0);
 	assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, 0, ITS0 + OFFSET, &at), -EDESTADDRREQ);
 
-	/* Revoked: nothing reaches the register, nobody can map it any more, and unmapping works. */
+	/*
+	 * Revoked: nothing reaches the register, nobody can map it any more, and unmapping works.
+	 */
 	soft_file_hold(file);
 	iommufd_dmabuf_revoke(file);
 	assert_int_equal(fx_translate(&fx, 1, GIOVA + OFFSET, true, &pa), -EFAULT);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Everything at once: accesses, mappings, attachments, invalidations, events, doorbells, objects that come and go. */
+/*
+ * Everything at once: accesses, mappings, attachments, invalidations, events, doorbells, objects
+ * that come and go.
+ */
 #include "guest.h"
 
 #include <pthread.h>
@@ -37,7 +40,9 @@ static void *accesses(void *arg)
 
 static void *readers(void *arg)
 {
-	struct iommu_veventq_alloc q = { .size = sizeof(q), .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, .veventq_depth = 8 };
+	struct iommu_veventq_alloc q = { .size = sizeof(q),
+					 .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+					 .veventq_depth = 8 };
 	struct { struct iommufd_vevent_header header; struct iommu_vevent_arm_smmuv3 data; } e[4];
 
 	(void)arg;
@@ -50,7 +55,9 @@ static void *readers(void *arg)
 			assert_true(n >= 0);
 			if (n >= (ssize_t)sizeof(e[0])) {
 				events++;
-				assert_int_equal(FIELD_GET64(SMMU_EVT_0_SID, le64toh(e[0].data.evt[0])), GUEST_VSID);
+				assert_int_equal(
+					FIELD_GET64(SMMU_EVT_0_SID, le64toh(e[0].data.evt[0])),
+					GUEST_VSID);
 			}
 		}
 		assert_int_equal(fx.sys->ops->close(fx.sys, (int)q.out_veventq_fd), 0);
@@ -94,8 +101,12 @@ static void *attachments(void *arg)
 static void *invalidations(void *arg)
 {
 	const uint64_t cmds[2][2] = {
-		{ FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD) | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, GUEST_VSID), 1 },
-		{ FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_TLBI_NH_VA) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, 1), GIOVA },
+		{ FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD) |
+			  FIELD_PREP64(SMMU_CMD_CFGI_0_SID, GUEST_VSID),
+		  1 },
+		{ FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_TLBI_NH_VA) |
+			  FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, 1),
+		  GIOVA },
 	};
 
 	(void)arg;
@@ -107,7 +118,10 @@ static void *invalidations(void *arg)
 static void *doorbells(void *arg)
 {
 	struct iommu_ioas_map_file map = {
-		.size = sizeof(map), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE, .length = PAGE, .iova = 0x90000000,
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
+		.length = PAGE,
+		.iova = 0x90000000,
 	};
 	const uint64_t iova = GIOVA;
 	struct soft_file *file;
@@ -131,7 +145,10 @@ static void *doorbells(void *arg)
 	return NULL;
 }
 
-/* Binding and unbinding of another device, with a vDEVICE that is destroyed under it by one or by the other. */
+/*
+ * Binding and unbinding of another device, with a vDEVICE that is destroyed under it by one or by
+ * the other.
+ */
 static void *comers(void *arg)
 {
 	uint32_t vdevice;
@@ -160,7 +177,8 @@ static void *vandal(void *arg)
 static void all_at_once(void **state)
 {
 	void *(*const endless[])(void *) = { accesses, accesses, readers, vandal };
-	void *(*const bounded[])(void *) = { mappings, attachments, invalidations, doorbells, comers };
+	void *(*const bounded[])(void *) = { mappings, attachments, invalidations, doorbells,
+					     comers };
 	pthread_t e[4], b[5];
 
 	(void)state;
@@ -178,7 +196,8 @@ static void all_at_once(void **state)
 	stop = true;
 	for (size_t i = 0; i < 4; i++)
 		pthread_join(e[i], NULL);
-	print_message("%lu accesses, %lu faults, %lu reads with events\n", reached, faulted, events);
+	print_message("%lu accesses, %lu faults, %lu reads with events\n", reached, faulted,
+		      events);
 	assert_true(reached > 0);
 	fx_stop(&fx);
 }

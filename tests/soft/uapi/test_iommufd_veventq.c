@@ -17,7 +17,10 @@ struct event {
 static int veventq(struct fx *fx, uint32_t viommu, uint32_t depth, uint32_t *id, int *fd)
 {
 	struct iommu_veventq_alloc arg = {
-		.size = sizeof(arg), .viommu_id = viommu, .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, .veventq_depth = depth,
+		.size = sizeof(arg),
+		.viommu_id = viommu,
+		.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+		.veventq_depth = depth,
 	};
 	int rc = fx_ioctl(fx, IOMMU_VEVENTQ_ALLOC, &arg);
 
@@ -50,7 +53,9 @@ static void requests(void **state)
 	fx_start(&fx, NULL);
 	fx_bind_ok(&fx, 1);
 	guest_start(&g, &fx, 1);
-	arg = (struct iommu_veventq_alloc){ .size = sizeof(arg), .viommu_id = g.viommu, .veventq_depth = 4 };
+	arg = (struct iommu_veventq_alloc){ .size = sizeof(arg),
+					    .viommu_id = g.viommu,
+					    .veventq_depth = 4 };
 	assert_int_equal(fx_ioctl(&fx, IOMMU_VEVENTQ_ALLOC, &arg), -EOPNOTSUPP);
 	arg.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
 	arg.flags = 1;
@@ -101,7 +106,8 @@ static void reports(void **state)
 	assert_int_equal(get(&fx, fd, e, sizeof(e)), FULL);
 	assert_int_equal(e[0].header.flags, 0);
 	assert_int_equal(e[0].header.sequence, 0);
-	assert_int_equal(FIELD_GET64(SMMU_EVT_0_ID, le64toh(e[0].data.evt[0])), SMMU_EVT_F_TRANSLATION);
+	assert_int_equal(FIELD_GET64(SMMU_EVT_0_ID, le64toh(e[0].data.evt[0])),
+			 SMMU_EVT_F_TRANSLATION);
 	assert_int_equal(FIELD_GET64(SMMU_EVT_0_SID, le64toh(e[0].data.evt[0])), GUEST_VSID);
 	assert_false(le64toh(e[0].data.evt[1]) & SMMU_EVT_1_RNW);
 	assert_int_equal(le64toh(e[0].data.evt[2]), GIOVA + 0x123);

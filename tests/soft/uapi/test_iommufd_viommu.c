@@ -31,10 +31,16 @@ static void translates(void **state)
 	fx_stop(&fx);
 }
 
-/* A remap of one page in both stages without range invalidation, with it, and of more than is worth doing by pages. */
+/*
+ * A remap of one page in both stages without range invalidation, with it, and of more than is worth
+ * doing by pages.
+ */
 static void stage2_changes(void **state)
 {
-	static const char *const machines[] = { "smmu\ndevice 0000:01:00.0 bell\n", "smmu no-range-invalidation\ndevice 0000:01:00.0 bell\n" };
+	static const char *const machines[] = {
+		"smmu\ndevice 0000:01:00.0 bell\n",
+		"smmu no-range-invalidation\ndevice 0000:01:00.0 bell\n"
+	};
 	static const uint64_t sizes[] = { 0x1000, 0x3000, 0x21000, 4 * MIB };
 
 	(void)state;
@@ -55,7 +61,8 @@ static void stage2_changes(void **state)
 				assert_int_equal(fx_translate(&fx, 0, GIOVA + at, true, &pa), 0);
 			assert_int_equal(fx_unmap(&fx, g.ioas, ipa, sizes[i], NULL), 0);
 			for (uint64_t at = 0; at < sizes[i]; at += 0x1000)
-				assert_int_equal(fx_translate(&fx, 0, GIOVA + at, true, &pa), -EFAULT);
+				assert_int_equal(fx_translate(&fx, 0, GIOVA + at, true, &pa),
+						 -EFAULT);
 			assert_int_equal(fx_map(&fx, g.ioas, b, sizes[i], ipa), 0);
 			assert_int_equal(fx_translate(&fx, 0, GIOVA + last, true, &pa), 0);
 			assert_int_equal(pa, (uintptr_t)b + last);
@@ -66,7 +73,8 @@ static void stage2_changes(void **state)
 static void vste_rules(void **state)
 {
 	const uint64_t s1 = SMMU_STE_0_V | CFG(S1);
-	static const struct { uint64_t ste0, ste1; int rc; } cases[] = {
+	static const struct { uint64_t ste0, ste1; int rc;
+	} cases[] = {
 		{ 0, 0, 0 },
 		/* Not valid: whatever else it says. */
 		{ ~1ull, ~0ull, 0 },
@@ -77,7 +85,8 @@ static void vste_rules(void **state)
 		{ SMMU_STE_0_V | CFG(NESTED), 0, -EIO },
 		{ SMMU_STE_0_V | 1 << 1, 0, -EIO },
 		{ SMMU_STE_0_V | CFG(S1) | 1ull << 52, 0, -EIO },
-		{ SMMU_STE_0_V | CFG(S1), SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH, 0 },
+		{ SMMU_STE_0_V | CFG(S1),
+		  SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH, 0 },
 		{ SMMU_STE_0_V | CFG(S1), SMMU_STE_1_MEV, -EIO },
 		{ SMMU_STE_0_V | CFG(S1), SMMU_STE_1_S2FWB, -EIO },
 		{ SMMU_STE_0_V | CFG(S1), SMMU_STE_1_STRW, -EIO },
@@ -107,8 +116,12 @@ static void vste_rules(void **state)
 			assert_int_equal(fx_destroy(&fx, nested), 0);
 	}
 	/* The request around it. */
-	arg = (struct iommu_hwpt_alloc){ .size = sizeof(arg), .dev_id = fx.dev_id[1], .pt_id = g.viommu,
-		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3, .data_len = sizeof(data[0]), .data_uptr = (uintptr_t)data };
+	arg = (struct iommu_hwpt_alloc){ .size = sizeof(arg),
+					 .dev_id = fx.dev_id[1],
+					 .pt_id = g.viommu,
+					 .data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+					 .data_len = sizeof(data[0]),
+					 .data_uptr = (uintptr_t)data };
 	arg.data_len = 8;
 	assert_int_equal(fx_ioctl(&fx, IOMMU_HWPT_ALLOC, &arg), -EINVAL);
 	arg.data_len = sizeof(data);
@@ -143,10 +156,15 @@ static void vste_rules(void **state)
 	arg.dev_id = fx.dev_id[1];
 	arg.pt_id = ioas;
 	assert_int_equal(fx_ioctl(&fx, IOMMU_HWPT_ALLOC, &arg), -EOPNOTSUPP);
-	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &plain), -EOPNOTSUPP);
+	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &plain),
+			 -EOPNOTSUPP);
 	assert_int_equal(fx_hwpt(&fx, 1, ioas, 1 << 8, &plain), -EOPNOTSUPP);
-	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID, &plain), -EOPNOTSUPP);
-	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_FAULT_ID_VALID, &plain), -EOPNOTSUPP);
+	assert_int_equal(fx_hwpt(&fx, 1, ioas,
+				 IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID, &plain),
+			 -EOPNOTSUPP);
+	assert_int_equal(fx_hwpt(&fx, 1, ioas,
+				 IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_FAULT_ID_VALID, &plain),
+			 -EOPNOTSUPP);
 	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_FAULT_ID_VALID, &plain), -ENOENT);
 	assert_int_equal(fx_hwpt(&fx, 1, ioas, IOMMU_HWPT_ALLOC_PASID, &plain), 0);
 	fx_stop(&fx);
@@ -191,7 +209,8 @@ static void vste_effects(void **state)
 
 static void viommu_errors(void **state)
 {
-	struct iommu_viommu_alloc arg = { .size = sizeof(arg), .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3 };
+	struct iommu_viommu_alloc arg = { .size = sizeof(arg),
+					  .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3 };
 	uint32_t ioas, plain, parent, other, out;
 	struct fx fx;
 
@@ -267,7 +286,9 @@ static void vdevice_errors(void **state)
 static void hw_info(void **state)
 {
 	struct iommu_hw_info_arm_smmuv3 info[2];
-	struct iommu_hw_info arg = { .size = sizeof(arg), .data_len = sizeof(info), .data_uptr = (uintptr_t)info };
+	struct iommu_hw_info arg = { .size = sizeof(arg),
+				     .data_len = sizeof(info),
+				     .data_uptr = (uintptr_t)info };
 	const uint8_t *tail = (const uint8_t *)&info[1];
 	struct fx fx;
 
@@ -318,7 +339,8 @@ static void hw_info(void **state)
 /* Each command, and each way for it to be illegal. */
 static void command_rules(void **state)
 {
-	static const struct { uint64_t cmd[2]; int rc; } cases[] = {
+	static const struct { uint64_t cmd[2]; int rc;
+	} cases[] = {
 		{ { OP(TLBI_NSNH_ALL), 0 }, 0 },
 		{ { OP(TLBI_NSNH_ALL) | 1ull << 32, 0 }, -EIO },
 		{ { OP(TLBI_NH_ALL) | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, 77), 0 }, 0 },
@@ -330,13 +352,20 @@ static void command_rules(void **state)
 		{ { OP(TLBI_NH_VAA), 0x1000 }, 0 },
 		{ { OP(TLBI_NH_VAA) | ASID(1), 0x1000 }, -EIO },
 		/* Range fields: with a granule only, and not all 0 then. */
-		{ { OP(TLBI_NH_VA) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 3), FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) }, 0 },
+		{ { OP(TLBI_NH_VA) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 3),
+		    FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) },
+		  0 },
 		{ { OP(TLBI_NH_VA) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 3), 0 }, -EIO },
 		{ { OP(TLBI_NH_VA), FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) }, -EIO },
 		{ { OP(TLBI_NH_VA), FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, 1) }, -EIO },
-		{ { OP(TLBI_NH_VA), FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) | FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, 3) }, 0 },
-		{ { OP(TLBI_NH_VA), FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 2) | FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, 1) }, -EIO },
-		{ { OP(TLBI_NH_VA) | 1ull << 25 | 1ull << 20, FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) }, -EIO },
+		{ { OP(TLBI_NH_VA),
+		    FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) | FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, 3) },
+		  0 },
+		{ { OP(TLBI_NH_VA),
+		    FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 2) | FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, 1) },
+		  -EIO },
+		{ { OP(TLBI_NH_VA) | 1ull << 25 | 1ull << 20, FIELD_PREP64(SMMU_CMD_TLBI_1_TG, 1) },
+		  -EIO },
 		{ { OP(CFGI_CD) | SID(GUEST_VSID), SMMU_CMD_CFGI_1_LEAF }, 0 },
 		{ { OP(CFGI_CD) | SID(GUEST_VSID + 1), 0 }, -EIO },
 		{ { OP(CFGI_CD_ALL) | SID(GUEST_VSID), 0 }, 0 },
@@ -385,10 +414,18 @@ static void request_rules(void **state)
 	fx_start(&fx, NULL);
 	fx_bind_ok(&fx, 1);
 	guest_start(&g, &fx, 1);
-	good = (struct iommu_hwpt_invalidate){ .size = sizeof(good), .hwpt_id = g.viommu, .data_uptr = (uintptr_t)cmds,
-		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, .entry_len = 16, .entry_num = 2 };
-#define TRY(change, rc, num) do { arg = good; change; assert_int_equal(fx_ioctl(&fx, IOMMU_HWPT_INVALIDATE, &arg), rc); \
-		assert_int_equal(arg.entry_num, num); } while (0)
+	good = (struct iommu_hwpt_invalidate){ .size = sizeof(good),
+					       .hwpt_id = g.viommu,
+					       .data_uptr = (uintptr_t)cmds,
+					       .data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+					       .entry_len = 16,
+					       .entry_num = 2 };
+#define TRY(change, rc, num) do { \
+		arg = good; \
+		change; \
+		assert_int_equal(fx_ioctl(&fx, IOMMU_HWPT_INVALIDATE, &arg), rc); \
+		assert_int_equal(arg.entry_num, num); \
+	} while (0)
 	TRY((void)0, 0, 2);
 	TRY(arg.__reserved = 1, -EOPNOTSUPP, 0);
 	TRY(arg.hwpt_id = 999, -ENOENT, 0);
@@ -411,7 +448,10 @@ static void request_rules(void **state)
 	fx_stop(&fx);
 }
 
-/* A stale translation is gone after the guest's own invalidation, and with a batch that fails, as Linux does it. */
+/*
+ * A stale translation is gone after the guest's own invalidation, and with a batch that fails, as
+ * Linux does it.
+ */
 static void invalidates(void **state)
 {
 	uint64_t cmds[130][2];

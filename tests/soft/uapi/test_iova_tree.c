@@ -85,7 +85,8 @@ static void random_operations(void **state)
 	(void)state;
 	iova_tree_init(&t);
 	for (unsigned int step = 0; step < 20000; step++) {
-		uint64_t start = random_below(SPACE - 1), last = start + random_below(8), s, l, want;
+		uint64_t start = random_below(SPACE - 1), last = start + random_below(8), s, l,
+			 want;
 		struct iova_area *a;
 
 		if (last >= SPACE - 1)
