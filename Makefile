@@ -2,7 +2,12 @@
 # A front to meson: sets up, builds, runs, checks. `make help` lists the targets.
 
 HOST ?= soft
+ifeq ($(HOST),arm)
+# Every topology of emu/ has this device, and this is its disk.
+ARGS ?= --device 0000:01:00.0 --disk /disk/nvm0
+else
 ARGS ?=
+endif
 SETUP ?= yes
 PREFIX ?= /usr/local
 
@@ -22,7 +27,7 @@ build/build.ninja: meson.build meson_options.txt | setup
 
 ifeq ($(HOST),arm)
 run:
-	emu/run $(EMU_ARGS) run $(ARGS)
+	emu/run --disks $(EMU_ARGS) doorbell run --host linux $(ARGS)
 else
 run: all
 	build/doorbell run $(ARGS)
@@ -55,7 +60,8 @@ clean:
 help:
 	@echo 'make               build into build/ (build/doorbell, the library beside it)'
 	@echo 'make run           pass an NVMe device through to the in-process guest, on the software host'
-	@echo 'make run HOST=arm  the same on a real Linux kernel, on an emulated Arm machine'
+	@echo 'make run HOST=arm  the same on a real Linux kernel, on an emulated Arm machine;'
+	@echo '                   EMU_ARGS="--kernel doorbell" with our kernel series (emu/run --help: more)'
 	@echo 'make check         all tests: gcc and clang, sanitizers, short fuzzing, the emulated Arm machine'
 	@echo 'make check-native  the same without the emulated machine'
 	@echo 'make bench         measure against named limits; COMPARE=REV against another revision'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Process 1 of the emulated host: mounts what a test needs, runs the one program that is named in
- * /emu/argv (NUL-separated), says how it ended, and powers off.
+ * /emu/argv (NUL-separated; NAME=VALUE words before its path are its environment), says how it
+ * ended, and powers off.
  *
  * The machine has two serial ports. The first is the kernel's console, and our own words go there
  * by /dev/kmsg, so each is a whole line of the kernel log with a time stamp. The second is the
@@ -89,7 +90,7 @@ static int open_test_port(void)
 	return fd;
 }
 
-/* The words of /emu/argv as an argument vector. It lives as long as the process. */
+/* The words of /emu/argv as an argument vector, without the environment. It lives as long as the process. */
 static char **read_argv(void)
 {
 	static char text[65536];
@@ -104,7 +105,14 @@ static char **read_argv(void)
 	for (char *p = text; p < text + len && argc < sizeof(argv) / sizeof(argv[0]) - 1;
 	     p += strlen(p) + 1)
 		argv[argc++] = p;
-	return argv;
+
+	char **program = argv;
+
+	while (*program && **program != '/')
+		putenv(*program++);
+	if (!*program)
+		fail("/emu/argv");
+	return program;
 }
 
 static pid_t start(char **argv, int port)
@@ -142,10 +150,11 @@ int main(void)
 {
 	mount_all();
 
+	setenv("PATH", "/bin", 1);
+
 	char **argv = read_argv();
 	int port = open_test_port();
 
-	setenv("PATH", "/bin", 1);
 	if (write(port, START_OF_OUTPUT, strlen(START_OF_OUTPUT)) < 0)
 		fail(TEST_PORT);
 	say("start %s", argv[0]);

@@ -4,7 +4,7 @@
 
 # Fills MACHINE with QEMU's arguments for the named topology. A topology is a file of lines, each
 # arguments of QEMU's or `disk NAME MIB`, which makes a drive NAME of generated content; the first
-# disk has seed 0, the next 1 (see disk.py).
+# disk has seed 0, the next 1 (see disk.py). With --disks the program finds each image as /disk/NAME.
 read_topology() {
 	local file=$EMU/topologies/$1 line name mib image seed=0
 	local -a words
@@ -21,6 +21,7 @@ read_topology() {
 			image=$CACHE/disks/$seed-$mib.img
 			[ -e "$image" ] || make_disk "$image" "$mib" "$seed"
 			seed=$((seed + 1))
+			[ -z "$DISKS" ] || FILES+=("disk/$name=$image")
 			# Writes go to a temporary file: each run finds the content as generated.
 			MACHINE+=(-drive "file=$image,if=none,id=$name,format=raw,snapshot=on")
 			;;
@@ -56,7 +57,10 @@ initramfs() {
 	local out=$1 program=$2
 	shift 2
 	compile "$EMU/init.c" "$SCRATCH/init"
-	printf '%s\0' "/bin/$(basename "$program")" "$@" >"$SCRATCH/argv"
+	# The program writes to a terminal; what it is on this side, TERM tells.
+	local term=dumb
+	[ ! -t 1 ] || term=${TERM:-dumb}
+	printf '%s\0' "TERM=$term" "/bin/$(basename "$program")" "$@" >"$SCRATCH/argv"
 	python3 "$EMU/lib/cpio.py" "$out" "init=$SCRATCH/init" "emu/argv=$SCRATCH/argv" \
 		"bin/$(basename "$program")=$program" "${FILES[@]}"
 }

@@ -11,12 +11,17 @@ readonly KERNEL_SUITES="trixie-backports forky"
 
 # --- the machine's own suite -------------------------------------------------------------------
 
-# Which packages are missing for the kernel build and the tests? Asks for what is used rather than
+# Which packages are missing for the kernel build, our own programs and the tests? Asks for what is used rather than
 # for package names, so that a machine that has it from elsewhere is left alone.
 missing_tools() {
-	local c
-	for c in make gcc flex bison bc perl patch xz python3; do
-		command -v "$c" >/dev/null || printf '%s ' "${c/xz/xz-utils}"
+	local c package
+	for c in make gcc flex bison bc perl patch xz python3 meson ninja pkg-config; do
+		case $c in
+		xz) package=xz-utils ;;
+		ninja) package=ninja-build ;;
+		*) package=$c ;;
+		esac
+		command -v "$c" >/dev/null || printf '%s ' "$package"
 	done
 	[ -e /usr/include/stdio.h ] || printf 'libc6-dev '
 	if ! printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' |
@@ -57,11 +62,17 @@ get_tools() {
 
 # --- other suites ------------------------------------------------------------------------------
 
+FOREIGN_ARCH=$(dpkg --print-architecture)
+
+own_suite() {
+	sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
+}
+
 # The mirror that this machine's own main archive comes from. Others' archives may call a component
 # "main" too, and apt knows an archive's origin only after an update: then the suite's name decides.
 own_mirror() {
 	local codename
-	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	codename=$(own_suite)
 	# shellcheck disable=SC2016 # these are apt's own variables
 	apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(RELEASE) $(REPO_URI)' \
 		'Created-By: Packages' 2>/dev/null |
@@ -79,10 +90,11 @@ archive_keyring() {
 }
 
 # foreign_suites NAME... : points `foreign_apt` at these suites of the own mirror, nothing else.
-# Its dpkg status is empty, so that what it resolves is whole: down to the C library.
+# Its dpkg status is empty, so that what it resolves is whole: down to the C library. Packages are
+# those of FOREIGN_ARCH.
 foreign_suites() {
 	local mirror keyring suite
-	FOREIGN=$CACHE/apt/$(printf '%s_' "$@")
+	FOREIGN=$CACHE/apt/$FOREIGN_ARCH$(printf '_%s' "$@")
 	mkdir -p "$FOREIGN"/{lists/partial,archives/partial}
 	: >"$FOREIGN/status"
 	mirror=$(own_mirror)
@@ -105,7 +117,8 @@ foreign_apt() {
 		-o Dir::State="$FOREIGN" -o Dir::State::Lists="$FOREIGN/lists" \
 		-o Dir::State::status="$FOREIGN/status" -o Dir::Cache="$FOREIGN" \
 		-o Dir::Cache::Archives="$FOREIGN/archives" -o APT::Sandbox::User=root \
-		-o APT::Architectures="$(dpkg --print-architecture)" -o Acquire::Languages=none "$@"
+		-o APT::Architecture="$FOREIGN_ARCH" -o APT::Architectures="$FOREIGN_ARCH" \
+		-o Acquire::Languages=none "$@"
 }
 
 # --- QEMU --------------------------------------------------------------------------------------
@@ -160,6 +173,40 @@ unpack_qemu() {
 	chmod +x "$dir/run.new"
 	"$dir/run.new" --version >/dev/null || die "the unpacked QEMU does not run"
 	mv "$dir/run.new" "$dir/run"
+}
+
+# --- arm64 libraries ---------------------------------------------------------------------------
+
+# What our own programs are linked with, from the suite that the cross compiler is of.
+readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libssl-dev"
+
+# Sets SYSROOT, a folder with these packages unpacked.
+get_sysroot() {
+	SYSROOT=$CACHE/sysroot/$(own_suite)-$(key <<<"$ARM64_PACKAGES")
+	[ -e "$SYSROOT/ready" ] && return
+	lock sysroot
+	[ -e "$SYSROOT/ready" ] || unpack_sysroot
+	unlock
+}
+
+unpack_sysroot() {
+	local FOREIGN_ARCH=arm64 deb
+	local -a packages
+	read -ra packages <<<"$ARM64_PACKAGES"
+	say "getting arm64 libraries of Debian $(own_suite) (about 4 MB)"
+	foreign_suites "$(own_suite)" || die "cannot read this machine's mirror for arm64"
+	(cd "$FOREIGN/archives" && foreign_apt apt-get -q download "${packages[@]}") \
+		>"$FOREIGN/log" 2>&1 || {
+		tail -n 5 "$FOREIGN/log" >&2
+		die "cannot download arm64 libraries"
+	}
+	rm -rf "$SYSROOT"
+	mkdir -p "$SYSROOT"
+	for deb in "$FOREIGN"/archives/*.deb; do
+		dpkg-deb -x "$deb" "$SYSROOT" || die "cannot unpack $deb"
+	done
+	rm -rf "$FOREIGN"
+	touch "$SYSROOT/ready"
 }
 
 # --- kernel source -----------------------------------------------------------------------------

@@ -20,9 +20,17 @@ static const struct {
 	{ "error", "\033[31m" },
 };
 
+/* A terminal that takes escape sequences. */
+static bool is_terminal(void)
+{
+	const char *kind = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(kind && !strcmp(kind, "dumb"));
+}
+
 void term_init(struct term *term, bool quiet)
 {
-	*term = (struct term){ .quiet = quiet, .tty = isatty(STDOUT_FILENO) };
+	*term = (struct term){ .quiet = quiet, .tty = is_terminal() };
 	term->colour = term->tty && !getenv("NO_COLOR");
 	if (!quiet)
 		setvbuf(stdout, NULL, _IOLBF, 0);

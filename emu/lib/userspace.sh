@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Our own programs, as static arm64 binaries: the build of meson.build with a cross compiler, in a
+# tree that stays in the cache, so that only what changed is compiled.
+
+# Programs that `emu/run NAME` builds so, and the target of each.
+declare -A OWN_PROGRAMS=([doorbell]=doorbell)
+
+# own_program NAME : sets PROGRAM.
+own_program() {
+	local target=${OWN_PROGRAMS[$1]} tree build
+	tree=$(realpath "$EMU/..")
+	get_sysroot
+	build=$CACHE/userspace/$({ echo "$tree"; echo "$SYSROOT"; } | key)
+	PROGRAM=$build/tree/$target
+	lock "userspace-$(basename "$build")"
+	[ -e "$build/tree/build.ninja" ] || set_up "$tree" "$build"
+	ninja -C "$build/tree" "$target" 2>&1 | build_progress "$1" "$build/log" || {
+		grep -E 'error:|undefined reference|FAILED' "$build/log" | head -n 20 >&2
+		die "cannot build $1 for arm64" "the whole log: $build/log"
+	}
+	unlock
+}
+
+# Copies ninja's output to a log, and shows now and then how far it is.
+build_progress() {
+	local name=$1 log=$2 line shown=$((SECONDS - 10))
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		if [[ $line =~ ^\[([0-9]+/[0-9]+)\] ]] && [ $((SECONDS - shown)) -ge 10 ]; then
+			shown=$SECONDS
+			say "building $name for arm64: ${BASH_REMATCH[1]}"
+		fi
+	done >"$log"
+}
+
+set_up() {
+	local tree=$1 build=$2
+	rm -rf "$build"
+	mkdir -p "$build"
+	cross_file >"$build/cross.ini"
+	meson setup --cross-file "$build/cross.ini" -Dtests=disabled -Ddefault_library=static \
+		-Dbuildtype=debugoptimized "$build/tree" "$tree" >"$build/log" 2>&1 || {
+		tail -n 5 "$build/log" >&2
+		die "cannot configure the arm64 build" "the whole log: $build/log"
+	}
+}
+
+# There is no C library in the machine, so everything is linked statically.
+cross_file() {
+	local lib=$SYSROOT/usr/lib/aarch64-linux-gnu include=$SYSROOT/usr/include
+	cat <<-END
+		[binaries]
+		c = '${CROSS}gcc'
+		ar = '${CROSS}ar'
+		strip = '${CROSS}strip'
+		pkgconfig = 'pkg-config'
+
+		[built-in options]
+		c_args = ['-isystem', '$include', '-isystem', '$include/aarch64-linux-gnu']
+		c_link_args = ['-static', '-L$lib']
+
+		[properties]
+		pkg_config_libdir = '$lib/pkgconfig:$SYSROOT/usr/share/pkgconfig'
+		sys_root = '$SYSROOT'
+
+		[host_machine]
+		system = 'linux'
+		cpu_family = 'aarch64'
+		cpu = 'armv8-a'
+		endian = 'little'
+	END
+}
