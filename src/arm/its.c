@@ -2,8 +2,9 @@
 /*
  * GICv3 ITS: commands (IHI 0069 §5.3) and the translation of device writes (§5.1).
  *
- * Where two errors of one command meet, the one that the architecture's pseudocode tests first is reported. An entry in memory is read once,
- * and what it says is checked again, since the memory is not the ITS's own.
+ * Where two errors of one command meet, the one that the architecture's pseudocode tests first is
+ * reported. An entry in memory is read once, and what it says is checked again, since the memory is
+ * not the ITS's own.
  */
 #include "arm/its_priv.h"
 
@@ -126,7 +127,10 @@ static int find_interrupt(const struct its *its, struct subject *s)
 	return intid_is_lpi(its, s->intid) ? 0 : ITS_ITE_INVALID;
 }
 
-/* The interrupt and the processor. An interrupt in a collection that is not mapped counts as not mapped, except for MOVI. */
+/*
+ * The interrupt and the processor. An interrupt in a collection that is not mapped counts as not
+ * mapped, except for MOVI.
+ */
 static int find_target(const struct its *its, struct subject *s)
 {
 	int err = find_interrupt(its, s);
@@ -143,7 +147,8 @@ static int find_target(const struct its *its, struct subject *s)
 
 static struct subject subject_of(const uint64_t cmd[4])
 {
-	return (struct subject){ .device = GITS_CMD_DEVICE_0(cmd[0]), .event = GITS_CMD_EVENT_1(cmd[1]) };
+	return (struct subject){ .device = GITS_CMD_DEVICE_0(cmd[0]),
+				 .event = GITS_CMD_EVENT_1(cmd[1]) };
 }
 
 /* MAPD, §5.3.11. Mapping a mapped device again replaces all that was known of it. */
@@ -179,7 +184,8 @@ static int cmd_mapc(struct its *its, const uint64_t cmd[4])
 
 	if (valid && rdbase >= its->config.processors)
 		return ITS_PROCNUM_OOR;
-	err = its_table_write(its, ITS_BASER_COLLECTIONS, GITS_CMD_ICID_2(cmd[2]), valid ? ITS_CTE(rdbase) : 0);
+	err = its_table_write(its, ITS_BASER_COLLECTIONS, GITS_CMD_ICID_2(cmd[2]),
+			      valid ? ITS_CTE(rdbase) : 0);
 	if (err)
 		return err == -EFAULT ? ITS_ABORTED : ITS_COLLECTION_OOR;
 	its_route_drop_all(its);
@@ -187,8 +193,8 @@ static int cmd_mapc(struct its *its, const uint64_t cmd[4])
 }
 
 /*
- * MAPTI and MAPI (§5.3.12, §5.3.9). Mapping an event again is UNPREDICTABLE; here the new mapping replaces the old one. The collection need not be
- * mapped yet.
+ * MAPTI and MAPI (§5.3.12, §5.3.9). Mapping an event again is UNPREDICTABLE; here the new mapping
+ * replaces the old one. The collection need not be mapped yet.
  */
 static int map_event(struct its *its, const uint64_t cmd[4], uint32_t intid)
 {
@@ -294,7 +300,9 @@ static int cmd_invall(struct its *its, const uint64_t cmd[4])
 	return err;
 }
 
-/* SYNC (§5.3.15): commands are executed at once, so nothing of the ITS's own is left to wait for. */
+/*
+ * SYNC (§5.3.15): commands are executed at once, so nothing of the ITS's own is left to wait for.
+ */
 static int cmd_sync(const struct its *its, const uint64_t cmd[4])
 {
 	return GITS_CMD_RDBASE(cmd[2]) >= its->config.processors ? ITS_SYNC_PROCNUM_OOR : 0;
@@ -346,7 +354,8 @@ int its_command(struct its *its, const uint64_t cmd[4])
 
 /* --- Writes of devices, §5.1: like INT, by (DeviceID, EventID). --- */
 
-int its_route_resolve(struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
+int its_route_resolve(struct its *its, uint32_t device_id, uint32_t event_id,
+		      struct its_route *route)
 {
 	struct subject s = { .device = device_id, .event = event_id };
 	int reason = its->enabled ? find_target(its, &s) : ITS_DISABLED;

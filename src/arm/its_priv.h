@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of the ITS: shared by its.c (commands), its_table.c (tables in memory) and its_route.c (routes at hand). */
+/*
+ * Inside of the ITS: shared by its.c (commands), its_table.c (tables in memory) and its_route.c
+ * (routes at hand).
+ */
 #ifndef ARM_ITS_PRIV_H
 #define ARM_ITS_PRIV_H
 
@@ -9,8 +12,9 @@
 #define ITS_ROUTE_WAYS 4
 
 /*
- * One route, with a version that is odd while it is written (a sequence lock): there is one writer, the ITS's caller, and readers compare the
- * version before and after. Every field is accessed atomically.
+ * One route, with a version that is odd while it is written (a sequence lock): there is one writer,
+ * the ITS's caller, and readers compare the version before and after. Every field is accessed
+ * atomically.
  */
 struct its_slot {
 	uint32_t version;
@@ -34,7 +38,10 @@ struct its {
 	struct its_set *sets;	/* 1 << set_bits */
 };
 
-/* An entry of table @n (device, collection): -ERANGE outside the table, -ENOENT no second-level page, -EFAULT not memory. */
+/*
+ * An entry of table @n (device, collection): -ERANGE outside the table, -ENOENT no second-level
+ * page, -EFAULT not memory.
+ */
 int its_table_read(const struct its *its, unsigned int n, uint64_t id, uint64_t *entry);
 int its_table_write(struct its *its, unsigned int n, uint64_t id, uint64_t entry);
 int its_itt_read(const struct its *its, uint64_t dte, uint32_t event, uint64_t *ite);

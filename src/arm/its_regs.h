@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GICv3 ITS: register and command fields (IHI 0069 §5.3, §12.19), the entries of the tables in memory, and the error codes.
- * GITS_CMD_x_n is the field in dword n of the command.
+ * GICv3 ITS: register and command fields (IHI 0069 §5.3, §12.19), the entries of the tables in
+ * memory, and the error codes. GITS_CMD_x_n is the field in dword n of the command.
  */
 #ifndef ARM_ITS_REGS_H
 #define ARM_ITS_REGS_H
@@ -18,7 +18,7 @@
 #define GITS_BASER_ENTRY_SIZE(bytes) ((uint64_t)((bytes)-1) << 48)
 #define GITS_BASER_ADDRESS 0x0000fffffffff000ull	/* 4 KiB and 16 KiB pages */
 #define GITS_BASER_ADDRESS_64K 0x0000ffffffff0000ull	/* 64 KiB pages, with ... */
-#define GITS_BASER_ADDRESS_HIGH 0xf000ull		/* ... bits [15:12] as address bits [51:48] */
+#define GITS_BASER_ADDRESS_HIGH 0xf000ull	/* ... bits [15:12] as address bits [51:48] */
 #define GITS_BASER_PAGE_SIZE(v) (((v) >> 8) & 3)	/* 0: 4 KiB, 1: 16 KiB, 2 (and 3): 64 KiB */
 #define GITS_BASER_PAGE_4K 0x000ull
 #define GITS_BASER_PAGE_16K 0x100ull
@@ -33,7 +33,10 @@
 #define ITS_L1_VALID (1ull << 63)
 #define ITS_L1_ADDRESS 0x000ffffffffff000ull
 
-/* Our entries: 8 bytes each (their format is up to the implementation, GITS_TYPER and GITS_BASER give the size). */
+/*
+ * Our entries: 8 bytes each (their format is up to the implementation, GITS_TYPER and GITS_BASER
+ * give the size).
+ */
 #define ITS_ENTRY_SIZE 8
 #define ITS_ENTRY_VALID (1ull << 63)
 /* device: ITT address [51:8] in place, EventID bits - 1 in [4:0] */
@@ -68,7 +71,8 @@
 #define GITS_CMD_PINTID_1(d) ((uint32_t)((d) >> 32))
 #define GITS_CMD_ICID_2(d) ((uint32_t)((d)&0xffff))
 #define GITS_CMD_ITT_2(d) ((d) & ITS_DTE_ITT)
-#define GITS_CMD_RDBASE(d) (((d) >> 16) & 0x7ffffffffull)	/* dword 2, and dword 3 of MOVALL: [50:16] */
+/* [50:16] of dword 2, and of dword 3 of MOVALL */
+#define GITS_CMD_RDBASE(d) (((d) >> 16) & 0x7ffffffffull)
 #define GITS_CMD_VALID_2 (1ull << 63)
 
 /* Fields for who builds commands. */
@@ -77,8 +81,8 @@
 #define GITS_CMD_RD(processor) ((uint64_t)(processor) << 16)
 
 /*
- * Error codes: 0x01, the command, the reason. (CLEAR has 0x05 as its number, not its opcode.) The reasons from 0x40 on are this model's, for
- * what the architecture leaves open.
+ * Error codes: 0x01, the command, the reason. (CLEAR has 0x05 as its number, not its opcode.) The
+ * reasons from 0x40 on are this model's, for what the architecture leaves open.
  */
 #define ITS_ERROR(command, reason) (0x010000 | (command) << 8 | (reason))
 #define ITS_ERROR_CLEAR 0x05
@@ -93,7 +97,7 @@
 #define ITS_PHYSICALID_OOR 0x06
 #define ITS_UNMAPPED_INTERRUPT 0x07
 #define ITS_UNMAPPED_COLLECTION 0x09
-#define ITS_ITE_INVALID 0x10		/* what the ITT holds cannot have been written by this ITS */
+#define ITS_ITE_INVALID 0x10	/* what the ITT holds cannot have been written by this ITS */
 #define ITS_SYNC_PROCNUM_OOR 0x40
 #define ITS_ABORTED 0x41		/* a table is not memory */
 #define ITS_DISABLED 0x42		/* GITS_CTLR.Enabled is 0 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Routes at hand: a set-associative cache of (DeviceID, EventID) -> (INTID, processor), read without a lock. Commands drop exactly the routes
- * that they change.
+ * Routes at hand: a set-associative cache of (DeviceID, EventID) -> (INTID, processor), read
+ * without a lock. Commands drop exactly the routes that they change.
  */
 #include "arm/its_priv.h"
 
@@ -36,7 +36,10 @@ static uint64_t route_key(uint32_t device, uint32_t event)
 	return (uint64_t)device << 32 | event;
 }
 
-/* Fibonacci hashing of both numbers: neighbouring events and neighbouring devices go to different sets. */
+/*
+ * Fibonacci hashing of both numbers: neighbouring events and neighbouring devices go to different
+ * sets.
+ */
 static struct its_set *set_of(const struct its *its, uint64_t key)
 {
 	uint64_t hash = (key ^ key >> 29) * 0x9e3779b97f4a7c15ull;
@@ -44,14 +47,18 @@ static struct its_set *set_of(const struct its *its, uint64_t key)
 	return &its->sets[its->set_bits ? hash >> (64 - its->set_bits) : 0];
 }
 
-__attribute__((hot)) bool its_route_find(const struct its *its, uint32_t device_id, uint32_t event_id, struct its_route *route)
+__attribute__((hot)) bool its_route_find(const struct its *its, uint32_t device_id,
+					 uint32_t event_id, struct its_route *route)
 {
 	uint64_t key = route_key(device_id, event_id);
 	const struct its_set *set = set_of(its, key);
 
 	for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
 		const struct its_slot *slot = &set->way[i];
-		/* Acquire on each: none of the later loads may come before an earlier one. Pairs with slot_write(). */
+		/*
+		 * Acquire on each: none of the later loads may come before an earlier one. Pairs
+		 * with slot_write().
+		 */
 		uint32_t version = __atomic_load_n(&slot->version, __ATOMIC_ACQUIRE);
 		uint64_t value;
 
@@ -74,7 +81,10 @@ __attribute__((hot)) bool its_route_find(const struct its *its, uint32_t device_
 
 bool its_route_holds(const struct its_route *route)
 {
-	/* Sequentially consistent: the caller's set_pending() comes before; pairs with the version's store in slot_write(). */
+	/*
+	 * Sequentially consistent: the caller's set_pending() comes before; pairs with the
+	 * version's store in slot_write().
+	 */
 	return __atomic_load_n(route->version_at, __ATOMIC_SEQ_CST) == route->version;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ITS's tables in memory: flat and two-level (§5.2, GITS_BASER<n>.Indirect), and interrupt translation tables. */
+/*
+ * The ITS's tables in memory: flat and two-level (§5.2, GITS_BASER<n>.Indirect), and interrupt
+ * translation tables.
+ */
 #include "arm/its_priv.h"
 
 #include <errno.h>
@@ -38,7 +41,8 @@ static int entry_address(const struct its *its, unsigned int n, uint64_t id, uin
 
 	if (id / per_page >= bytes / sizeof(l1))
 		return -ERANGE;
-	if (its->config.mem.read64(its->config.mem.ctx, table_base(baser) + id / per_page * sizeof(l1), &l1))
+	if (its->config.mem.read64(its->config.mem.ctx,
+				   table_base(baser) + id / per_page * sizeof(l1), &l1))
 		return -EFAULT;
 	if (!(l1 & ITS_L1_VALID))
 		return -ENOENT;
@@ -73,10 +77,12 @@ static uint64_t ite_address(uint64_t dte, uint32_t event)
 
 int its_itt_read(const struct its *its, uint64_t dte, uint32_t event, uint64_t *ite)
 {
-	return its->config.mem.read64(its->config.mem.ctx, ite_address(dte, event), ite) ? -EFAULT : 0;
+	return its->config.mem.read64(its->config.mem.ctx, ite_address(dte, event), ite) ? -EFAULT
+											 : 0;
 }
 
 int its_itt_write(struct its *its, uint64_t dte, uint32_t event, uint64_t ite)
 {
-	return its->config.mem.write64(its->config.mem.ctx, ite_address(dte, event), ite) ? -EFAULT : 0;
+	return its->config.mem.write64(its->config.mem.ctx, ite_address(dte, event), ite) ? -EFAULT
+											  : 0;
 }

@@ -152,7 +152,8 @@ static inline int its_fixture_teardown(void **state)
 
 /* --- Commands by name --- */
 
-static inline int its_do(struct its_fixture *f, uint64_t dw0, uint64_t dw1, uint64_t dw2, uint64_t dw3)
+static inline int its_do(struct its_fixture *f, uint64_t dw0, uint64_t dw1, uint64_t dw2,
+			 uint64_t dw3)
 {
 	const uint64_t cmd[4] = { dw0, dw1, dw2, dw3 };
 
@@ -179,7 +180,8 @@ static inline int unmapc(struct its_fixture *f, uint32_t icid)
 	return its_do(f, GITS_CMD_MAPC, 0, icid, 0);
 }
 
-static inline int mapti(struct its_fixture *f, uint32_t device, uint32_t event, uint32_t intid, uint32_t icid)
+static inline int mapti(struct its_fixture *f, uint32_t device, uint32_t event, uint32_t intid,
+			uint32_t icid)
 {
 	return its_do(f, GITS_CMD_0(GITS_CMD_MAPTI, device), GITS_CMD_1(event, intid), icid, 0);
 }
@@ -195,7 +197,8 @@ static inline int movi(struct its_fixture *f, uint32_t device, uint32_t event, u
 }
 
 /* DISCARD, INV, INT, CLEAR */
-static inline int its_event_command(struct its_fixture *f, unsigned int opcode, uint32_t device, uint32_t event)
+static inline int its_event_command(struct its_fixture *f, unsigned int opcode, uint32_t device,
+				    uint32_t event)
 {
 	return its_do(f, GITS_CMD_0(opcode, device), event, 0, 0);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GICv3 ITS: every command, and every error of each one by one. Error codes are written out, as the architecture's documents give them. */
+/*
+ * GICv3 ITS: every command, and every error of each one by one. Error codes are written out, as the
+ * architecture's documents give them.
+ */
 #include "its_fixture.h"
 
 #define DEV 7u
@@ -252,10 +255,14 @@ static void test_event_commands(void **state)
 	struct its_fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
-		assert_int_equal(its_event_command(f, each[i].opcode, 512, 5), each[i].error | 0x01);
-		assert_int_equal(its_event_command(f, each[i].opcode, DEV + 1, 5), each[i].error | 0x04);
-		assert_int_equal(its_event_command(f, each[i].opcode, DEV, 32), each[i].error | 0x05);
-		assert_int_equal(its_event_command(f, each[i].opcode, DEV, 6), each[i].error | 0x07);
+		assert_int_equal(its_event_command(f, each[i].opcode, 512, 5),
+				 each[i].error | 0x01);
+		assert_int_equal(its_event_command(f, each[i].opcode, DEV + 1, 5),
+				 each[i].error | 0x04);
+		assert_int_equal(its_event_command(f, each[i].opcode, DEV, 32),
+				 each[i].error | 0x05);
+		assert_int_equal(its_event_command(f, each[i].opcode, DEV, 6),
+				 each[i].error | 0x07);
 		assert_int_equal(f->calls, i);
 		assert_int_equal(its_event_command(f, each[i].opcode, DEV, 5), 0);
 		assert_last_call(f, each[i].kind, 2, 0, 8197);
@@ -288,11 +295,13 @@ static void test_unknown(void **state)
 	struct its_fixture *f = *state;
 
 	for (unsigned int opcode = 0; opcode < 256; opcode++) {
-		bool known = opcode == 1 || (opcode >= 3 && opcode <= 5) || (opcode >= 8 && opcode <= 15);
+		bool known = opcode == 1 || (opcode >= 3 && opcode <= 5) ||
+			     (opcode >= 8 && opcode <= 15);
 
 		if (!known)
-			assert_int_equal(its_do(f, GITS_CMD_0(opcode, DEV), 5, GITS_CMD_VALID_2 | ICID, 0),
-					 0x010043 | (int)opcode << 8);
+			assert_int_equal(
+				its_do(f, GITS_CMD_0(opcode, DEV), 5, GITS_CMD_VALID_2 | ICID, 0),
+				0x010043 | (int)opcode << 8);
 	}
 	assert_int_equal(f->calls, 0);
 	assert_int_equal(its_translate(f->its, DEV, 5), 0);

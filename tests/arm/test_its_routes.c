@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Routes at hand: which commands end which, what becomes of a route that ended in use, and many readers beside one writer. */
+/*
+ * Routes at hand: which commands end which, what becomes of a route that ended in use, and many
+ * readers beside one writer.
+ */
 #include <pthread.h>
 
 #include "its_fixture.h"
@@ -24,7 +27,8 @@ static int setup(void **state)
 	for (uint32_t device = 0; device < DEVICES; device++) {
 		assert_int_equal(mapd(f, device, ITTS + device * 0x1000, 4), 0);
 		for (uint32_t event = 0; event < EVENTS; event++)
-			assert_int_equal(mapti(f, device, event, intid_of(device, event), event % 4), 0);
+			assert_int_equal(
+				mapti(f, device, event, intid_of(device, event), event % 4), 0);
 	}
 	return 0;
 }
@@ -214,8 +218,12 @@ static void *reader(void *arg)
 			if (!its_route_find(race->f->its, n / EVENTS, n % EVENTS, &route))
 				continue;
 			found++;
-			/* The INTID tells its event; the processor is one that the event has been on. */
-			if (route.intid != intid_of(n / EVENTS, n % EVENTS) || route.rdbase >= PROCESSORS)
+			/*
+			 * The INTID tells its event; the processor is one that the event has been
+			 * on.
+			 */
+			if (route.intid != intid_of(n / EVENTS, n % EVENTS) ||
+			    route.rdbase >= PROCESSORS)
 				__atomic_fetch_add(&race->wrong, 1, __ATOMIC_RELAXED);
 		}
 	}

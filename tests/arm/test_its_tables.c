@@ -38,7 +38,8 @@ static void test_flat(void **state)
 		uint32_t end = 3 * shapes[i].page / 8;
 
 		/* three pages */
-		its_set_baser(f->its, ITS_BASER_DEVICES, GITS_BASER_VALID | shapes[i].page_field | DEVICE_TABLE | 2);
+		its_set_baser(f->its, ITS_BASER_DEVICES,
+			      GITS_BASER_VALID | shapes[i].page_field | DEVICE_TABLE | 2);
 		its_enable(f->its, true);
 		assert_int_equal(mapd(f, end, ITTS, 1), 0x010801);
 		assert_int_equal(mapd(f, UINT32_MAX, ITTS, 1), 0x010801);
@@ -59,11 +60,15 @@ static void test_two_level(void **state)
 		uint32_t device = 5 * per_page + 3;
 
 		its_set_baser(f->its, ITS_BASER_DEVICES,
-			      GITS_BASER_VALID | GITS_BASER_INDIRECT | shapes[i].page_field | DEVICE_TABLE);
+			      GITS_BASER_VALID | GITS_BASER_INDIRECT | shapes[i].page_field |
+				      DEVICE_TABLE);
 		its_enable(f->its, true);
 		assert_int_equal(mapc(f, 0, 1), 0);
 
-		/* No second level yet: for MAPD the device is out of range, for the others it is not mapped. */
+		/*
+		 * No second level yet: for MAPD the device is out of range, for the others it is
+		 * not mapped.
+		 */
 		assert_int_equal(mapd(f, device, ITTS, 1), 0x010801);
 		assert_int_equal(unmapd(f, device), 0);
 		assert_int_equal(mapti(f, device, 0, 8192, 0), 0x010a04);
@@ -83,7 +88,9 @@ static void test_two_level(void **state)
 		if ((uint64_t)per_page * per_page <= UINT32_MAX)
 			assert_int_equal(mapti(f, per_page * per_page, 0, 8192, 0), 0x010a01);
 
-		/* Address bits below the page size are not part of it; outside of memory it aborts. */
+		/*
+		 * Address bits below the page size are not part of it; outside of memory it aborts.
+		 */
 		*fixture_dword(f, DEVICE_TABLE + 6 * 8) = ITS_L1_VALID | 1ull << 51;
 		assert_int_equal(mapd(f, 6 * per_page, ITTS, 1), 0x010841);
 		f->broken = DEVICE_TABLE + 7 * 8;
@@ -98,7 +105,8 @@ static void test_two_level_collections(void **state)
 
 	(void)state;
 	its_set_baser(f->its, ITS_BASER_DEVICES, GITS_BASER_VALID | DEVICE_TABLE);
-	its_set_baser(f->its, ITS_BASER_COLLECTIONS, GITS_BASER_VALID | GITS_BASER_INDIRECT | COLLECTION_TABLE);
+	its_set_baser(f->its, ITS_BASER_COLLECTIONS,
+		      GITS_BASER_VALID | GITS_BASER_INDIRECT | COLLECTION_TABLE);
 	its_enable(f->its, true);
 	assert_int_equal(mapc(f, 600, 1), 0x010903);
 	assert_int_equal(invall(f, 600), 0x010d09);
@@ -115,7 +123,8 @@ static void test_high_address(void **state)
 	struct its_fixture *f = start(8);
 
 	(void)state;
-	its_set_baser(f->its, ITS_BASER_DEVICES, GITS_BASER_VALID | GITS_BASER_PAGE_64K | DEVICE_TABLE | 0x1000);
+	its_set_baser(f->its, ITS_BASER_DEVICES,
+		      GITS_BASER_VALID | GITS_BASER_PAGE_64K | DEVICE_TABLE | 0x1000);
 	its_enable(f->its, true);
 	assert_int_equal(mapd(f, 0, ITTS, 1), 0x010841);
 	stop(f);

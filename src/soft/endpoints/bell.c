@@ -4,7 +4,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
+
+#include "soft/alloc.h"
 
 #define BELL_MAGIC 0x4c4c4542u	/* "BELL" */
 #define BELL_NO_VECTOR UINT32_MAX
@@ -104,7 +105,8 @@ static uint64_t bell_read(void *state, unsigned int bar, uint64_t off, unsigned 
 }
 
 /* @value into the half of *@reg at @off, or into all of it. */
-static void write_wide(struct bell *bell, uint64_t *reg, uint64_t off, unsigned int size, uint64_t value)
+static void write_wide(struct bell *bell, uint64_t *reg, uint64_t off, unsigned int size,
+		       uint64_t value)
 {
 	pthread_mutex_lock(&bell->lock);
 	if (size == 8)
@@ -116,7 +118,8 @@ static void write_wide(struct bell *bell, uint64_t *reg, uint64_t off, unsigned 
 	pthread_mutex_unlock(&bell->lock);
 }
 
-static void bell_write(void *state, unsigned int bar, uint64_t off, unsigned int size, uint64_t value)
+static void bell_write(void *state, unsigned int bar, uint64_t off, unsigned int size,
+		       uint64_t value)
 {
 	struct bell *bell = state;
 
@@ -169,8 +172,8 @@ static void bell_destroy(void *state)
 	struct bell *bell = state;
 
 	pthread_mutex_destroy(&bell->lock);
-	free(bell->buffer);
-	free(bell);
+	soft_free(bell->buffer);
+	soft_free(bell);
 }
 
 static const struct pci_model bell_model = {
@@ -203,12 +206,12 @@ int bell_create(const struct pci_slot *slot, const struct bell_config *config, s
 		shape.msix_bar = BELL_MSIX_BAR;
 		shape.msix_pba_off = BELL_PBA;
 	}
-	bell = calloc(1, sizeof(*bell));
+	bell = soft_calloc(1, sizeof(*bell));
 	if (!bell)
 		return -ENOMEM;
 	bell->vectors = config->msix_vectors ? config->msix_vectors : config->msi_vectors;
 	pthread_mutex_init(&bell->lock, NULL);
-	bell->buffer = malloc(BELL_LEN_MAX);
+	bell->buffer = soft_calloc(1, BELL_LEN_MAX);
 	if (!bell->buffer) {
 		bell_destroy(bell);
 		return -ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bell: a PCI test function. It copies memory by DMA and rings its interrupts on command; 1..2048 MSI-X vectors, or 1..32 MSI vectors.
+ * bell: a PCI test function. It copies memory by DMA and rings its interrupts on command; 1..2048
+ * MSI-X vectors, or 1..32 MSI vectors.
  *
  * BAR0, little-endian registers:
  *   0x00  ID       RO  32  0x4c4c4542 "BELL"
@@ -11,7 +12,7 @@
  *   0x18  DST      RW  64  DMA destination
  *   0x20  LEN      RW  32  bytes, at most 1 MiB
  *   0x24  GO       WO  32  copies LEN bytes from SRC to DST, then raises this vector (~0: none)
- *   0x28  STATUS   RO  32  0 idle or done, 1 the read was aborted, 2 the write was aborted, 3 LEN out of range
+ *   0x28  STATUS   RO  32  0 idle or done, 1 the read was aborted, 2 the write, 3 LEN out of range
  *   0x30  RUNG     RO  64  vectors raised since reset
  * MSI-X table in BAR2 at 0, PBA in BAR2 at 0x8000.
  */
@@ -41,6 +42,7 @@ struct bell_config {
 	unsigned int msi_vectors;	/* ... 1..32, a power of two */
 };
 
-int bell_create(const struct pci_slot *slot, const struct bell_config *config, struct pci_dev **out);
+int bell_create(const struct pci_slot *slot, const struct bell_config *config,
+		struct pci_dev **out);
 
 #endif

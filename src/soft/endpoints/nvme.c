@@ -3,9 +3,9 @@
 #include "soft/endpoints/nvme.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "soft/alloc.h"
 #include "soft/endpoints/nvme_priv.h"
 
 #define NVME_CLASS 0x010802
@@ -15,8 +15,9 @@
 #define NVME_MSIX_TABLE 0x2000
 #define NVME_MSIX_PBA 0x3000
 
-#define CAP (NVME_CAP_MQES(NVME_QUEUE_ENTRIES) | NVME_CAP_CQR | NVME_CAP_TO(10) | NVME_CAP_CSS_NVM | \
-	     NVME_CAP_MPSMAX(NVME_PAGE_BITS_MAX - NVME_PAGE_BITS))
+#define CAP                                                                                        \
+	(NVME_CAP_MQES(NVME_QUEUE_ENTRIES) | NVME_CAP_CQR | NVME_CAP_TO(10) | NVME_CAP_CSS_NVM |   \
+	 NVME_CAP_MPSMAX(NVME_PAGE_BITS_MAX - NVME_PAGE_BITS))
 
 /* --- Enable and disable: under nvme->lock --- */
 
@@ -38,8 +39,9 @@ static void stop(struct nvme *nvme)
 
 static bool may_start(const struct nvme *nvme)
 {
-	return NVME_PAGE_BITS + NVME_CC_MPS(nvme->cc) <= NVME_PAGE_BITS_MAX && !NVME_CC_CSS(nvme->cc) &&
-	       !NVME_CC_AMS(nvme->cc) && NVME_AQA_ASQS(nvme->aqa) >= 2 && NVME_AQA_ACQS(nvme->aqa) >= 2;
+	return NVME_PAGE_BITS + NVME_CC_MPS(nvme->cc) <= NVME_PAGE_BITS_MAX &&
+	       !NVME_CC_CSS(nvme->cc) && !NVME_CC_AMS(nvme->cc) && NVME_AQA_ASQS(nvme->aqa) >= 2 &&
+	       NVME_AQA_ACQS(nvme->aqa) >= 2;
 }
 
 static void start(struct nvme *nvme)
@@ -66,7 +68,8 @@ static void write_cc(struct nvme *nvme, uint32_t cc)
 
 	nvme->cc = cc;
 	pthread_mutex_lock(&nvme->sq[0].lock);
-	nvme->queue_formats_valid = NVME_CC_IOSQES(cc) == NVME_SQE_BITS && NVME_CC_IOCQES(cc) == NVME_CQE_BITS;
+	nvme->queue_formats_valid =
+		NVME_CC_IOSQES(cc) == NVME_SQE_BITS && NVME_CC_IOCQES(cc) == NVME_CQE_BITS;
 	pthread_mutex_unlock(&nvme->sq[0].lock);
 	if (cc & NVME_CC_EN && !(old & NVME_CC_EN))
 		start(nvme);
@@ -163,7 +166,8 @@ static void ring_doorbell(struct nvme *nvme, uint64_t off, uint32_t value)
 		nvme_sq_tail(nvme, n / 2, value & 0xffff);
 }
 
-static void nvme_write(void *state, unsigned int bar, uint64_t off, unsigned int size, uint64_t value)
+static void nvme_write(void *state, unsigned int bar, uint64_t off, unsigned int size,
+		       uint64_t value)
 {
 	struct nvme *nvme = state;
 
@@ -201,15 +205,15 @@ static void nvme_destroy(void *state)
 
 	for (unsigned int i = 0; nvme->sq && i <= nvme->io_queues; i++) {
 		pthread_mutex_destroy(&nvme->sq[i].lock);
-		free(nvme->sq[i].bounce);
+		soft_free(nvme->sq[i].bounce);
 	}
 	for (unsigned int i = 0; nvme->cq && i <= nvme->io_queues; i++)
 		pthread_mutex_destroy(&nvme->cq[i].lock);
-	free(nvme->sq);
-	free(nvme->cq);
+	soft_free(nvme->sq);
+	soft_free(nvme->cq);
 	nvme_disk_close(&nvme->disk);
 	pthread_mutex_destroy(&nvme->lock);
-	free(nvme);
+	soft_free(nvme);
 }
 
 static const struct pci_model nvme_model = {
@@ -224,25 +228,23 @@ static int make_queues(struct nvme *nvme)
 {
 	size_t count = nvme->io_queues + 1;
 
-	nvme->sq = aligned_alloc(64, count * sizeof(*nvme->sq));
-	nvme->cq = aligned_alloc(64, count * sizeof(*nvme->cq));
+	nvme->sq = soft_calloc_aligned(count, sizeof(*nvme->sq), 64);
+	nvme->cq = soft_calloc_aligned(count, sizeof(*nvme->cq), 64);
 	if (!nvme->sq || !nvme->cq) {
 		/* Nothing in them to be undone. */
-		free(nvme->sq);
-		free(nvme->cq);
+		soft_free(nvme->sq);
+		soft_free(nvme->cq);
 		nvme->sq = NULL;
 		nvme->cq = NULL;
 		return -ENOMEM;
 	}
-	memset(nvme->sq, 0, count * sizeof(*nvme->sq));
-	memset(nvme->cq, 0, count * sizeof(*nvme->cq));
 	for (unsigned int i = 0; i < count; i++) {
 		nvme->sq[i].id = i;
 		pthread_mutex_init(&nvme->sq[i].lock, NULL);
 		pthread_mutex_init(&nvme->cq[i].lock, NULL);
 	}
 	for (unsigned int i = 1; i < count && !nvme->disk.memory; i++) {
-		nvme->sq[i].bounce = malloc(NVME_TRANSFER_MAX);
+		nvme->sq[i].bounce = soft_calloc(1, NVME_TRANSFER_MAX);
 		if (!nvme->sq[i].bounce)
 			return -ENOMEM;
 	}
@@ -265,7 +267,7 @@ int nvme_create(const struct pci_slot *slot, const struct nvme_config *config, s
 
 	if (!config->io_queues || config->io_queues > 255)
 		return -EINVAL;
-	nvme = calloc(1, sizeof(*nvme));
+	nvme = soft_calloc(1, sizeof(*nvme));
 	if (!nvme)
 		return -ENOMEM;
 	nvme->io_queues = config->io_queues;

@@ -44,7 +44,8 @@ static uint16_t create_cq(struct nvme *nvme, const struct nvme_sqe *sqe)
 	if (cq->live)
 		status = NVME_QUEUE_ID_INVALID;
 	else
-		nvme_cq_start(cq, sqe->prp1, (sqe->cdw10 >> 16) + 1, vector, sqe->cdw11 & NVME_QUEUE_INTERRUPTS);
+		nvme_cq_start(cq, sqe->prp1, (sqe->cdw10 >> 16) + 1, vector,
+			      sqe->cdw11 & NVME_QUEUE_INTERRUPTS);
 	pthread_mutex_unlock(&cq->lock);
 	return status;
 }
@@ -138,7 +139,8 @@ static uint16_t delete_cq(struct nvme *nvme, const struct nvme_sqe *sqe)
 
 static bool is_feature(uint32_t id)
 {
-	return id && id < NVME_FEATURES && id != 0x03 && id != 0x06;	/* no LBA ranges, no volatile write cache */
+	/* No LBA ranges, no volatile write cache. */
+	return id && id < NVME_FEATURES && id != 0x03 && id != 0x06;
 }
 
 /* The highest number of queues, of either kind, as number - 1. */
@@ -224,7 +226,9 @@ void nvme_async_event(struct nvme *nvme, uint32_t event)
 	struct nvme_sq *admin = &nvme->sq[0];
 
 	pthread_mutex_lock(&admin->lock);
-	/* One event at a time waits for a request, so that who causes many does not fill anything. */
+	/*
+	 * One event at a time waits for a request, so that who causes many does not fill anything.
+	 */
 	if (admin->live && !nvme->event_waits) {
 		nvme->event = NVME_EVENT_DW0(event);
 		nvme->event_waits = true;
@@ -247,7 +251,10 @@ static uint16_t async_event_request(struct nvme *nvme, struct nvme_command *cmd)
 	return NVME_SUCCESS;
 }
 
-/* Commands are executed to the end before the next, so only requests for events can be there to be aborted. */
+/*
+ * Commands are executed to the end before the next, so only requests for events can be there to be
+ * aborted.
+ */
 static uint16_t abort_command(struct nvme *nvme, struct nvme_command *cmd)
 {
 	uint16_t sq_id = cmd->sqe.cdw10 & 0xffff, cid = cmd->sqe.cdw10 >> 16;

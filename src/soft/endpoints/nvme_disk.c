@@ -10,7 +10,10 @@
 
 #include "soft/endpoints/nvme_priv.h"
 
-/* A well-mixed word for each position: the finaliser of MurmurHash3 over a Weyl sequence (as SplitMix64 does it). */
+/*
+ * A well-mixed word for each position: the finaliser of MurmurHash3 over a Weyl sequence (as
+ * SplitMix64 does it).
+ */
 static uint64_t content_word(uint64_t seed, uint64_t index)
 {
 	uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15ull;

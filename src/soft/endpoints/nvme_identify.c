@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Identify (NVMe §5.15): what the controller and its namespace say of themselves. Fields are put by their offsets in the figures there. */
+/*
+ * Identify (NVMe §5.15): what the controller and its namespace say of themselves. Fields are put by
+ * their offsets in the figures there.
+ */
 #include <endian.h>
 #include <string.h>
 
@@ -57,7 +60,8 @@ static void identify_controller(const struct nvme *nvme, char *data)
 	data[513] = (char)(NVME_CQE_BITS << 4 | NVME_CQE_BITS);
 	put32(data + 516, 1);		/* NN */
 	put_text(data + 768, "nqn.2014-08.org.nvmexpress:doorbell:", 36);
-	memcpy(data + 768 + 36, pci_dev_slot(nvme->dev)->address, strlen(pci_dev_slot(nvme->dev)->address));
+	memcpy(data + 768 + 36, pci_dev_slot(nvme->dev)->address,
+	       strlen(pci_dev_slot(nvme->dev)->address));
 	put16(data + 2048, 2500);	/* power state 0: 25 W */
 }
 

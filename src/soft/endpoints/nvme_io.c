@@ -56,11 +56,13 @@ static bool file_write(int fd, const char *buf, size_t len, uint64_t offset)
 	return true;
 }
 
-static uint16_t transfer(struct nvme *nvme, const struct nvme_segment *segments, unsigned int count, char *data, bool to_host)
+static uint16_t transfer(struct nvme *nvme, const struct nvme_segment *segments, unsigned int count,
+			 char *data, bool to_host)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		int err = to_host ? pci_dma_write(nvme->dev, segments[i].addr, data, segments[i].len) :
-				    pci_dma_read(nvme->dev, segments[i].addr, data, segments[i].len);
+		int err =
+			to_host ? pci_dma_write(nvme->dev, segments[i].addr, data, segments[i].len)
+				: pci_dma_read(nvme->dev, segments[i].addr, data, segments[i].len);
 
 		if (err)
 			return NVME_DATA_TRANSFER_ERROR;

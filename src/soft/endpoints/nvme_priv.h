@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside of the NVMe controller: nvme.c (life, registers, doorbells), nvme_queue.c (fetching and completing), nvme_prp.c (where data goes),
- * nvme_admin.c, nvme_identify.c, nvme_io.c (commands), nvme_disk.c.
+ * Inside of the NVMe controller: nvme.c (life, registers, doorbells), nvme_queue.c (fetching and
+ * completing), nvme_prp.c (where data goes), nvme_admin.c, nvme_identify.c, nvme_io.c (commands),
+ * nvme_disk.c.
  *
- * Commands are executed in the thread of the doorbell's write, to the end. Lock order: nvme.lock, queue 0's sq.lock, another sq.lock, a cq.lock.
- * Nothing is shared between two queue pairs that work, so that they do not disturb each other.
+ * Commands are executed in the thread of the doorbell's write, to the end. Lock order: nvme.lock,
+ * queue 0's sq.lock, another sq.lock, a cq.lock. Nothing is shared between two queue pairs that
+ * work, so that they do not disturb each other.
  */
 #ifndef SOFT_ENDPOINTS_NVME_PRIV_H
 #define SOFT_ENDPOINTS_NVME_PRIV_H
@@ -99,9 +101,13 @@ void nvme_cq_head(struct nvme *nvme, unsigned int id, uint32_t head);
 
 /* Under the queue's lock */
 void nvme_sq_start(struct nvme_sq *sq, uint64_t base, uint32_t entries, uint16_t cq_id);
-void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t vector, bool interrupts);
+void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t vector,
+		   bool interrupts);
 
-/* A completion of the admin queue that no command just fetched stands for; under the admin queue's lock. False: no room. */
+/*
+ * A completion of the admin queue that no command just fetched stands for; under the admin queue's
+ * lock. False: no room.
+ */
 bool nvme_admin_complete(struct nvme *nvme, uint16_t cid, uint32_t result, uint16_t status);
 
 /* The controller cannot go on (§9.5): CSTS.CFS until it is reset. */
@@ -110,10 +116,12 @@ void nvme_fail(struct nvme *nvme);
 /* --- nvme_prp.c --- */
 
 /* The segments of @len bytes (1..NVME_TRANSFER_MAX); @segments has NVME_SEGMENTS. Status. */
-uint16_t nvme_prp_map(struct nvme *nvme, const struct nvme_sqe *sqe, uint32_t len, struct nvme_segment *segments, unsigned int *count);
+uint16_t nvme_prp_map(struct nvme *nvme, const struct nvme_sqe *sqe, uint32_t len,
+		      struct nvme_segment *segments, unsigned int *count);
 
 /* @len bytes of @data to where the command's PRPs say. Status. */
-uint16_t nvme_prp_write(struct nvme *nvme, const struct nvme_sqe *sqe, const void *data, uint32_t len);
+uint16_t nvme_prp_write(struct nvme *nvme, const struct nvme_sqe *sqe, const void *data,
+			uint32_t len);
 
 /* --- commands: the status --- */
 

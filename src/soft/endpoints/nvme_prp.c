@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Physical region pages (NVMe §4.3): a first entry that may start anywhere in its page, then one entry, or a list of entries, for whole pages. A
- * list fills pages, the last entry of each leading on to the next.
+ * Physical region pages (NVMe §4.3): a first entry that may start anywhere in its page, then one
+ * entry, or a list of entries, for whole pages. A list fills pages, the last entry of each leading
+ * on to the next.
  *
- * The list is read once, before anything is transferred. A transfer has a bounded number of pages; a list page that is led to starts at
- * its beginning and so gives many entries, and the number of list pages is bounded by that.
+ * The list is read once, before anything is transferred. A transfer has a bounded number of pages;
+ * a list page that is led to starts at its beginning and so gives many entries, and the number of
+ * list pages is bounded by that.
  */
 #include <endian.h>
 
@@ -45,7 +47,8 @@ static uint16_t list_fill(struct list *list, unsigned int wanted)
 		wanted = left - 1;
 	list->at = 0;
 	list->count = min_u(wanted, LIST_BATCH);
-	if (pci_dma_read(list->nvme->dev, list->addr, list->entries, list->count * sizeof(uint64_t)))
+	if (pci_dma_read(list->nvme->dev, list->addr, list->entries,
+			 list->count * sizeof(uint64_t)))
 		return NVME_DATA_TRANSFER_ERROR;
 	list->addr += list->count * sizeof(uint64_t);
 	return NVME_SUCCESS;
@@ -64,7 +67,8 @@ static uint16_t list_next(struct list *list, unsigned int wanted, uint64_t *entr
 }
 
 /* The rest of the transfer by a list at PRP2. */
-static uint16_t map_list(struct nvme *nvme, uint64_t prp2, uint32_t len, struct nvme_segment *segments, unsigned int *count)
+static uint16_t map_list(struct nvme *nvme, uint64_t prp2, uint32_t len,
+			 struct nvme_segment *segments, unsigned int *count)
 {
 	struct list list = { .nvme = nvme, .page = 1ull << nvme->page_bits, .addr = prp2 };
 
@@ -86,7 +90,8 @@ static uint16_t map_list(struct nvme *nvme, uint64_t prp2, uint32_t len, struct 
 	return NVME_SUCCESS;
 }
 
-uint16_t nvme_prp_map(struct nvme *nvme, const struct nvme_sqe *sqe, uint32_t len, struct nvme_segment *segments, unsigned int *count)
+uint16_t nvme_prp_map(struct nvme *nvme, const struct nvme_sqe *sqe, uint32_t len,
+		      struct nvme_segment *segments, unsigned int *count)
 {
 	uint64_t page = 1ull << nvme->page_bits;
 	uint32_t first = min_u(len, page - (sqe->prp1 & (page - 1)));
@@ -108,7 +113,8 @@ uint16_t nvme_prp_map(struct nvme *nvme, const struct nvme_sqe *sqe, uint32_t le
 	return NVME_SUCCESS;
 }
 
-uint16_t nvme_prp_write(struct nvme *nvme, const struct nvme_sqe *sqe, const void *data, uint32_t len)
+uint16_t nvme_prp_write(struct nvme *nvme, const struct nvme_sqe *sqe, const void *data,
+			uint32_t len)
 {
 	struct nvme_segment segments[NVME_SEGMENTS];
 	const char *from = data;

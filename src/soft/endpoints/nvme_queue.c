@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues (NVMe §4.1): commands are fetched and executed in order; a completion needs a place, promised before its command is fetched. */
+/*
+ * Queues (NVMe §4.1): commands are fetched and executed in order; a completion needs a place,
+ * promised before its command is fetched.
+ */
 #include <endian.h>
 
 #include "soft/endpoints/nvme_priv.h"
@@ -23,7 +26,8 @@ void nvme_sq_start(struct nvme_sq *sq, uint64_t base, uint32_t entries, uint16_t
 	sq->live = true;
 }
 
-void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t vector, bool interrupts)
+void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t vector,
+		   bool interrupts)
 {
 	cq->base = base;
 	cq->entries = entries;
@@ -38,7 +42,10 @@ void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t
 
 /* --- Completions --- */
 
-/* A place for one more completion. If there is none, the queue's head doorbell will start the submission queues again. */
+/*
+ * A place for one more completion. If there is none, the queue's head doorbell will start the
+ * submission queues again.
+ */
 static bool cq_promise(struct nvme_cq *cq)
 {
 	uint32_t used;
@@ -77,7 +84,10 @@ static void cq_post(struct nvme *nvme, struct nvme_cq *cq, struct nvme_cqe *cqe,
 		cq->tail = 0;
 		cq->phase = !cq->phase;
 	}
-	/* Under the lock, so that entries appear in order; the entry's last dword has the phase and is written last (bus.c). */
+	/*
+	 * Under the lock, so that entries appear in order; the entry's last dword has the phase and
+	 * is written last (bus.c).
+	 */
 	cqe->status = htole16(status << 1 | phase);
 	if (pci_dma_write(nvme->dev, cq->base + ((uint64_t)at << NVME_CQE_BITS), cqe, sizeof(*cqe)))
 		nvme_fail(nvme);
@@ -87,7 +97,8 @@ static void cq_post(struct nvme *nvme, struct nvme_cq *cq, struct nvme_cqe *cqe,
 		pci_raise(nvme->dev, cq->vector);
 }
 
-static void complete(struct nvme *nvme, const struct nvme_sq *sq, uint16_t cid, uint32_t result, uint16_t status)
+static void complete(struct nvme *nvme, const struct nvme_sq *sq, uint16_t cid, uint32_t result,
+		     uint16_t status)
 {
 	struct nvme_cqe cqe = {
 		.dw0 = htole32(result),
@@ -131,7 +142,10 @@ static uint16_t execute(struct nvme *nvme, const struct nvme_sq *sq, struct nvme
 	return sq->id ? nvme_io_command(nvme, cmd) : nvme_admin_command(nvme, cmd);
 }
 
-/* Executes what is between head and tail, as far as there is room for completions. Under the queue's lock. */
+/*
+ * Executes what is between head and tail, as far as there is room for completions. Under the
+ * queue's lock.
+ */
 static void sq_run(struct nvme *nvme, struct nvme_sq *sq)
 {
 	while (sq->live && sq->head != sq->tail && !has_failed(nvme)) {
@@ -141,7 +155,8 @@ static void sq_run(struct nvme *nvme, struct nvme_sq *sq)
 
 		if (!cq_promise(cq))
 			return;
-		if (pci_dma_read(nvme->dev, sq->base + ((uint64_t)sq->head << NVME_SQE_BITS), &cmd.sqe, sizeof(cmd.sqe))) {
+		if (pci_dma_read(nvme->dev, sq->base + ((uint64_t)sq->head << NVME_SQE_BITS),
+				 &cmd.sqe, sizeof(cmd.sqe))) {
 			cq_break_promise(cq);
 			nvme_fail(nvme);
 			return;
@@ -189,8 +204,9 @@ static bool cq_consume(struct nvme_cq *cq, uint32_t head, uint32_t *event, bool 
 	if (cq->live) {
 		*event = NVME_EVENT_DOORBELL_VALUE;
 		/* Not beyond the tail: only what has been posted can be consumed. */
-		good = head < cq->entries && (head + cq->entries - cq->head) % cq->entries <=
-						     (cq->tail + cq->entries - cq->head) % cq->entries;
+		good = head < cq->entries &&
+		       (head + cq->entries - cq->head) % cq->entries <=
+			       (cq->tail + cq->entries - cq->head) % cq->entries;
 	}
 	if (good) {
 		cq->head = head;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* NVM Express base specification 1.4: registers (§3.1), commands (§4, §5, §6) and status codes (§4.6.1). */
+/*
+ * NVM Express base specification 1.4: registers (§3.1), commands (§4, §5, §6) and status codes
+ * (§4.6.1).
+ */
 #ifndef SOFT_ENDPOINTS_NVME_REGS_H
 #define SOFT_ENDPOINTS_NVME_REGS_H
 
@@ -43,7 +46,7 @@
 #define NVME_CQE_BITS 4
 
 struct nvme_sqe {
-	uint32_t cdw0;		/* [7:0] opcode, [9:8] fused, [15:14] PSDT, [31:16] command identifier */
+	uint32_t cdw0;		/* [7:0] opcode, [9:8] fused, [15:14] PSDT, [31:16] CID */
 	uint32_t nsid;
 	uint64_t reserved;
 	uint64_t metadata;

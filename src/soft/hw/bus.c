@@ -4,7 +4,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "soft/alloc.h"
@@ -18,7 +17,10 @@
 
 #define BUS_PAGE 4096ull
 
-/* Up to this size, aligned pieces are accessed whole and in ascending order, as descriptor rings expect of a device. */
+/*
+ * Up to this size, aligned pieces are accessed whole and in ascending order, as descriptor rings
+ * expect of a device.
+ */
 #define BUS_ORDERED 64
 
 /* Enough for all ITSes of a machine, each with a pre-ITS. */
@@ -26,18 +28,19 @@
 
 struct bus {
 	unsigned int n_frames;
-	struct bus_frame frames[BUS_FRAMES];	/* sorted by base; in here, since each access goes by it */
+	/* Sorted by base; in here, since each access goes by them. */
+	struct bus_frame frames[BUS_FRAMES];
 	size_t allocated;		/* atomic */
 };
 
 struct bus *bus_create(void)
 {
-	return calloc(1, sizeof(struct bus));
+	return soft_calloc(1, sizeof(struct bus));
 }
 
 void bus_destroy(struct bus *bus)
 {
-	free(bus);
+	soft_free(bus);
 }
 
 int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
@@ -87,7 +90,10 @@ static bool is_ram(uint64_t pa, size_t len)
 	return pa >= BUS_MMIO_TOP && pa < BUS_RAM_TOP && len <= BUS_RAM_TOP - pa;
 }
 
-/* A frame's registers take one naturally aligned access of 1, 2, 4 or 8 bytes; anything else is a bus abort. */
+/*
+ * A frame's registers take one naturally aligned access of 1, 2, 4 or 8 bytes; anything else is a
+ * bus abort.
+ */
 static const struct bus_frame *frame_for(const struct bus *bus, uint64_t pa, size_t len)
 {
 	if (len != 1 && len != 2 && len != 4 && len != 8)
@@ -160,7 +166,8 @@ int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len)
 	return 0;
 }
 
-__attribute__((hot)) int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id)
+__attribute__((hot)) int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len,
+				   uint32_t device_id)
 {
 	const struct bus_frame *frame;
 	uint64_t value = 0;
@@ -203,20 +210,16 @@ void *bus_alloc(struct bus *bus, size_t size, size_t align, uint64_t *pa)
 {
 	void *memory;
 
-	if (align < sizeof(void *))
-		align = sizeof(void *);
-	if (!size || align & (align - 1) || size > SIZE_MAX - align || soft_alloc_fails())
+	if (!size || align & (align - 1))
 		return NULL;
-	/* aligned_alloc() wants a multiple of the alignment. */
-	memory = aligned_alloc(align, (size + align - 1) & ~(align - 1));
+	memory = soft_calloc_aligned(1, size, align);
 	if (!memory)
 		return NULL;
 	/* Only a position-dependent program has its heap down here, among the device frames. */
 	if (!is_ram((uintptr_t)memory, size)) {
-		free(memory);
+		soft_free(memory);
 		return NULL;
 	}
-	memset(memory, 0, size);
 	__atomic_fetch_add(&bus->allocated, size, __ATOMIC_RELAXED);
 	*pa = (uintptr_t)memory;
 	return memory;
@@ -227,7 +230,7 @@ void bus_free(struct bus *bus, uint64_t pa, size_t size)
 	if (!pa)
 		return;
 	__atomic_fetch_sub(&bus->allocated, size, __ATOMIC_RELAXED);
-	free((void *)(uintptr_t)pa);
+	soft_free((void *)(uintptr_t)pa);
 }
 
 size_t bus_allocated(const struct bus *bus)

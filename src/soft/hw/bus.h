@@ -2,9 +2,10 @@
 /*
  * The physical address space of the software host's machine.
  *
- * Below 4 GiB lie the device frames that the machine description places; from there up, a page of memory has the process's own virtual
- * address as its PA. (Model choice: pinning then costs nothing and a contiguous buffer is physically contiguous. Nothing trusts it: only
- * what the kernel side put into stage 2 is reachable for a device behind it.) User memory below 4 GiB cannot be pinned.
+ * Below 4 GiB lie the device frames that the machine description places; from there up, a page of
+ * memory has the process's own virtual address as its PA. (Model choice: pinning then costs nothing
+ * and a contiguous buffer is physically contiguous. Nothing trusts it: only what the kernel side
+ * put into stage 2 is reachable for a device behind it.) User memory below 4 GiB cannot be pinned.
  */
 #ifndef SOFT_HW_BUS_H
 #define SOFT_HW_BUS_H
@@ -21,24 +22,35 @@ struct bus;
 
 struct bus_frame {
 	uint64_t base, size;	/* page-aligned, below BUS_MMIO_TOP, not overlapping another */
-	/* A write of @size bytes at offset @off; @device_id is what the bus carries for an ITS. 0 or -errno (bus abort). */
-	int (*write)(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id);
+	/*
+	 * A write of @size bytes at offset @off; @device_id is what the bus carries for an ITS. 0
+	 * or -errno (bus abort).
+	 */
+	int (*write)(void *ctx, uint64_t off, unsigned int size, uint64_t value,
+		     uint32_t device_id);
 	int (*read)(void *ctx, uint64_t off, unsigned int size, uint64_t *value);
 	void *ctx;
 };
 
 struct bus *bus_create(void);
 void bus_destroy(struct bus *bus);
-int bus_add_frame(struct bus *bus, const struct bus_frame *frame);	/* -EADDRINUSE, -EINVAL, -ENOMEM */
+/* -EADDRINUSE, -EINVAL; -ENOMEM: there are 64 */
+int bus_add_frame(struct bus *bus, const struct bus_frame *frame);
 
-/* Accesses by the machine's agents; -EFAULT for a hole. Frames take 1, 2, 4 or 8 aligned bytes. Thread-safe after the frames are added. */
+/*
+ * Accesses by the machine's agents; -EFAULT for a hole. Frames take 1, 2, 4 or 8 aligned bytes.
+ * Thread-safe after the frames are added.
+ */
 int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len);
 int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id);
 
 /* The same for src/arm: memory only. */
 struct arm_mem bus_arm_mem(struct bus *bus);
 
-/* Zeroed kernel memory of the machine (page tables, stream tables, ITTs): naturally aligned; PA in *pa. Counted, for leak checks. */
+/*
+ * Zeroed kernel memory of the machine (page tables, stream tables, ITTs): naturally aligned; PA in
+ * *pa. Counted, for leak checks.
+ */
 void *bus_alloc(struct bus *bus, size_t size, size_t align, uint64_t *pa);
 void bus_free(struct bus *bus, uint64_t pa, size_t size);
 size_t bus_allocated(const struct bus *bus);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interrupts of the machine: LPI configuration and pending state as the redistributors keep it (IHI 0069 §5.1), SPIs of GICv2m frames, handlers.
+ * Interrupts of the machine: LPI configuration and pending state as the redistributors keep it (IHI
+ * 0069 §5.1), SPIs of GICv2m frames, handlers.
  *
- * An enabled interrupt is taken at once, in the thread that signals it; so it is pending in memory only while it is disabled. Signalling and
- * enabling may race: each first says what it has to say (pending, enabled), then looks at the other's word, and who clears the pending bit
- * takes the interrupt. None is lost, none is taken twice.
+ * An enabled interrupt is taken at once, in the thread that signals it; so it is pending in memory
+ * only while it is disabled. Signalling and enabling may race: each first says what it has to say
+ * (pending, enabled), then looks at the other's word, and who clears the pending bit takes the
+ * interrupt. None is lost, none is taken twice.
  */
 #include "soft/hw/gic_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
+
+#include "soft/alloc.h"
 
 #define LPI_ENABLED 0x01u	/* property byte: [0] enable, [7:2] priority, §5.1.1 */
 #define LPI_PRIORITY 0xa0u
@@ -47,7 +50,8 @@ static bool pending_clear(struct gic *gic, uint32_t rd, uint32_t intid)
 {
 	uint8_t bit = 1u << intid % 8;
 
-	return __atomic_fetch_and(&gic->pending[rd][intid / 8], (uint8_t)~bit, __ATOMIC_SEQ_CST) & bit;
+	return __atomic_fetch_and(&gic->pending[rd][intid / 8], (uint8_t)~bit, __ATOMIC_SEQ_CST) &
+	       bit;
 }
 
 static bool lpi_enabled(const struct gic *gic, uint32_t intid)
@@ -59,7 +63,10 @@ __attribute__((hot)) bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t i
 {
 	if (!lpi_enabled(gic, intid)) {
 		pending_set(gic, rd, intid);
-		/* Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for pending ones. */
+		/*
+		 * Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for
+		 * pending ones.
+		 */
 		if (!lpi_enabled(gic, intid) || !pending_clear(gic, rd, intid))
 			return false;
 	}
@@ -93,7 +100,8 @@ static void lpi_take_if_pending(struct gic *gic, uint32_t rd, uint32_t intid)
 }
 
 /* Calls @each for what is pending on @rd. */
-static void lpi_for_pending(struct gic *gic, uint32_t rd, void (*each)(struct gic *gic, uint32_t rd, uint32_t to, uint32_t intid),
+static void lpi_for_pending(struct gic *gic, uint32_t rd,
+			    void (*each)(struct gic *gic, uint32_t rd, uint32_t to, uint32_t intid),
 			    uint32_t to)
 {
 	for (uint32_t byte = GIC_LPI_FIRST / 8; byte < gic->intids / 8; byte++) {
@@ -167,8 +175,8 @@ void gic_raise_spi(struct gic *gic, uint32_t intid)
 void gic_set_enabled(struct gic *gic, uint32_t intid, bool enabled)
 {
 	if (gic_is_lpi(gic, intid)) {
-		__atomic_store_n(&gic->property[intid - GIC_LPI_FIRST], LPI_PRIORITY | (enabled ? LPI_ENABLED : 0),
-				 __ATOMIC_RELEASE);
+		__atomic_store_n(&gic->property[intid - GIC_LPI_FIRST],
+				 LPI_PRIORITY | (enabled ? LPI_ENABLED : 0), __ATOMIC_RELEASE);
 		return;
 	}
 	if (!is_spi(intid))
@@ -187,7 +195,8 @@ bool gic_is_pending(struct gic *gic, uint32_t intid)
 	if (!gic_is_lpi(gic, intid))
 		return false;
 	for (unsigned int rd = 0; rd < gic->processors; rd++) {
-		if (__atomic_load_n(&gic->pending[rd][intid / 8], __ATOMIC_SEQ_CST) & 1u << intid % 8)
+		if (__atomic_load_n(&gic->pending[rd][intid / 8], __ATOMIC_SEQ_CST) &
+		    1u << intid % 8)
 			return true;
 	}
 	return false;
@@ -227,7 +236,8 @@ void gic_clear_handlers(struct gic *gic, uint32_t first, unsigned int count)
 	bool ended = false;
 
 	pthread_mutex_lock(&gic->handler_lock);
-	for (uint64_t intid = first; intid < (uint64_t)first + count && intid < gic->intids; intid++) {
+	for (uint64_t intid = first; intid < (uint64_t)first + count && intid < gic->intids;
+	     intid++) {
 		if (!gic->lines[intid].handler)
 			continue;
 		__atomic_store_n(&gic->lines[intid].handler, NULL, __ATOMIC_RELEASE);
@@ -256,9 +266,11 @@ static void set_allocated(struct gic *gic, uint32_t first, unsigned int count, b
 }
 
 /* First free run of @count at a multiple of @align in [low, high), or @high. */
-static uint64_t find_free(const struct gic *gic, uint64_t low, uint64_t high, unsigned int count, unsigned int align)
+static uint64_t find_free(const struct gic *gic, uint64_t low, uint64_t high, unsigned int count,
+			  unsigned int align)
 {
-	for (uint64_t first = (low + align - 1) & ~(uint64_t)(align - 1); first + count <= high; first += align) {
+	for (uint64_t first = (low + align - 1) & ~(uint64_t)(align - 1); first + count <= high;
+	     first += align) {
 		unsigned int n = 0;
 
 		while (n < count && !is_allocated(gic, first + n))
@@ -322,7 +334,7 @@ struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lp
 
 	if (lpi_bits < 14 || lpi_bits > 24 || !processors || processors > 65536)
 		return NULL;
-	gic = calloc(1, sizeof(*gic));
+	gic = soft_calloc(1, sizeof(*gic));
 	if (!gic)
 		return NULL;
 	pthread_mutex_init(&gic->handler_lock, NULL);
@@ -334,9 +346,9 @@ struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lp
 	gic->search_from = GIC_LPI_FIRST;
 
 	gic->lines = make_lines(gic->intids);
-	gic->allocated = calloc(1, gic->intids / 8);
-	gic->pending = calloc(processors, sizeof(*gic->pending));
-	gic->pending_pa = calloc(processors, sizeof(*gic->pending_pa));
+	gic->allocated = soft_calloc(1, gic->intids / 8);
+	gic->pending = soft_calloc(processors, sizeof(*gic->pending));
+	gic->pending_pa = soft_calloc(processors, sizeof(*gic->pending_pa));
 	gic->property = bus_alloc(bus, gic->intids - GIC_LPI_FIRST, 4096, &gic->property_pa);
 	if (!gic->lines || !gic->allocated || !gic->pending || !gic->pending_pa || !gic->property)
 		goto destroy;
@@ -368,20 +380,21 @@ void gic_destroy(struct gic *gic)
 	for (unsigned int i = 0; gic->pending_pa && i < gic->processors; i++)
 		bus_free(gic->bus, gic->pending_pa[i], gic->intids / 8);
 	bus_free(gic->bus, gic->property_pa, gic->intids - GIC_LPI_FIRST);
-	free(gic->pending_pa);
-	free(gic->pending);
-	free(gic->allocated);
+	soft_free(gic->pending_pa);
+	soft_free(gic->pending);
+	soft_free(gic->allocated);
 	if (gic->lines)
 		munmap(gic->lines, gic->intids * sizeof(struct gic_line));
 	pthread_mutex_destroy(&gic->lock);
 	pthread_mutex_destroy(&gic->handler_lock);
-	free(gic);
+	soft_free(gic);
 }
 
 int gic_add_msi_frame(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out)
 {
 	struct its_dev *its;
-	int err = config->kind == DOORBELL_V2M ? v2m_create(gic, config, &its) : its_dev_create(gic, config, &its);
+	int err = config->kind == DOORBELL_V2M ? v2m_create(gic, config, &its)
+					       : its_dev_create(gic, config, &its);
 
 	if (err)
 		return err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine's interrupt controller: redistributors with LPIs, ITSes and GICv2m frames, and who handles an interrupt.
+ * The machine's interrupt controller: redistributors with LPIs, ITSes and GICv2m frames, and who
+ * handles an interrupt.
  */
 #ifndef SOFT_HW_GIC_H
 #define SOFT_HW_GIC_H
@@ -16,9 +17,12 @@ struct its_dev;
 
 /* What an MSI is written to. */
 enum doorbell_kind {
-	DOORBELL_ITS,		/* GITS_TRANSLATER in the ITS's second 64 KiB frame */
-	DOORBELL_PRE_ITS,	/* a window in front of the ITS: the address carries the DeviceID (base + DeviceID * 4); data is the EventID */
-	DOORBELL_V2M,		/* a GICv2m frame: MSI_SETSPI_NS at 0x40, data is the SPI */
+	/* GITS_TRANSLATER in the ITS's second 64 KiB frame */
+	DOORBELL_ITS,
+	/* A window in front of the ITS: the address carries the DeviceID (base + DeviceID * 4) */
+	DOORBELL_PRE_ITS,
+	/* A GICv2m frame: MSI_SETSPI_NS at 0x40, data is the SPI */
+	DOORBELL_V2M,
 };
 
 struct msi_frame_config {
@@ -40,42 +44,56 @@ uint64_t its_dev_doorbell(const struct its_dev *its, uint32_t device_id);
 const struct msi_frame_config *its_dev_config(const struct its_dev *its);
 
 /*
- * Is the DeviceID that the frame sees sure to be the writer's own? Only for an ITS, which gets it from the bus. In a pre-ITS window it is part
- * of the address, so who can write to a page of the window can raise the interrupts of all DeviceIDs of that page (1,024 in 4 KiB); on a GICv2m
- * frame the data is the SPI, so everyone who can write to it can raise every interrupt of it. A kernel calls such a device's MSIs not isolated.
+ * Is the DeviceID that the frame sees sure to be the writer's own? Only for an ITS, which gets it
+ * from the bus. In a pre-ITS window it is part of the address, so who can write to a page of the
+ * window can raise the interrupts of all DeviceIDs of that page (1,024 in 4 KiB); on a GICv2m frame
+ * the data is the SPI, so everyone who can write to it can raise every interrupt of it. A kernel
+ * calls such a device's MSIs not isolated.
  */
 bool its_dev_isolated(const struct its_dev *its);
 
 /*
- * Executes ITS commands in order (not for V2M: -EOPNOTSUPP). 0, or the first error code; every command is executed. When it returns, no
- * interrupt that follows an old mapping is under way any more. Thread-safe; not inside an RCU section or a handler.
+ * Executes ITS commands in order (not for V2M: -EOPNOTSUPP). 0, or the first error code; every
+ * command is executed. When it returns, no interrupt that follows an old mapping is under way any
+ * more. Thread-safe; not inside an RCU section or a handler.
  *
- * Creation has enabled the ITS and mapped collection n to processor n, for each; second-level device table pages come with MAPD.
+ * Creation has enabled the ITS and mapped collection n to processor n, for each; second-level
+ * device table pages come with MAPD.
  */
 int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t count);
 
 /*
- * The usual sequences of an ITS driver, in terms of the commands above; for V2M they do nothing and succeed.
- * map_device: an ITT for @events (rounded up to a power of two) and MAPD. -EBUSY: is mapped; -ERANGE: DeviceID or number out of range; -ENOMEM.
- * map_events: events [first, first + count) become interrupts [intid, intid + count) on @processor. -EINVAL if a command is an error.
- * unmap_events also forgets what was pending. unmap_device ends all mappings of the device and frees the ITT.
+ * The usual sequences of an ITS driver, in terms of the commands above; for V2M they do nothing and
+ * succeed.
+ * map_device: an ITT for @events (rounded up to a power of two) and MAPD. -EBUSY: is mapped;
+ * -ERANGE: DeviceID or number out of range; -ENOMEM.
+ * map_events: events [first, first + count) become interrupts [intid, intid + count) on @processor.
+ * -EINVAL if a command is an error. unmap_events also forgets what was pending. unmap_device ends
+ * all mappings of the device and frees the ITT.
  */
 int its_dev_map_device(struct its_dev *its, uint32_t device_id, unsigned int events);
 void its_dev_unmap_device(struct its_dev *its, uint32_t device_id);
-int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count, uint32_t intid,
-		       unsigned int processor);
-void its_dev_unmap_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count);
+int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count,
+		       uint32_t intid, unsigned int processor);
+void its_dev_unmap_events(struct its_dev *its, uint32_t device_id, uint32_t first,
+			  unsigned int count);
 
-/* The data that a message for @event, mapped to @intid, must carry: the EventID, or the SPI of a V2M frame. */
+/*
+ * The data that a message for @event, mapped to @intid, must carry: the EventID, or the SPI of a
+ * V2M frame.
+ */
 uint32_t its_dev_message_data(const struct its_dev *its, uint32_t event, uint32_t intid);
 
-/* LPI INTIDs of the machine: @count consecutive ones (a power of two, aligned), or -ENOSPC. For V2M frames: SPIs of the frame. */
+/*
+ * LPI INTIDs of the machine: @count consecutive ones (a power of two, aligned), or -ENOSPC. For V2M
+ * frames: SPIs of the frame.
+ */
 int gic_alloc_interrupts(struct gic *gic, struct its_dev *its, unsigned int count, uint32_t *first);
 void gic_free_interrupts(struct gic *gic, struct its_dev *its, uint32_t first, unsigned int count);
 
 /*
- * Handler of interrupt @intid; NULL ends it (when the call returns, no handler of it runs any more). Runs in the thread of the
- * device's write, inside its RCU section; must not block.
+ * Handler of interrupt @intid; NULL ends it (when the call returns, no handler of it runs any
+ * more). Runs in the thread of the device's write, inside its RCU section; must not block.
  */
 int gic_set_handler(struct gic *gic, uint32_t intid, void (*handler)(void *ctx), void *ctx);
 
@@ -83,8 +101,9 @@ int gic_set_handler(struct gic *gic, uint32_t intid, void (*handler)(void *ctx),
 void gic_clear_handlers(struct gic *gic, uint32_t first, unsigned int count);
 
 /*
- * Enable bit in the LPI configuration table (the caller then sends INV); for an SPI it acts at once. A disabled interrupt stays pending, and is
- * handled when it is enabled. Interrupts are disabled at start.
+ * Enable bit in the LPI configuration table (the caller then sends INV); for an SPI it acts at
+ * once. A disabled interrupt stays pending, and is handled when it is enabled. Interrupts are
+ * disabled at start.
  */
 void gic_set_enabled(struct gic *gic, uint32_t intid, bool enabled);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of the interrupt controller: shared by gic.c (interrupts), its_dev.c (ITSes, the frames on the bus) and v2m.c. */
+/*
+ * Inside of the interrupt controller: shared by gic.c (interrupts), its_dev.c (ITSes, the frames on
+ * the bus) and v2m.c.
+ */
 #ifndef SOFT_HW_GIC_PRIV_H
 #define SOFT_HW_GIC_PRIV_H
 
@@ -21,7 +24,7 @@ struct gic_handler {
 struct gic_line {
 	struct gic_handler *handler;	/* read under RCU: one of the two, or NULL */
 	struct gic_handler slot[2];
-	uint8_t configured;		/* LPI: its property byte, as the redistributors remember it */
+	uint8_t configured;	/* LPI: its property byte, as the redistributors remember it */
 	uint8_t spi_enabled, spi_pending;
 } __attribute__((aligned(64)));
 
@@ -56,10 +59,12 @@ struct its_dev {
 	struct msi_frame_config config;
 	struct its_dev *next;
 
-	/* The engine's one caller has it (commands, and translations that no route is at hand for). */
+	/*
+	 * The engine's one caller has it (commands, and translations that no route is at hand for).
+	 */
 	pthread_mutex_t lock;
 	uint64_t device_table, device_table_size;
-	uint64_t *device_pages;		/* second-level pages by first-level index, 0: none yet; NULL: the table is flat */
+	uint64_t *device_pages;		/* second-level pages, 0: none yet; NULL: a flat table */
 	uint64_t collection_table, collection_table_size;
 	void *itts;			/* of its_dev_map_device(): a tree (tsearch) */
 };

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An ITS of the machine: the engine, its tables in memory, the frames on the bus that devices write to, and what a kernel's driver does to it.
+ * An ITS of the machine: the engine, its tables in memory, the frames on the bus that devices write
+ * to, and what a kernel's driver does to it.
  *
- * Who writes is told by the bus, except in a pre-ITS window, where the address tells (as that hardware does it: see its_dev_isolated()).
+ * Who writes is told by the bus, except in a pre-ITS window, where the address tells (as that
+ * hardware does it: see its_dev_isolated()).
  */
 #include "soft/hw/gic_priv.h"
 
 #include <errno.h>
 #include <search.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "soft/alloc.h"
 
 #include "arm/its_regs.h"
 
@@ -39,7 +42,8 @@ static void discard(struct its_dev *its)
 }
 
 /* Inside the RCU section of the device's write. */
-__attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event_id)
+__attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t device_id,
+					      uint32_t event_id)
 {
 	struct its_route route;
 	int err = 0;
@@ -53,7 +57,10 @@ __attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t devi
 		discard(its);
 		return;
 	}
-	/* What was taken at once needs no other place; what is pending must be where the mapping leads now. */
+	/*
+	 * What was taken at once needs no other place; what is pending must be where the mapping
+	 * leads now.
+	 */
 	if (!gic_raise_lpi(its->gic, route.rdbase, route.intid) && !its_route_holds(&route)) {
 		pthread_mutex_lock(&its->lock);
 		its_route_repair(its->its, &route);
@@ -62,7 +69,8 @@ __attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t devi
 }
 
 /* The frame with GITS_TRANSLATER. Its other registers are RES0. */
-__attribute__((hot)) static int translater_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
+__attribute__((hot)) static int translater_write(void *ctx, uint64_t off, unsigned int size,
+						 uint64_t value, uint32_t device_id)
 {
 	struct its_dev *its = ctx;
 
@@ -83,8 +91,12 @@ static int translater_read(void *ctx, uint64_t off, unsigned int size, uint64_t 
 	return 0;
 }
 
-/* The pre-ITS turns a 32-bit write at DeviceID * 4 into one to GITS_TRANSLATER with this DeviceID, whoever wrote. */
-static int pre_its_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
+/*
+ * The pre-ITS turns a 32-bit write at DeviceID * 4 into one to GITS_TRANSLATER with this DeviceID,
+ * whoever wrote.
+ */
+static int pre_its_write(void *ctx, uint64_t off, unsigned int size, uint64_t value,
+			 uint32_t device_id)
 {
 	struct its_dev *its = ctx;
 
@@ -132,7 +144,10 @@ static int add_frames(struct its_dev *its)
 	const struct msi_frame_config *c = &its->config;
 	struct bus_frame frame = { .ctx = its, .read = translater_read };
 
-	/* Only the page(s) that a device may be given are there: a write to the control registers is an abort. */
+	/*
+	 * Only the page(s) that a device may be given are there: a write to the control registers
+	 * is an abort.
+	 */
 	if (c->kind == DOORBELL_PRE_ITS) {
 		frame.base = c->pre_its_base;
 		frame.size = c->pre_its_size;
@@ -153,30 +168,37 @@ static int make_tables(struct its_dev *its)
 	unsigned int first_level_bits = flat ? 0 : its->config.device_bits - L2_DEVICE_BITS;
 	uint64_t page = flat ? 4096 : L2_PAGE;
 
-	its->device_table_size = flat ? (uint64_t)ITS_ENTRY_SIZE << its->config.device_bits : 8ull << first_level_bits;
+	its->device_table_size = flat ? (uint64_t)ITS_ENTRY_SIZE << its->config.device_bits
+				      : 8ull << first_level_bits;
 	its->device_table_size = (its->device_table_size + page - 1) & ~(page - 1);
-	its->collection_table_size = ((uint64_t)its->gic->processors * ITS_ENTRY_SIZE + 4095) & ~4095ull;
+	its->collection_table_size =
+		((uint64_t)its->gic->processors * ITS_ENTRY_SIZE + 4095) & ~4095ull;
 	if (!bus_alloc(its->gic->bus, its->device_table_size, page, &its->device_table) ||
 	    !bus_alloc(its->gic->bus, its->collection_table_size, 4096, &its->collection_table))
 		return -ENOMEM;
 	if (!flat) {
-		its->device_pages = calloc((size_t)1 << first_level_bits, sizeof(*its->device_pages));
+		its->device_pages =
+			soft_calloc((size_t)1 << first_level_bits, sizeof(*its->device_pages));
 		if (!its->device_pages)
 			return -ENOMEM;
 	}
 
-	its_set_baser(its->its, ITS_BASER_DEVICES,
-		      GITS_BASER_VALID | (flat ? GITS_BASER_PAGE_4K : GITS_BASER_INDIRECT | GITS_BASER_PAGE_64K) |
-			      its->device_table | (its->device_table_size / page - 1));
+	its_set_baser(
+		its->its, ITS_BASER_DEVICES,
+		GITS_BASER_VALID |
+			(flat ? GITS_BASER_PAGE_4K : GITS_BASER_INDIRECT | GITS_BASER_PAGE_64K) |
+			its->device_table | (its->device_table_size / page - 1));
 	its_set_baser(its->its, ITS_BASER_COLLECTIONS,
-		      GITS_BASER_VALID | GITS_BASER_PAGE_4K | its->collection_table | (its->collection_table_size / 4096 - 1));
+		      GITS_BASER_VALID | GITS_BASER_PAGE_4K | its->collection_table |
+			      (its->collection_table_size / 4096 - 1));
 	return 0;
 }
 
 static int map_collections(struct its_dev *its)
 {
 	for (uint64_t processor = 0; processor < its->gic->processors; processor++) {
-		uint64_t mapc[4] = { GITS_CMD_MAPC, 0, GITS_CMD_VALID_2 | GITS_CMD_RD(processor) | processor };
+		uint64_t mapc[4] = { GITS_CMD_MAPC, 0,
+				     GITS_CMD_VALID_2 | GITS_CMD_RD(processor) | processor };
 
 		if (its_command(its->its, mapc))
 			return -EINVAL;
@@ -204,12 +226,12 @@ int its_dev_create(struct gic *gic, const struct msi_frame_config *frame, struct
 	struct its_dev *its;
 	int err;
 
-	if (!config.device_bits || config.device_bits > 32 || !config.event_bits || config.event_bits > 32)
+	if (!config.device_bits || config.device_bits > 32 || !config.event_bits ||
+	    config.event_bits > 32)
 		return -EINVAL;
-	its = aligned_alloc(64, (head_size() + its_footprint(&config) + 63) & ~(size_t)63);
+	its = soft_calloc_aligned(1, head_size() + its_footprint(&config), 64);
 	if (!its)
 		return -ENOMEM;
-	memset(its, 0, sizeof(*its));
 	its->gic = gic;
 	its->config = *frame;
 	its->its = its_init((char *)its + head_size(), &config);
@@ -231,7 +253,7 @@ int its_dev_create(struct gic *gic, const struct msi_frame_config *frame, struct
 
 static void free_itt(void *node)
 {
-	free(node);
+	soft_free(node);
 }
 
 static void free_itt_memory(const void *node, VISIT visit, void *bus)
@@ -251,17 +273,20 @@ void its_dev_destroy(struct its_dev *its)
 	if (its->device_pages) {
 		for (size_t i = 0; i < (size_t)1 << (its->config.device_bits - L2_DEVICE_BITS); i++)
 			bus_free(bus, its->device_pages[i], L2_PAGE);
-		free(its->device_pages);
+		soft_free(its->device_pages);
 	}
 	bus_free(bus, its->collection_table, its->collection_table_size);
 	bus_free(bus, its->device_table, its->device_table_size);
 	pthread_mutex_destroy(&its->lock);
-	free(its);
+	soft_free(its);
 }
 
 /* --- Commands --- */
 
-/* MAPD of a device whose part of a two-level table is not there yet. Without memory the command then fails with MAPD_DEVICE_OOR. */
+/*
+ * MAPD of a device whose part of a two-level table is not there yet. Without memory the command
+ * then fails with MAPD_DEVICE_OOR.
+ */
 static void prepare_device_page(struct its_dev *its, const uint64_t cmd[4])
 {
 	uint32_t device = GITS_CMD_DEVICE_0(cmd[0]);
@@ -270,12 +295,14 @@ static void prepare_device_page(struct its_dev *its, const uint64_t cmd[4])
 
 	if (GITS_CMD_OPCODE_0(cmd[0]) != GITS_CMD_MAPD || !(cmd[2] & GITS_CMD_VALID_2))
 		return;
-	if (!its->device_pages || (uint64_t)device >> its->config.device_bits || its->device_pages[index])
+	if (!its->device_pages || (uint64_t)device >> its->config.device_bits ||
+	    its->device_pages[index])
 		return;
 	if (!bus_alloc(its->gic->bus, L2_PAGE, L2_PAGE, &pa))
 		return;
 	its->device_pages[index] = pa;
-	bus_arm_mem(its->gic->bus).write64(its->gic->bus, its->device_table + index * 8ull, ITS_L1_VALID | pa);
+	bus_arm_mem(its->gic->bus)
+		.write64(its->gic->bus, its->device_table + index * 8ull, ITS_L1_VALID | pa);
 }
 
 int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t count)
@@ -354,14 +381,17 @@ int its_dev_map_device(struct its_dev *its, uint32_t device_id, unsigned int eve
 		return 0;
 	while (bits <= ITT_BITS_MAX && 1u << bits < events)
 		bits++;
-	if ((uint64_t)device_id >> its->config.device_bits || bits > its->config.event_bits || bits > ITT_BITS_MAX)
+	if ((uint64_t)device_id >> its->config.device_bits || bits > its->config.event_bits ||
+	    bits > ITT_BITS_MAX)
 		return -ERANGE;
-	itt = calloc(1, sizeof(*itt));
+	itt = soft_calloc(1, sizeof(*itt));
 	if (!itt)
 		return -ENOMEM;
-	*itt = (struct itt){ .device_id = device_id, .size = (uint64_t)ITS_ENTRY_SIZE << bits, .events = 1u << bits };
+	*itt = (struct itt){ .device_id = device_id,
+			     .size = (uint64_t)ITS_ENTRY_SIZE << bits,
+			     .events = 1u << bits };
 	if (!bus_alloc(its->gic->bus, itt->size, 256, &itt->pa)) {
-		free(itt);
+		soft_free(itt);
 		return -ENOMEM;
 	}
 	err = add_itt(its, itt);
@@ -377,7 +407,7 @@ int its_dev_map_device(struct its_dev *its, uint32_t device_id, unsigned int eve
 	err = -ENOMEM;
 free_itt:
 	bus_free(its->gic->bus, itt->pa, itt->size);
-	free(itt);
+	soft_free(itt);
 	return err;
 }
 
@@ -391,13 +421,13 @@ void its_dev_unmap_device(struct its_dev *its, uint32_t device_id)
 	its_dev_unmap_events(its, device_id, 0, itt->events);
 	its_dev_commands(its, mapd, 1);
 	bus_free(its->gic->bus, itt->pa, itt->size);
-	free(itt);
+	soft_free(itt);
 }
 
 #define BATCH 64
 
-int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count, uint32_t intid,
-		       unsigned int processor)
+int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count,
+		       uint32_t intid, unsigned int processor)
 {
 	int err = 0;
 
@@ -405,7 +435,10 @@ int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, 
 		uint64_t cmds[2 * BATCH][4] = { 0 };
 		unsigned int n = 0;
 
-		/* MAPTI, and INV for the configuration, which may have changed since the INTID was last in use. */
+		/*
+		 * MAPTI, and INV for the configuration, which may have changed since the INTID was
+		 * last in use.
+		 */
 		for (; n < BATCH && done < count; n++, done++) {
 			cmds[2 * n][0] = GITS_CMD_0(GITS_CMD_MAPTI, device_id);
 			cmds[2 * n][1] = GITS_CMD_1(first + done, intid + done);
@@ -421,7 +454,8 @@ int its_dev_map_events(struct its_dev *its, uint32_t device_id, uint32_t first, 
 	return err;
 }
 
-void its_dev_unmap_events(struct its_dev *its, uint32_t device_id, uint32_t first, unsigned int count)
+void its_dev_unmap_events(struct its_dev *its, uint32_t device_id, uint32_t first,
+			  unsigned int count)
 {
 	for (unsigned int done = 0; its->its && done < count;) {
 		uint64_t cmds[BATCH][4] = { 0 };

@@ -2,11 +2,11 @@
 /* A PCI function's life, its BARs, and its reset. */
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "soft/alloc.h"
 #include "soft/hw/pci_priv.h"
 
 #define PAGE 4096u
@@ -38,7 +38,8 @@ static bool table_fits(const struct pci_shape *shape)
 static bool is_valid(const struct pci_shape *shape)
 {
 	for (unsigned int i = 0; i < PCI_BARS; i++) {
-		if (shape->bar_size[i] && (!is_power_of_two(shape->bar_size[i]) || shape->bar_size[i] < PAGE))
+		if (shape->bar_size[i] &&
+		    (!is_power_of_two(shape->bar_size[i]) || shape->bar_size[i] < PAGE))
 			return false;
 	}
 	if (shape->msi_vectors && (!is_power_of_two(shape->msi_vectors) || shape->msi_vectors > 32))
@@ -72,11 +73,11 @@ static void free_memory(struct pci_dev *dev)
 	if (dev->memfd >= 0)
 		close(dev->memfd);
 	pthread_mutex_destroy(&dev->config_lock);
-	free(dev);
+	soft_free(dev);
 }
 
-int pci_dev_create(const struct pci_slot *slot, const struct pci_shape *shape, const struct pci_model *model, void *state,
-		   struct pci_dev **out)
+int pci_dev_create(const struct pci_slot *slot, const struct pci_shape *shape,
+		   const struct pci_model *model, void *state, struct pci_dev **out)
 {
 	struct pci_dev *dev = NULL;
 	int err = -EINVAL;
@@ -84,11 +85,16 @@ int pci_dev_create(const struct pci_slot *slot, const struct pci_shape *shape, c
 	if (!is_valid(shape))
 		goto destroy_state;
 	err = -ENOMEM;
-	dev = calloc(1, sizeof(*dev));
+	dev = soft_calloc(1, sizeof(*dev));
 	if (!dev)
 		goto destroy_state;
 	*dev = (struct pci_dev){
-		.slot = *slot, .shape = *shape, .model = model, .state = state, .memfd = -1, .msi_count = 1,
+		.slot = *slot,
+		.shape = *shape,
+		.model = model,
+		.state = state,
+		.memfd = -1,
+		.msi_count = 1,
 	};
 	pthread_mutex_init(&dev->config_lock, NULL);
 	if (shape->msix_vectors) {
@@ -135,7 +141,10 @@ const struct pci_model *pci_dev_model(const struct pci_dev *dev)
 
 void pci_dev_reset(struct pci_dev *dev)
 {
-	/* Bus mastering is off from here: the model's work under way fails at its next access, so its reset does not wait long. */
+	/*
+	 * Bus mastering is off from here: the model's work under way fails at its next access, so
+	 * its reset does not wait long.
+	 */
 	pci_config_reset(dev);
 	hw_synchronize();
 	dev->model->reset(dev->state);
@@ -156,7 +165,8 @@ enum bar_part {
 	BAR_PBA,
 };
 
-static enum bar_part find_part(const struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size)
+static enum bar_part find_part(const struct pci_dev *dev, unsigned int bar, uint64_t off,
+			       unsigned int size)
 {
 	const struct pci_shape *shape = &dev->shape;
 
@@ -166,9 +176,11 @@ static enum bar_part find_part(const struct pci_dev *dev, unsigned int bar, uint
 		return BAR_NOTHING;
 	if (!shape->msix_vectors || bar != shape->msix_bar)
 		return BAR_MODEL;
-	if (off >= shape->msix_table_off && off - shape->msix_table_off < shape->msix_vectors * PCI_MSIX_ENTRY_BYTES)
+	if (off >= shape->msix_table_off &&
+	    off - shape->msix_table_off < shape->msix_vectors * PCI_MSIX_ENTRY_BYTES)
 		return BAR_TABLE;
-	if (off >= shape->msix_pba_off && off - shape->msix_pba_off < (shape->msix_vectors + 63) / 64 * 8)
+	if (off >= shape->msix_pba_off &&
+	    off - shape->msix_pba_off < (shape->msix_vectors + 63) / 64 * 8)
 		return BAR_PBA;
 	return BAR_MODEL;
 }
@@ -183,7 +195,9 @@ static uint64_t memory_read(const struct pci_dev *dev, uint64_t off, unsigned in
 	uint64_t value = le32toh(__atomic_load_n(dword_at(dev, off), __ATOMIC_SEQ_CST));
 
 	if (size == 8)
-		return value | (uint64_t)le32toh(__atomic_load_n(dword_at(dev, off + 4), __ATOMIC_SEQ_CST)) << 32;
+		return value |
+		       (uint64_t)le32toh(__atomic_load_n(dword_at(dev, off + 4), __ATOMIC_SEQ_CST))
+			       << 32;
 	value >>= off % 4 * 8;
 	return size == 4 ? value : value & ((1ull << size * 8) - 1);
 }
@@ -218,7 +232,8 @@ uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsig
 	}
 }
 
-void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t value)
+void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+		   uint64_t value)
 {
 	switch (find_part(dev, bar, off, size)) {
 	case BAR_MODEL:

@@ -44,8 +44,8 @@ static void init_header(struct pci_dev *dev)
 	put(dev->config, PCI_CFG_SUBSYSTEM, 2, shape->device);
 
 	put(dev->writable, PCI_CFG_COMMAND, 2,
-	    PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR_ENABLE |
-		    PCI_COMMAND_INTX_OFF);
+	    PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_PARITY |
+		    PCI_COMMAND_SERR_ENABLE | PCI_COMMAND_INTX_OFF);
 	put(dev->writable, PCI_CFG_CACHE_LINE, 1, 0xff);
 	put(dev->writable, PCI_CFG_INTERRUPT_LINE, 1, 0xff);
 }
@@ -66,8 +66,12 @@ static void init_bars(struct pci_dev *dev)
 	}
 }
 
-/* Puts a capability at the end of the list, whose last pointer is at @link; returns where the next one's pointer goes. */
-static unsigned int add_capability(struct pci_dev *dev, unsigned int link, unsigned int at, uint8_t id)
+/*
+ * Puts a capability at the end of the list, whose last pointer is at @link; returns where the next
+ * one's pointer goes.
+ */
+static unsigned int add_capability(struct pci_dev *dev, unsigned int link, unsigned int at,
+				   uint8_t id)
 {
 	put(dev->config, link, 1, at);
 	put(dev->config, at, 1, id);
@@ -109,16 +113,19 @@ static void init_msix(struct pci_dev *dev)
 	put(dev->config, MSIX_CAP + PCI_MSIX_CONTROL, 2, shape->msix_vectors - 1);
 	put(dev->config, MSIX_CAP + PCI_MSIX_TABLE, 4, shape->msix_table_off | shape->msix_bar);
 	put(dev->config, MSIX_CAP + PCI_MSIX_PBA, 4, shape->msix_pba_off | shape->msix_bar);
-	put(dev->writable, MSIX_CAP + PCI_MSIX_CONTROL, 2, PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK);
+	put(dev->writable, MSIX_CAP + PCI_MSIX_CONTROL, 2,
+	    PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK);
 }
 
 static void init_express(struct pci_dev *dev)
 {
 	dev->exp_cap = EXP_CAP;
 	put(dev->config, EXP_CAP + PCI_EXP_FLAGS, 2, 2);	/* version 2, endpoint */
-	put(dev->config, EXP_CAP + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR_CAPABLE | 1);
+	put(dev->config, EXP_CAP + PCI_EXP_DEVCAP, 4,
+	    PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR_CAPABLE | 1);
 	put(dev->writable, EXP_CAP + PCI_EXP_DEVCTL, 2, 0x7fff);
-	put(dev->config, EXP_CAP + PCI_EXP_LNKCAP, 4, 4 << 4 | 4);	/* x4, 16 GT/s; and so it runs: */
+	/* x4, 16 GT/s; and so it runs. */
+	put(dev->config, EXP_CAP + PCI_EXP_LNKCAP, 4, 4 << 4 | 4);
 	put(dev->config, EXP_CAP + PCI_EXP_LNKSTA, 2, 4 << 4 | 4);
 }
 
@@ -155,7 +162,8 @@ static uint32_t mode_of(const struct pci_dev *dev)
 		mode |= PCI_MODE_MSI;
 	control = dev->msix_cap ? get(dev->config, dev->msix_cap + PCI_MSIX_CONTROL, 2) : 0;
 	if (control & PCI_MSIX_ENABLE)
-		mode |= PCI_MODE_MSIX | (control & PCI_MSIX_FUNCTION_MASK ? PCI_MODE_MSIX_MASKED : 0);
+		mode |= PCI_MODE_MSIX |
+			(control & PCI_MSIX_FUNCTION_MASK ? PCI_MODE_MSIX_MASKED : 0);
 	return mode;
 }
 
@@ -183,10 +191,12 @@ void pci_msi_load(struct pci_dev *dev)
 		address |= (uint64_t)get(dev->config, cap + PCI_MSI_ADDRESS_HIGH, 4) << 32;
 
 	__atomic_store_n(&dev->msi_address, address, __ATOMIC_RELEASE);
-	__atomic_store_n(&dev->msi_data, get(dev->config, cap + PCI_MSI_DATA_32 + wide, 2), __ATOMIC_RELEASE);
+	__atomic_store_n(&dev->msi_data, get(dev->config, cap + PCI_MSI_DATA_32 + wide, 2),
+			 __ATOMIC_RELEASE);
 	__atomic_store_n(&dev->msi_count, 1u << granted, __ATOMIC_RELEASE);
 	if (dev->shape.msi_maskable)
-		__atomic_store_n(&dev->msi_mask, get(dev->config, cap + PCI_MSI_MASK_32 + wide, 4), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&dev->msi_mask, get(dev->config, cap + PCI_MSI_MASK_32 + wide, 4),
+				 __ATOMIC_SEQ_CST);
 }
 
 void pci_config_reset(struct pci_dev *dev)
@@ -210,8 +220,8 @@ static bool is_access(unsigned int off, unsigned int size)
 static void refresh_pending(struct pci_dev *dev)
 {
 	if (dev->msi_cap && dev->shape.msi_maskable)
-		put(dev->config, dev->msi_cap + PCI_MSI_PENDING_32 + (dev->shape.msi_64bit ? 4 : 0), 4,
-		    __atomic_load_n(&dev->msi_pending, __ATOMIC_SEQ_CST));
+		put(dev->config, dev->msi_cap + PCI_MSI_PENDING_32 + (dev->shape.msi_64bit ? 4 : 0),
+		    4, __atomic_load_n(&dev->msi_pending, __ATOMIC_SEQ_CST));
 }
 
 uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int size)
@@ -229,7 +239,8 @@ uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int siz
 	return value;
 }
 
-static bool starts_flr(const struct pci_dev *dev, unsigned int off, unsigned int size, uint32_t value)
+static bool starts_flr(const struct pci_dev *dev, unsigned int off, unsigned int size,
+		       uint32_t value)
 {
 	unsigned int high = dev->exp_cap + PCI_EXP_DEVCTL + 1;	/* the byte that has the bit */
 

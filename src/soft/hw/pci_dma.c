@@ -22,7 +22,8 @@ static size_t chunk_of(uint64_t addr, uint64_t page_size, size_t len)
 	return left < len ? left : len;
 }
 
-static int access_chunk(struct pci_dev *dev, enum smmu_access access, uint64_t addr, char *buf, size_t len, size_t *done)
+static int access_chunk(struct pci_dev *dev, enum smmu_access access, uint64_t addr, char *buf,
+			size_t len, size_t *done)
 {
 	const struct pci_slot *slot = &dev->slot;
 	struct smmu_txn txn = { .sid = slot->sid, .access = access, .addr = addr };
@@ -32,7 +33,10 @@ static int access_chunk(struct pci_dev *dev, enum smmu_access access, uint64_t a
 	if (slot->smmu)
 		err = smmu_dev_translate(slot->smmu, &txn, &res);
 	if (err == -ENXIO) {
-		/* Terminated without an abort: reads give zeroes, writes are ignored (IHI 0070 §5.4, CD.A = 0). */
+		/*
+		 * Terminated without an abort: reads give zeroes, writes are ignored (IHI 0070
+		 * §5.4, CD.A = 0).
+		 */
 		*done = chunk_of(addr, DMA_PAGE, len);
 		if (access == SMMU_READ)
 			memset(buf, 0, *done);
@@ -53,7 +57,10 @@ static int dma(struct pci_dev *dev, enum smmu_access access, uint64_t addr, char
 		int err = -EIO;
 
 		hw_read_lock();
-		/* Inside the section, so that a reset's grace period waits for what was allowed before. */
+		/*
+		 * Inside the section, so that a reset's grace period waits for what was allowed
+		 * before.
+		 */
 		if (__atomic_load_n(&dev->mode, __ATOMIC_ACQUIRE) & PCI_MODE_DMA)
 			err = access_chunk(dev, access, addr, buf, len, &done);
 		hw_read_unlock();

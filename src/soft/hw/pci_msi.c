@@ -2,15 +2,18 @@
 /*
  * MSI and MSI-X: a message is a 32-bit memory write through the function's SMMU.
  *
- * A masked vector that is raised becomes pending; raising first sets the bit, then looks at the mask again; unmasking first changes the
- * mask, then looks at the bit; who clears the bit sends. So no message is lost between the two, and none is sent twice.
+ * A masked vector that is raised becomes pending; raising first sets the bit, then looks at the
+ * mask again; unmasking first changes the mask, then looks at the bit; who clears the bit sends. So
+ * no message is lost between the two, and none is sent twice.
  */
 #include <endian.h>
-#include <string.h>
 
 #include "soft/hw/pci_priv.h"
 
-/* A hostile owner of the table could change it under each look; after this many his own mixture is sent. */
+/*
+ * A hostile owner of the table could change it under each look; after this many his own mixture is
+ * sent.
+ */
 #define SNAPSHOT_TRIES 4
 
 struct message {
@@ -22,7 +25,9 @@ struct message {
 static void send(struct pci_dev *dev, const struct message *message)
 {
 	const struct pci_slot *slot = &dev->slot;
-	struct smmu_txn txn = { .sid = slot->sid, .access = SMMU_WRITE, .addr = message->address & ~3ull };
+	struct smmu_txn txn = { .sid = slot->sid,
+				.access = SMMU_WRITE,
+				.addr = message->address & ~3ull };
 	uint32_t data = htole32(message->data);
 	struct smmu_result res;
 
@@ -43,8 +48,9 @@ static bool may_send(const struct pci_dev *dev, uint32_t which)
 /* --- MSI-X --- */
 
 /*
- * The message of an unmasked vector. Its owner masks it, changes address and data, and unmasks it; the same address and data before and after
- * a look at the mask that finds it unmasked are a message that stood there, never a mixture of two.
+ * The message of an unmasked vector. Its owner masks it, changes address and data, and unmasks it;
+ * the same address and data before and after a look at the mask that finds it unmasked are a
+ * message that stood there, never a mixture of two.
  */
 static bool msix_message(const struct pci_dev *dev, unsigned int vector, struct message *message)
 {
@@ -123,7 +129,8 @@ static bool msi_message(const struct pci_dev *dev, unsigned int vector, struct m
 
 		if (__atomic_load_n(&dev->msi_mask, __ATOMIC_SEQ_CST) & 1u << vector)
 			return false;
-		*message = (struct message){ .address = address, .data = (data & ~(count - 1)) | vector };
+		*message = (struct message){ .address = address,
+					     .data = (data & ~(count - 1)) | vector };
 		if (__atomic_load_n(&dev->msi_address, __ATOMIC_ACQUIRE) == address &&
 		    __atomic_load_n(&dev->msi_data, __ATOMIC_ACQUIRE) == data)
 			break;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of a PCI function: pci.c (life, BARs, reset), pci_config.c, pci_msi.c (MSI and MSI-X), pci_dma.c. */
+/*
+ * Inside of a PCI function: pci.c (life, BARs, reset), pci_config.c, pci_msi.c (MSI and MSI-X),
+ * pci_dma.c.
+ */
 #ifndef SOFT_HW_PCI_PRIV_H
 #define SOFT_HW_PCI_PRIV_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Config space registers of a type 0 function (PCIe 6.0 §7.5, §7.7): offsets and bits that the model or the vfio driver needs. */
+/*
+ * Config space registers of a type 0 function (PCIe 6.0 §7.5, §7.7): offsets and bits that the
+ * model or the vfio driver needs.
+ */
 #ifndef SOFT_HW_PCI_REGS_H
 #define SOFT_HW_PCI_REGS_H
 

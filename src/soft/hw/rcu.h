@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Read-copy-update for the machine: a device access is one read-side section, from its translation to its effect in memory or in an
- * interrupt handler. Who takes something away (a translation, a handler, an interrupt's route) waits for a grace period.
+ * Read-copy-update for the machine: a device access is one read-side section, from its translation
+ * to its effect in memory or in an interrupt handler. Who takes something away (a translation, a
+ * handler, an interrupt's route) waits for a grace period.
  *
  * liburcu's memb flavour, with threads registered on first use and forgotten when they end.
  */
@@ -18,14 +19,20 @@
 #endif
 #endif
 
-/* Sections inline, as liburcu offers to code under a licence like ours; not where each access is to be seen by a sanitizer. */
+/*
+ * Sections inline, as liburcu offers to code under a licence like ours; not where each access is to
+ * be seen by a sanitizer.
+ */
 #ifndef HW_RCU_TSAN
 #define _LGPL_SOURCE
 #endif
 #include <urcu/urcu-memb.h>
 
 #ifdef HW_RCU_TSAN
-/* ThreadSanitizer does not see through liburcu: tell it that a grace period comes after the sections that it waited for. */
+/*
+ * ThreadSanitizer does not see through liburcu: tell it that a grace period comes after the
+ * sections that it waited for.
+ */
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 extern char hw_rcu_order;

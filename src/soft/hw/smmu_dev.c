@@ -2,20 +2,21 @@
 /*
  * An SMMUv3 of the machine.
  *
- * The stream table has two levels where the SMMU can do that, and a stream table entry is replaced by replacing the second-level table it
- * is in: a copy with the new entry is complete before one 64-bit store of the first-level descriptor makes it the table. So whoever reads eight
- * dwords one after the other, as the SMMU may (IHI 0070 §3.21.3), reads an old entry or a new one, and no stream is ever without one. The old
- * table is freed after the next CMD_SYNC's grace period.
+ * The stream table has two levels where the SMMU can do that, and a stream table entry is replaced
+ * by replacing the second-level table it is in: a copy with the new entry is complete before one
+ * 64-bit store of the first-level descriptor makes it the table. So whoever reads eight dwords one
+ * after the other, as the SMMU may (IHI 0070 §3.21.3), reads an old entry or a new one, and no
+ * stream is ever without one. The old table is freed after the next CMD_SYNC's grace period.
  */
 #include "soft/hw/smmu_dev.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arm/smmu_build.h"
+#include "soft/alloc.h"
 #include "soft/hw/rcu.h"
 
 #define STE_BYTES (SMMU_STE_DWORDS * 8)
@@ -44,7 +45,10 @@ struct smmu_dev {
 	uint64_t table_size;
 	struct event_handler *handler;	/* read under RCU */
 
-	/* Commands and stream table writes, one at a time. Innermost lock, not taken by translations. */
+	/*
+	 * Commands and stream table writes, one at a time. Innermost lock, not taken by
+	 * translations.
+	 */
 	pthread_mutex_t lock;
 	struct l2_table **l2;		/* NULL: the table is linear */
 	struct l2_table *retired;
@@ -75,12 +79,12 @@ static void fill_abort(uint64_t pa, uint64_t count)
 
 static struct l2_table *l2_create(struct bus *bus)
 {
-	struct l2_table *l2 = calloc(1, sizeof(*l2));
+	struct l2_table *l2 = soft_calloc(1, sizeof(*l2));
 
 	if (!l2)
 		return NULL;
 	if (!bus_alloc(bus, L2_BYTES, L2_BYTES, &l2->pa)) {
-		free(l2);
+		soft_free(l2);
 		return NULL;
 	}
 	fill_abort(l2->pa, L2_ENTRIES);
@@ -92,7 +96,7 @@ static void l2_destroy(struct bus *bus, struct l2_table *l2)
 	if (!l2)
 		return;
 	bus_free(bus, l2->pa, L2_BYTES);
-	free(l2);
+	soft_free(l2);
 }
 
 static size_t n_l2(const struct smmu_dev *smmu)
@@ -103,7 +107,9 @@ static size_t n_l2(const struct smmu_dev *smmu)
 static int make_stream_table(struct smmu_dev *smmu)
 {
 	unsigned int bits = smmu->config.sid_bits;
-	bool two_level = FIELD_GET64(SMMU_IDR0_ST_LEVEL, smmu->config.idr[0]) == SMMU_IDR0_ST_LEVEL_TWO && bits > STRTAB_SPLIT;
+	bool two_level =
+		FIELD_GET64(SMMU_IDR0_ST_LEVEL, smmu->config.idr[0]) == SMMU_IDR0_ST_LEVEL_TWO &&
+		bits > STRTAB_SPLIT;
 
 	smmu->table_size = two_level ? 8ull << (bits - STRTAB_SPLIT) : (uint64_t)STE_BYTES << bits;
 	if (smmu->table_size < STE_BYTES)
@@ -111,17 +117,19 @@ static int make_stream_table(struct smmu_dev *smmu)
 	if (!bus_alloc(smmu->config.bus, smmu->table_size, smmu->table_size, &smmu->table))
 		return -ENOMEM;
 	if (two_level) {
-		smmu->l2 = calloc(n_l2(smmu), sizeof(*smmu->l2));
+		smmu->l2 = soft_calloc(n_l2(smmu), sizeof(*smmu->l2));
 		if (!smmu->l2)
 			return -ENOMEM;
 	} else {
 		fill_abort(smmu->table, 1ull << bits);
 	}
-	smmu_set_stream_table(smmu->smmu, smmu->table,
-			      FIELD_PREP64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, bits) |
-				      (two_level ? FIELD_PREP64(SMMU_STRTAB_BASE_CFG_SPLIT, STRTAB_SPLIT) |
-							   FIELD_PREP64(SMMU_STRTAB_BASE_CFG_FMT, SMMU_STRTAB_BASE_CFG_FMT_2LVL) :
-						   0));
+	smmu_set_stream_table(
+		smmu->smmu, smmu->table,
+		FIELD_PREP64(SMMU_STRTAB_BASE_CFG_LOG2SIZE, bits) |
+			(two_level ? FIELD_PREP64(SMMU_STRTAB_BASE_CFG_SPLIT, STRTAB_SPLIT) |
+					     FIELD_PREP64(SMMU_STRTAB_BASE_CFG_FMT,
+							  SMMU_STRTAB_BASE_CFG_FMT_2LVL)
+				   : 0));
 	return 0;
 }
 
@@ -135,13 +143,13 @@ struct smmu_dev *smmu_dev_create(const struct smmu_dev_config *config)
 	struct smmu_config engine = { .mem = bus_arm_mem(config->bus) };
 	struct smmu_dev *smmu;
 
-	if (config->sid_bits > FIELD_GET64(SMMU_IDR1_SIDSIZE, config->idr[1]) || config->sid_bits > 32)
+	if (config->sid_bits > FIELD_GET64(SMMU_IDR1_SIDSIZE, config->idr[1]) ||
+	    config->sid_bits > 32)
 		return NULL;
 	memcpy(engine.idr, config->idr, sizeof(engine.idr));
-	smmu = aligned_alloc(64, (head_size() + smmu_footprint(&engine) + 63) & ~(size_t)63);
+	smmu = soft_calloc_aligned(1, head_size() + smmu_footprint(&engine), 64);
 	if (!smmu)
 		return NULL;
-	memset(smmu, 0, sizeof(*smmu));
 	smmu->config = *config;
 	pthread_mutex_init(&smmu->lock, NULL);
 	smmu->smmu = smmu_init((char *)smmu + head_size(), &engine);
@@ -172,11 +180,11 @@ void smmu_dev_destroy(struct smmu_dev *smmu)
 	free_retired(bus, smmu->retired);
 	for (size_t i = 0; smmu->l2 && i < n_l2(smmu); i++)
 		l2_destroy(bus, smmu->l2[i]);
-	free(smmu->l2);
+	soft_free(smmu->l2);
 	bus_free(bus, smmu->table, smmu->table_size);
-	free(smmu->handler);
+	soft_free(smmu->handler);
 	pthread_mutex_destroy(&smmu->lock);
-	free(smmu);
+	soft_free(smmu);
 }
 
 const uint32_t *smmu_dev_idr(const struct smmu_dev *smmu)
@@ -217,8 +225,8 @@ static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste
 }
 
 /*
- * An entry that aborts says so in its first dword, whatever the others hold (§5.2 Config), so it needs no new table and cannot fail: a
- * device can always be taken away.
+ * An entry that aborts says so in its first dword, whatever the others hold (§5.2 Config), so it
+ * needs no new table and cannot fail: a device can always be taken away.
  */
 static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
 {
@@ -236,7 +244,8 @@ static bool abort_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[
 }
 
 /* A linear table cannot be replaced under the SMMU: the stream is without an entry for a moment. */
-static void replace_in_place(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[SMMU_STE_DWORDS])
+static void replace_in_place(struct smmu_dev *smmu, uint32_t sid,
+			     const uint64_t ste[SMMU_STE_DWORDS])
 {
 	uint64_t pa = smmu->table + (uint64_t)sid * STE_BYTES;
 
@@ -285,8 +294,8 @@ int smmu_dev_commands(struct smmu_dev *smmu, const uint64_t (*cmds)[2], size_t c
 	pthread_mutex_unlock(&smmu->lock);
 
 	/*
-	 * A batch is one unit to its caller, so its CMD_SYNCs complete together, at its end: when no access that was
-	 * translated before is under way (§4.7.3).
+	 * A batch is one unit to its caller, so its CMD_SYNCs complete together, at its end: when
+	 * no access that was translated before is under way (§4.7.3).
 	 */
 	if (sync) {
 		hw_synchronize();
@@ -299,24 +308,26 @@ int smmu_dev_commands(struct smmu_dev *smmu, const uint64_t (*cmds)[2], size_t c
 
 /* --- Translation and events --- */
 
-int smmu_dev_set_event_handler(struct smmu_dev *smmu, void (*fn)(void *ctx, const struct smmu_event *event), void *ctx)
+int smmu_dev_set_event_handler(struct smmu_dev *smmu,
+			       void (*fn)(void *ctx, const struct smmu_event *event), void *ctx)
 {
 	struct event_handler *handler = NULL, *old;
 
 	if (fn) {
-		handler = malloc(sizeof(*handler));
+		handler = soft_calloc(1, sizeof(*handler));
 		if (handler)
 			*handler = (struct event_handler){ .fn = fn, .ctx = ctx };
 	}
 	old = __atomic_exchange_n(&smmu->handler, handler, __ATOMIC_ACQ_REL);
 	if (old) {
 		hw_synchronize();
-		free(old);
+		soft_free(old);
 	}
 	return fn && !handler ? -ENOMEM : 0;
 }
 
-__attribute__((hot)) int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+__attribute__((hot)) int smmu_dev_translate(struct smmu_dev *smmu, const struct smmu_txn *txn,
+					    struct smmu_result *res)
 {
 	const struct event_handler *handler;
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GICv2m frame (Arm Server Base System Architecture, appendix E): a write of a SPI's number to MSI_SETSPI_NS raises it. */
+/*
+ * GICv2m frame (Arm Server Base System Architecture, appendix E): a write of a SPI's number to
+ * MSI_SETSPI_NS raises it.
+ */
 #include "soft/hw/gic_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
+
+#include "soft/alloc.h"
 
 #define V2M_FRAME 4096
 #define V2M_MSI_TYPER 0x008	/* RO: first SPI [25:16], number of SPIs [9:0] */
@@ -36,14 +40,16 @@ static int v2m_read(void *ctx, uint64_t off, unsigned int size, uint64_t *value)
 
 int v2m_create(struct gic *gic, const struct msi_frame_config *config, struct its_dev **out)
 {
-	struct bus_frame frame = { .base = config->base, .size = V2M_FRAME, .write = v2m_write, .read = v2m_read };
+	struct bus_frame frame = {
+		.base = config->base, .size = V2M_FRAME, .write = v2m_write, .read = v2m_read
+	};
 	struct its_dev *its;
 	int err;
 
-	if (!config->spi_count || config->spi_base < GIC_SPI_FIRST || config->spi_base > GIC_SPI_END ||
-	    config->spi_count > GIC_SPI_END - config->spi_base)
+	if (!config->spi_count || config->spi_base < GIC_SPI_FIRST ||
+	    config->spi_base > GIC_SPI_END || config->spi_count > GIC_SPI_END - config->spi_base)
 		return -EINVAL;
-	its = calloc(1, sizeof(*its));
+	its = soft_calloc(1, sizeof(*its));
 	if (!its)
 		return -ENOMEM;
 	its->gic = gic;
@@ -51,7 +57,7 @@ int v2m_create(struct gic *gic, const struct msi_frame_config *config, struct it
 	frame.ctx = its;
 	err = bus_add_frame(gic->bus, &frame);
 	if (err)
-		free(its);
+		soft_free(its);
 	else
 		*out = its;
 	return err;
@@ -59,5 +65,5 @@ int v2m_create(struct gic *gic, const struct msi_frame_config *config, struct it
 
 void v2m_destroy(struct its_dev *its)
 {
-	free(its);
+	soft_free(its);
 }

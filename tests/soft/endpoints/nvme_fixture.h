@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An NVMe controller on the machine of hw_fixture.h, and what a driver does to it. Addresses are offsets in the guest's memory. */
+/*
+ * An NVMe controller on the machine of hw_fixture.h, and what a driver does to it. Addresses are
+ * offsets in the guest's memory.
+ */
 #ifndef TESTS_SOFT_NVME_FIXTURE_H
 #define TESTS_SOFT_NVME_FIXTURE_H
 
@@ -63,7 +66,8 @@ static inline void ring_cq(struct nvme_test *t, unsigned int id, uint32_t head)
 
 #define NVME_CC_GOOD (4u << 20 | 6u << 16)
 
-static inline void queue_init(struct nvme_queue *q, unsigned int id, uint32_t sq, uint32_t cq, uint32_t entries)
+static inline void queue_init(struct nvme_queue *q, unsigned int id, uint32_t sq, uint32_t cq,
+			      uint32_t entries)
 {
 	*q = (struct nvme_queue){ .id = id, .sq = sq, .cq = cq, .entries = entries, .phase = true };
 }
@@ -111,7 +115,8 @@ static inline bool take_completion(struct nvme_test *t, struct nvme_queue *q, st
 }
 
 /* One command, to its end: the status. */
-static inline uint16_t command(struct nvme_test *t, unsigned int id, struct nvme_sqe sqe, uint32_t *result)
+static inline uint16_t command(struct nvme_test *t, unsigned int id, struct nvme_sqe sqe,
+			       uint32_t *result)
 {
 	struct nvme_queue *q = &t->queue[id];
 	uint16_t cid = put_command(t, q, sqe);
@@ -132,20 +137,26 @@ static inline uint16_t admin(struct nvme_test *t, struct nvme_sqe sqe)
 	return command(t, 0, sqe, NULL);
 }
 
-static inline uint16_t create_cq(struct nvme_test *t, unsigned int id, uint32_t entries, unsigned int vector, uint32_t flags)
+static inline uint16_t create_cq(struct nvme_test *t, unsigned int id, uint32_t entries,
+				 unsigned int vector, uint32_t flags)
 {
 	return admin(t, (struct nvme_sqe){
-		.cdw0 = NVME_ADMIN_CREATE_CQ, .prp1 = iova(IO_CQ(id)), .cdw10 = (entries - 1) << 16 | id,
-		.cdw11 = vector << 16 | flags,
-	});
+				.cdw0 = NVME_ADMIN_CREATE_CQ,
+				.prp1 = iova(IO_CQ(id)),
+				.cdw10 = (entries - 1) << 16 | id,
+				.cdw11 = vector << 16 | flags,
+			});
 }
 
-static inline uint16_t create_sq(struct nvme_test *t, unsigned int id, uint32_t entries, unsigned int cq)
+static inline uint16_t create_sq(struct nvme_test *t, unsigned int id, uint32_t entries,
+				 unsigned int cq)
 {
 	return admin(t, (struct nvme_sqe){
-		.cdw0 = NVME_ADMIN_CREATE_SQ, .prp1 = iova(IO_SQ(id)), .cdw10 = (entries - 1) << 16 | id,
-		.cdw11 = cq << 16 | NVME_QUEUE_CONTIGUOUS,
-	});
+				.cdw0 = NVME_ADMIN_CREATE_SQ,
+				.prp1 = iova(IO_SQ(id)),
+				.cdw10 = (entries - 1) << 16 | id,
+				.cdw11 = cq << 16 | NVME_QUEUE_CONTIGUOUS,
+			});
 }
 
 static inline uint16_t delete_queue(struct nvme_test *t, unsigned int opcode, unsigned int id)
@@ -156,13 +167,16 @@ static inline uint16_t delete_queue(struct nvme_test *t, unsigned int opcode, un
 static inline void create_io_queues(struct nvme_test *t)
 {
 	for (unsigned int id = 1; id <= NVME_QUEUES; id++) {
-		assert_int_equal(create_cq(t, id, IO_ENTRIES, id, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS), 0);
+		assert_int_equal(create_cq(t, id, IO_ENTRIES, id,
+					   NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS),
+				 0);
 		assert_int_equal(create_sq(t, id, IO_ENTRIES, id), 0);
 		queue_init(&t->queue[id], id, IO_SQ(id), IO_CQ(id), IO_ENTRIES);
 	}
 }
 
-static inline struct nvme_sqe rw(unsigned int opcode, uint64_t block, uint32_t blocks, uint64_t prp1, uint64_t prp2)
+static inline struct nvme_sqe rw(unsigned int opcode, uint64_t block, uint32_t blocks,
+				 uint64_t prp1, uint64_t prp2)
 {
 	return (struct nvme_sqe){
 		.cdw0 = opcode, .nsid = 1, .prp1 = prp1, .prp2 = prp2,
@@ -176,7 +190,8 @@ static inline void put_prp(struct nvme_test *t, uint32_t at, uint64_t value)
 	memcpy(t->hw->ram + at, &value, sizeof(value));
 }
 
-static inline void assert_content(struct nvme_test *t, uint32_t data, uint64_t disk_offset, uint32_t len)
+static inline void assert_content(struct nvme_test *t, uint32_t data, uint64_t disk_offset,
+				  uint32_t len)
 {
 	char *expected = malloc(len);
 

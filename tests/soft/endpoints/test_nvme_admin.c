@@ -91,7 +91,8 @@ static void test_enable_errors(void **state)
 
 /* --- Identify --- */
 
-static uint16_t identify(struct nvme_test *t, uint32_t cns, uint32_t nsid, uint64_t prp1, uint64_t prp2)
+static uint16_t identify(struct nvme_test *t, uint32_t cns, uint32_t nsid, uint64_t prp1,
+			 uint64_t prp2)
 {
 	memset(t->hw->ram + DATA, 0x5a, 3 * PAGE);
 	return admin(t, (struct nvme_sqe){
@@ -133,21 +134,28 @@ static void test_identify(void **state)
 	assert_int_equal(data64(t, 0), 1);
 	assert_int_equal(identify(t, NVME_CNS_ACTIVE_NAMESPACES, 1, iova(DATA), 0), NVME_SUCCESS);
 	assert_int_equal(data64(t, 0), 0);
-	assert_int_equal(identify(t, NVME_CNS_NAMESPACE_DESCRIPTORS, 1, iova(DATA), 0), NVME_SUCCESS);
+	assert_int_equal(identify(t, NVME_CNS_NAMESPACE_DESCRIPTORS, 1, iova(DATA), 0),
+			 NVME_SUCCESS);
 	assert_int_equal(data[0], 1);
 	assert_int_equal(data[1], 8);
 
 	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 2, iova(DATA), 0), NVME_INVALID_NAMESPACE);
-	assert_int_equal(identify(t, NVME_CNS_NAMESPACE_DESCRIPTORS, 0, iova(DATA), 0), NVME_INVALID_NAMESPACE);
-	assert_int_equal(identify(t, NVME_CNS_ACTIVE_NAMESPACES, UINT32_MAX, iova(DATA), 0), NVME_INVALID_NAMESPACE);
+	assert_int_equal(identify(t, NVME_CNS_NAMESPACE_DESCRIPTORS, 0, iova(DATA), 0),
+			 NVME_INVALID_NAMESPACE);
+	assert_int_equal(identify(t, NVME_CNS_ACTIVE_NAMESPACES, UINT32_MAX, iova(DATA), 0),
+			 NVME_INVALID_NAMESPACE);
 	assert_int_equal(identify(t, 0x42, 1, iova(DATA), 0), NVME_INVALID_FIELD);
 
 	/* Over two pages; and wrong PRPs */
-	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + PAGE - 8), iova(DATA + 2 * PAGE)), NVME_SUCCESS);
+	assert_int_equal(
+		identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + PAGE - 8), iova(DATA + 2 * PAGE)),
+		NVME_SUCCESS);
 	assert_int_equal(data64(t, PAGE - 8), DISK_SIZE / 512);
 	assert_int_equal(data64(t, 2 * PAGE), DISK_SIZE / 512);
-	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + 2), iova(DATA)), NVME_PRP_OFFSET_INVALID);
-	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + 8), iova(DATA + 8)), NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + 2), iova(DATA)),
+			 NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, iova(DATA + 8), iova(DATA + 8)),
+			 NVME_PRP_OFFSET_INVALID);
 	assert_int_equal(identify(t, NVME_CNS_NAMESPACE, 1, 0x1000, 0), NVME_DATA_TRANSFER_ERROR);
 	assert_int_equal(t->hw->events, 1);
 	assert_int_equal(reg(t, NVME_CSTS), NVME_CSTS_RDY);
@@ -165,8 +173,10 @@ static void test_create_errors(void **state)
 	assert_int_equal(create_cq(t, 1, 1025, 1, QUEUE_FLAGS), NVME_QUEUE_SIZE_INVALID);
 	assert_int_equal(create_cq(t, 1, 16, 1, NVME_QUEUE_INTERRUPTS), NVME_INVALID_FIELD);
 	assert_int_equal(create_cq(t, 1, 16, NVME_QUEUES + 1, QUEUE_FLAGS), NVME_VECTOR_INVALID);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_CQ, .prp1 = iova(DATA + 8),
-						     .cdw10 = 15 << 16 | 1, .cdw11 = QUEUE_FLAGS }),
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_CQ,
+						     .prp1 = iova(DATA + 8),
+						     .cdw10 = 15 << 16 | 1,
+						     .cdw11 = QUEUE_FLAGS }),
 			 NVME_PRP_OFFSET_INVALID);
 	assert_int_equal(create_sq(t, 1, 16, 1), NVME_CQ_INVALID);
 	assert_int_equal(create_sq(t, 1, 16, 0), NVME_QUEUE_ID_INVALID);
@@ -201,10 +211,13 @@ static void test_bad_commands(void **state)
 	struct nvme_test *t = *state;
 
 	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = 0x7f }), NVME_INVALID_OPCODE);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY | 1 << 8 }), NVME_INVALID_FIELD);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY | 1 << 14 }), NVME_INVALID_FIELD);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY | 1 << 8 }),
+			 NVME_INVALID_FIELD);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY | 1 << 14 }),
+			 NVME_INVALID_FIELD);
 	for (unsigned int opcode = 0x0d; opcode < 256; opcode++)
-		assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = opcode }), NVME_INVALID_OPCODE);
+		assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = opcode }),
+				 NVME_INVALID_OPCODE);
 }
 
 /* --- Features and logs --- */
@@ -214,47 +227,71 @@ static void test_features(void **state)
 	struct nvme_test *t = *state;
 	uint32_t result;
 
-	assert_int_equal(command(t, 0, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_QUEUES,
-							  .cdw11 = 100 << 16 | 100 }, &result), NVME_SUCCESS);
-	assert_int_equal(result, (NVME_QUEUES - 1) << 16 | (NVME_QUEUES - 1));
-	assert_int_equal(command(t, 0, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES, .cdw10 = NVME_FEATURE_QUEUES }, &result),
+	assert_int_equal(command(t, 0,
+				 (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
+						    .cdw10 = NVME_FEATURE_QUEUES,
+						    .cdw11 = 100 << 16 | 100 },
+				 &result),
 			 NVME_SUCCESS);
 	assert_int_equal(result, (NVME_QUEUES - 1) << 16 | (NVME_QUEUES - 1));
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_QUEUES,
-						     .cdw11 = 0xffff }), NVME_INVALID_FIELD);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_QUEUES,
-						     .cdw11 = 0xffff0000 }), NVME_INVALID_FIELD);
+	assert_int_equal(command(t, 0,
+				 (struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES,
+						    .cdw10 = NVME_FEATURE_QUEUES },
+				 &result),
+			 NVME_SUCCESS);
+	assert_int_equal(result, (NVME_QUEUES - 1) << 16 | (NVME_QUEUES - 1));
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
+						     .cdw10 = NVME_FEATURE_QUEUES,
+						     .cdw11 = 0xffff }),
+			 NVME_INVALID_FIELD);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
+						     .cdw10 = NVME_FEATURE_QUEUES,
+						     .cdw11 = 0xffff0000 }),
+			 NVME_INVALID_FIELD);
 
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_ASYNC_EVENTS,
-						     .cdw11 = 0x1f }), NVME_SUCCESS);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
+						     .cdw10 = NVME_FEATURE_ASYNC_EVENTS,
+						     .cdw11 = 0x1f }),
+			 NVME_SUCCESS);
 	for (uint32_t select = 0; select < 8; select++) {
 		static const uint32_t expected[] = { 0x1f, 0, 0, 4 };
-		uint16_t status = command(t, 0, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES,
-							.cdw10 = NVME_FEATURE_ASYNC_EVENTS | select << 8 }, &result);
+		uint16_t status = command(
+			t, 0,
+			(struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES,
+					   .cdw10 = NVME_FEATURE_ASYNC_EVENTS | select << 8 },
+			&result);
 
 		assert_int_equal(status, select < 4 ? NVME_SUCCESS : NVME_INVALID_FIELD);
 		if (select < 4)
 			assert_int_equal(result, expected[select]);
 	}
 	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
-						     .cdw10 = NVME_FEATURE_ASYNC_EVENTS | NVME_FEATURE_SAVE }),
+						     .cdw10 = NVME_FEATURE_ASYNC_EVENTS |
+							      NVME_FEATURE_SAVE }),
 			 NVME_FEATURE_NOT_SAVEABLE);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_VECTOR,
-						     .cdw11 = NVME_QUEUES + 1 }), NVME_INVALID_FIELD);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_SET_FEATURES,
+						     .cdw10 = NVME_FEATURE_VECTOR,
+						     .cdw11 = NVME_QUEUES + 1 }),
+			 NVME_INVALID_FIELD);
 	for (uint32_t id = 0; id < 256; id++) {
 		bool known = (id >= 1 && id <= 0x0b) && id != 3 && id != 6;
 
-		assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES, .cdw10 = id }),
-				 known ? NVME_SUCCESS : NVME_INVALID_FIELD);
+		assert_int_equal(
+			admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_GET_FEATURES, .cdw10 = id }),
+			known ? NVME_SUCCESS : NVME_INVALID_FIELD);
 	}
 }
 
 static uint16_t get_log(struct nvme_test *t, uint32_t id, uint32_t bytes, uint32_t offset)
 {
 	return admin(t, (struct nvme_sqe){
-		.cdw0 = NVME_ADMIN_GET_LOG_PAGE, .nsid = UINT32_MAX, .prp1 = iova(DATA),
-		.cdw10 = (bytes / 4 - 1) << 16 | id, .cdw11 = (bytes / 4 - 1) >> 16, .cdw12 = offset,
-	});
+				.cdw0 = NVME_ADMIN_GET_LOG_PAGE,
+				.nsid = UINT32_MAX,
+				.prp1 = iova(DATA),
+				.cdw10 = (bytes / 4 - 1) << 16 | id,
+				.cdw11 = (bytes / 4 - 1) >> 16,
+				.cdw12 = offset,
+			});
 }
 
 static void test_logs(void **state)
@@ -280,7 +317,8 @@ static void test_logs(void **state)
 
 static uint16_t async_request(struct nvme_test *t)
 {
-	uint16_t cid = put_command(t, &t->queue[0], (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ASYNC_EVENT });
+	uint16_t cid =
+		put_command(t, &t->queue[0], (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ASYNC_EVENT });
 
 	ring_sq(t, 0, t->queue[0].tail);
 	return cid;
@@ -321,7 +359,10 @@ static void test_async_events(void **state)
 
 static uint16_t abort_command(struct nvme_test *t, uint16_t sq, uint16_t cid, uint32_t *result)
 {
-	return command(t, 0, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ABORT, .cdw10 = (uint32_t)cid << 16 | sq }, result);
+	return command(
+		t, 0,
+		(struct nvme_sqe){ .cdw0 = NVME_ADMIN_ABORT, .cdw10 = (uint32_t)cid << 16 | sq },
+		result);
 }
 
 static void test_async_limit_and_abort(void **state)
@@ -334,7 +375,8 @@ static void test_async_limit_and_abort(void **state)
 	for (unsigned int i = 0; i < 4; i++)
 		cid[i] = async_request(t);
 	assert_false(peek_completion(t, &t->queue[0], &cqe));
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ASYNC_EVENT }), NVME_ASYNC_EVENT_LIMIT);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ASYNC_EVENT }),
+			 NVME_ASYNC_EVENT_LIMIT);
 
 	assert_int_equal(abort_command(t, 0, 0x1234, &result), NVME_SUCCESS);
 	assert_int_equal(result, 1);
@@ -342,7 +384,8 @@ static void test_async_limit_and_abort(void **state)
 	assert_int_equal(result, 1);
 
 	/* The request's own completion comes before Abort's. */
-	put_command(t, &t->queue[0], (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ABORT, .cdw10 = (uint32_t)cid[1] << 16 });
+	put_command(t, &t->queue[0],
+		    (struct nvme_sqe){ .cdw0 = NVME_ADMIN_ABORT, .cdw10 = (uint32_t)cid[1] << 16 });
 	ring_sq(t, 0, t->queue[0].tail);
 	assert_true(take_completion(t, &t->queue[0], &cqe));
 	assert_int_equal(cqe.cid, cid[1]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* NVMe: reads and writes over PRPs of every shape, full queues, wrap-around, interrupts of each queue, files, several threads. */
+/*
+ * NVMe: reads and writes over PRPs of every shape, full queues, wrap-around, interrupts of each
+ * queue, files, several threads.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -24,21 +27,28 @@ static void test_small(void **state)
 	assert_int_equal(t->hw->ram[DATA + 512], 0);
 	assert_int_equal(io(t, rw(NVME_IO_READ, 7, 8, iova(DATA), 0)), NVME_SUCCESS);
 	assert_content(t, DATA, 7 * 512, 4096);
-	assert_int_equal(io(t, rw(NVME_IO_READ, DISK_SIZE / 512 - 1, 1, iova(DATA), 0)), NVME_SUCCESS);
+	assert_int_equal(io(t, rw(NVME_IO_READ, DISK_SIZE / 512 - 1, 1, iova(DATA), 0)),
+			 NVME_SUCCESS);
 	assert_content(t, DATA, DISK_SIZE - 512, 512);
 
 	/* Within two pages: PRP2 is the second. */
-	assert_int_equal(io(t, rw(NVME_IO_READ, 3, 2, iova(DATA + PAGE - 512), iova(DATA + 5 * PAGE))), NVME_SUCCESS);
+	assert_int_equal(
+		io(t, rw(NVME_IO_READ, 3, 2, iova(DATA + PAGE - 512), iova(DATA + 5 * PAGE))),
+		NVME_SUCCESS);
 	assert_content(t, DATA + PAGE - 512, 3 * 512, 512);
 	assert_content(t, DATA + 5 * PAGE, 4 * 512, 512);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 16, 16, iova(DATA), iova(DATA + PAGE))), NVME_SUCCESS);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 16, 16, iova(DATA), iova(DATA + PAGE))),
+			 NVME_SUCCESS);
 	assert_content(t, DATA, 16 * 512, 8192);
 	/* At a dword's alignment */
 	assert_int_equal(io(t, rw(NVME_IO_READ, 9, 1, iova(DATA + 0x104), 0)), NVME_SUCCESS);
 	assert_content(t, DATA + 0x104, 9 * 512, 512);
 }
 
-/* @pages pages in reverse order from DATA, with the list at @list; what of it is in one page is followed there, the rest at LISTS + 4 pages. */
+/*
+ * @pages pages in reverse order from DATA, with the list at @list; what of it is in one page is
+ * followed there, the rest at LISTS + 4 pages.
+ */
 static void put_list(struct nvme_test *t, uint32_t list, unsigned int pages)
 {
 	for (unsigned int i = 0; i < pages; i++) {
@@ -52,10 +62,12 @@ static void put_list(struct nvme_test *t, uint32_t list, unsigned int pages)
 }
 
 /* The pages of such a list got @len bytes from @disk on. */
-static void assert_list_content(struct nvme_test *t, unsigned int pages, uint64_t disk, uint32_t len)
+static void assert_list_content(struct nvme_test *t, unsigned int pages, uint64_t disk,
+				uint32_t len)
 {
 	for (unsigned int i = 0; i < pages; i++, len -= PAGE)
-		assert_content(t, DATA + (pages - 1 - i) * PAGE, disk + i * PAGE, len < PAGE ? len : PAGE);
+		assert_content(t, DATA + (pages - 1 - i) * PAGE, disk + i * PAGE,
+			       len < PAGE ? len : PAGE);
 }
 
 static void test_lists(void **state)
@@ -70,7 +82,8 @@ static void test_lists(void **state)
 
 			put_list(t, LISTS + starts[s], pages[p]);
 			memset(t->hw->ram + DATA, 0, 0xa0000);
-			assert_int_equal(io(t, rw(NVME_IO_READ, 40, (pages[p] + 1) * 8, iova(first), iova(LISTS + starts[s]))),
+			assert_int_equal(io(t, rw(NVME_IO_READ, 40, (pages[p] + 1) * 8, iova(first),
+						  iova(LISTS + starts[s]))),
 					 NVME_SUCCESS);
 			assert_content(t, first, 40 * 512, PAGE);
 			assert_list_content(t, pages[p], 40 * 512 + PAGE, pages[p] * PAGE);
@@ -79,7 +92,8 @@ static void test_lists(void **state)
 
 	/* The first page in part: 128 pages of list. */
 	put_list(t, LISTS + PAGE - 64, 128);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS, iova(DATA + 0x90000 + PAGE - 512), iova(LISTS + PAGE - 64))),
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS, iova(DATA + 0x90000 + PAGE - 512),
+				  iova(LISTS + PAGE - 64))),
 			 NVME_SUCCESS);
 	assert_content(t, DATA + 0x90000 + PAGE - 512, 0, 512);
 	assert_list_content(t, 128, 512, (512 << 10) - 512);
@@ -91,29 +105,39 @@ static void test_bad_prps(void **state)
 	struct nvme_test *t = *state;
 
 	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 1, iova(DATA + 1), 0)), NVME_PRP_OFFSET_INVALID);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 16, iova(DATA), iova(DATA + PAGE + 4))), NVME_PRP_OFFSET_INVALID);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + 4))), NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 16, iova(DATA), iova(DATA + PAGE + 4))),
+			 NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + 4))),
+			 NVME_PRP_OFFSET_INVALID);
 	put_list(t, LISTS, 2);
 	put_prp(t, LISTS + 8, iova(DATA + 512));
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS))), NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS))),
+			 NVME_PRP_OFFSET_INVALID);
 	/* A chain to the middle of a page, and one to itself. */
 	put_prp(t, LISTS + PAGE - 8, iova(LISTS + 16));
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))), NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))),
+			 NVME_PRP_OFFSET_INVALID);
 	put_prp(t, LISTS + PAGE - 8, iova(LISTS + PAGE - 8));
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))), NVME_PRP_OFFSET_INVALID);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))),
+			 NVME_PRP_OFFSET_INVALID);
 	put_prp(t, LISTS + PAGE - 8, iova(LISTS));
 	for (unsigned int i = 0; i < PAGE / 8; i++)
 		put_prp(t, LISTS + i * 8, iova(LISTS));
-	assert_int_equal(io(t, rw(NVME_IO_WRITE, 0, MDTS_BLOCKS, iova(DATA), iova(LISTS + PAGE - 8))), NVME_SUCCESS);
+	assert_int_equal(
+		io(t, rw(NVME_IO_WRITE, 0, MDTS_BLOCKS, iova(DATA), iova(LISTS + PAGE - 8))),
+		NVME_SUCCESS);
 	assert_int_equal(t->hw->events, 0);
 
 	/* Nowhere: the data, the list, the next list. */
 	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 1, 0x1000, 0)), NVME_DATA_TRANSFER_ERROR);
 	assert_int_equal(io(t, rw(NVME_IO_WRITE, 0, 1, 0x1000, 0)), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), 0x1000)), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), 0x1ff8)), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), 0x1000)),
+			 NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), 0x1ff8)),
+			 NVME_DATA_TRANSFER_ERROR);
 	put_prp(t, LISTS + PAGE - 8, 0x1000);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 24, iova(DATA), iova(LISTS + PAGE - 8))),
+			 NVME_DATA_TRANSFER_ERROR);
 	/* The doorbell takes no data. */
 	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 1, DOORBELL_IOVA, 0)), NVME_DATA_TRANSFER_ERROR);
 	assert_int_equal(t->hw->events, 5);
@@ -129,16 +153,24 @@ static void test_big_pages(void **state)
 	enable_with(t, NVME_CC_GOOD | 4 << 7);
 	t->queue[1].id = 1;
 	assert_int_equal(create_cq(t, 1, 16, 1, NVME_QUEUE_CONTIGUOUS), NVME_PRP_OFFSET_INVALID);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_CQ, .prp1 = iova(0x20000),
-						     .cdw10 = 15 << 16 | 1, .cdw11 = NVME_QUEUE_CONTIGUOUS }), NVME_SUCCESS);
-	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_SQ, .prp1 = iova(0x30000),
-						     .cdw10 = 15 << 16 | 1, .cdw11 = 1 << 16 | NVME_QUEUE_CONTIGUOUS }), NVME_SUCCESS);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_CQ,
+						     .prp1 = iova(0x20000),
+						     .cdw10 = 15 << 16 | 1,
+						     .cdw11 = NVME_QUEUE_CONTIGUOUS }),
+			 NVME_SUCCESS);
+	assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_CREATE_SQ,
+						     .prp1 = iova(0x30000),
+						     .cdw10 = 15 << 16 | 1,
+						     .cdw11 = 1 << 16 | NVME_QUEUE_CONTIGUOUS }),
+			 NVME_SUCCESS);
 	queue_init(&t->queue[1], 1, 0x30000, 0x20000, 16);
 	for (unsigned int i = 0; i < 7; i++)
 		put_prp(t, LISTS + i * 8, iova(DATA + (i + 1) * 65536));
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS, iova(DATA), iova(LISTS))), NVME_SUCCESS);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS, iova(DATA), iova(LISTS))),
+			 NVME_SUCCESS);
 	assert_content(t, DATA, 0, 512 << 10);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 1, 128, iova(DATA + 0x8000), iova(DATA + 0x20000))), NVME_SUCCESS);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 1, 128, iova(DATA + 0x8000), iova(DATA + 0x20000))),
+			 NVME_SUCCESS);
 	assert_content(t, DATA + 0x8000, 512, 0x8000);
 	assert_content(t, DATA + 0x20000, 512 + 0x8000, 0x8000);
 }
@@ -151,15 +183,20 @@ static void test_write(void **state)
 
 	for (unsigned int i = 0; i < 8192; i++)
 		t->hw->ram[DATA + i] = i * 31 + (i >> 8);
-	assert_int_equal(io(t, rw(NVME_IO_WRITE, 100, 16, iova(DATA), iova(DATA + PAGE))), NVME_SUCCESS);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 100, 16, iova(DATA + 0x10000), iova(DATA + 0x11000))), NVME_SUCCESS);
+	assert_int_equal(io(t, rw(NVME_IO_WRITE, 100, 16, iova(DATA), iova(DATA + PAGE))),
+			 NVME_SUCCESS);
+	assert_int_equal(
+		io(t, rw(NVME_IO_READ, 100, 16, iova(DATA + 0x10000), iova(DATA + 0x11000))),
+		NVME_SUCCESS);
 	assert_memory_equal(t->hw->ram + DATA, t->hw->ram + DATA + 0x10000, 8192);
 	assert_int_equal(io(t, rw(NVME_IO_READ, 99, 1, iova(DATA), 0)), NVME_SUCCESS);
 	assert_content(t, DATA, 99 * 512, 512);
 	assert_int_equal(io(t, rw(NVME_IO_READ, 116, 1, iova(DATA), 0)), NVME_SUCCESS);
 	assert_content(t, DATA, 116 * 512, 512);
-	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 1 }), NVME_SUCCESS);
-	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = UINT32_MAX }), NVME_SUCCESS);
+	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 1 }),
+			 NVME_SUCCESS);
+	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = UINT32_MAX }),
+			 NVME_SUCCESS);
 }
 
 static void test_bad_commands(void **state)
@@ -172,17 +209,21 @@ static void test_bad_commands(void **state)
 	assert_int_equal(io(t, rw(NVME_IO_READ, blocks - 1, 2, iova(DATA), 0)), NVME_LBA_RANGE);
 	assert_int_equal(io(t, rw(NVME_IO_WRITE, UINT64_MAX, 1, iova(DATA), 0)), NVME_LBA_RANGE);
 	assert_int_equal(io(t, rw(NVME_IO_WRITE, UINT64_MAX, 2, iova(DATA), 0)), NVME_LBA_RANGE);
-	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS + 1, iova(DATA), 0)), NVME_INVALID_FIELD);
+	assert_int_equal(io(t, rw(NVME_IO_READ, 0, MDTS_BLOCKS + 1, iova(DATA), 0)),
+			 NVME_INVALID_FIELD);
 	assert_int_equal(io(t, rw(NVME_IO_READ, 0, 65536, iova(DATA), 0)), NVME_INVALID_FIELD);
 	sqe.nsid = 0;
 	assert_int_equal(io(t, sqe), NVME_INVALID_NAMESPACE);
 	sqe.nsid = UINT32_MAX;
 	assert_int_equal(io(t, sqe), NVME_INVALID_NAMESPACE);
-	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 2 }), NVME_INVALID_NAMESPACE);
+	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 2 }),
+			 NVME_INVALID_NAMESPACE);
 	for (unsigned int opcode = 3; opcode < 256; opcode++)
-		assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = opcode, .nsid = 1 }), NVME_INVALID_OPCODE);
+		assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = opcode, .nsid = 1 }),
+				 NVME_INVALID_OPCODE);
 	assert_int_equal(io(t, rw(NVME_IO_READ | 1 << 9, 0, 1, iova(DATA), 0)), NVME_INVALID_FIELD);
-	assert_int_equal(io(t, rw(NVME_IO_READ | 2 << 14, 0, 1, iova(DATA), 0)), NVME_INVALID_FIELD);
+	assert_int_equal(io(t, rw(NVME_IO_READ | 2 << 14, 0, 1, iova(DATA), 0)),
+			 NVME_INVALID_FIELD);
 }
 
 /* --- Queues --- */
@@ -194,7 +235,9 @@ static void test_interrupts(void **state)
 
 	for (unsigned int id = 1; id <= NVME_QUEUES; id++) {
 		for (unsigned int n = 0; n < 3 * id; n++)
-			assert_int_equal(command(t, id, rw(NVME_IO_READ, n, 1, iova(DATA), 0), NULL), NVME_SUCCESS);
+			assert_int_equal(
+				command(t, id, rw(NVME_IO_READ, n, 1, iova(DATA), 0), NULL),
+				NVME_SUCCESS);
 	}
 	for (unsigned int id = 1; id <= NVME_QUEUES; id++)
 		assert_int_equal(hw_taken(t->hw, id), 3 * id);
@@ -236,7 +279,9 @@ static void test_batches(void **state)
 	assert_int_equal(hw_taken(t->hw, 1), block);
 }
 
-/* Two submission queues on a small completion queue: what finds no room waits, and nothing is lost. */
+/*
+ * Two submission queues on a small completion queue: what finds no room waits, and nothing is lost.
+ */
 static void test_full_cq(void **state)
 {
 	struct nvme_test *t = *state;
@@ -248,7 +293,8 @@ static void test_full_cq(void **state)
 		queue_init(&t->queue[id], id, IO_SQ(id), IO_CQ(id), IO_ENTRIES);
 	}
 	assert_int_equal(delete_queue(t, NVME_ADMIN_DELETE_CQ, 1), NVME_SUCCESS);
-	assert_int_equal(create_cq(t, 1, 4, 1, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS), NVME_SUCCESS);
+	assert_int_equal(create_cq(t, 1, 4, 1, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS),
+			 NVME_SUCCESS);
 	queue_init(&cq, 1, 0, IO_CQ(1), 4);
 	for (unsigned int id = 1; id <= 2; id++) {
 		assert_int_equal(create_sq(t, id, IO_ENTRIES, 1), NVME_SUCCESS);
@@ -309,7 +355,8 @@ static void test_file(void **state)
 
 	t = nvme_test_create(&config);
 	enable_with(t, NVME_CC_GOOD);
-	assert_int_equal(create_cq(t, 1, IO_ENTRIES, 1, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS), 0);
+	assert_int_equal(
+		create_cq(t, 1, IO_ENTRIES, 1, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS), 0);
 	assert_int_equal(create_sq(t, 1, IO_ENTRIES, 1), 0);
 	queue_init(&t->queue[1], 1, IO_SQ(1), IO_CQ(1), IO_ENTRIES);
 
@@ -319,7 +366,8 @@ static void test_file(void **state)
 	assert_int_equal(io(t, rw(NVME_IO_READ, 10, 1, iova(DATA), 0)), NVME_LBA_RANGE);
 	memset(t->hw->ram + DATA, 9, 1024);
 	assert_int_equal(io(t, rw(NVME_IO_WRITE, 3, 2, iova(DATA), 0)), NVME_SUCCESS);
-	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 1 }), NVME_SUCCESS);
+	assert_int_equal(io(t, (struct nvme_sqe){ .cdw0 = NVME_IO_FLUSH, .nsid = 1 }),
+			 NVME_SUCCESS);
 	assert_int_equal(pread(fd, back, 512, 4 * 512), 512);
 	assert_memory_equal(back, t->hw->ram + DATA, 512);
 	/* A write whose data cannot be read changes nothing. */
@@ -381,7 +429,8 @@ static void *work(void *arg)
 	for (unsigned int i = 0; i < 500; i++) {
 		uint64_t block = (i * 37 + w->id * 1000) % (DISK_SIZE / 512 - 8);
 
-		if (command(w->t, w->id, rw(NVME_IO_READ, block, 8, iova(data), 0), NULL) != NVME_SUCCESS)
+		if (command(w->t, w->id, rw(NVME_IO_READ, block, 8, iova(data), 0), NULL) !=
+		    NVME_SUCCESS)
 			return w;
 		assert_content(w->t, data, block * 512, 4096);
 	}
@@ -399,7 +448,10 @@ static void test_threads(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
 	}
 	for (unsigned int i = 0; i < 100; i++)
-		assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY, .nsid = 1, .prp1 = iova(0x80000) }), 0);
+		assert_int_equal(admin(t, (struct nvme_sqe){ .cdw0 = NVME_ADMIN_IDENTIFY,
+							     .nsid = 1,
+							     .prp1 = iova(0x80000) }),
+				 0);
 	for (unsigned int i = 0; i < NVME_QUEUES; i++) {
 		void *error;
 

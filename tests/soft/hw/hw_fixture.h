@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A machine of one SMMU, one doorbell frame and a guest's memory behind nested translation. The guest's memory is at GUEST_RAM as IPA, and
- * its stage 1 maps it at GUEST_IOVA; the doorbell page is at DOORBELL_IPA, and the guest's stage 1 maps that at DOORBELL_IOVA.
+ * A machine of one SMMU, one doorbell frame and a guest's memory behind nested translation. The
+ * guest's memory is at GUEST_RAM as IPA, and its stage 1 maps it at GUEST_IOVA; the doorbell page
+ * is at DOORBELL_IPA, and the guest's stage 1 maps that at DOORBELL_IOVA.
  */
 #ifndef TESTS_SOFT_HW_FIXTURE_H
 #define TESTS_SOFT_HW_FIXTURE_H
@@ -103,12 +104,19 @@ static inline void hw_host_free(void *ctx, uint64_t pa, uint64_t size)
 static inline void hw_make_tables(struct hw *hw)
 {
 	hw->s2 = (struct vmsa_table){
-		.mem = bus_arm_mem(hw->bus), .alloc = hw_host_alloc, .free = hw_host_free, .ctx = hw,
+		.mem = bus_arm_mem(hw->bus),
+		.alloc = hw_host_alloc,
+		.free = hw_host_free,
+		.ctx = hw,
 	};
 	assert_int_equal(vmsa_format_init(&hw->s2.format, VMSA_S2, 12, 40, 48), 0);
 	assert_int_equal(vmsa_table_init(&hw->s2), 0);
-	assert_int_equal(vmsa_map(&hw->s2, GUEST_RAM, (uintptr_t)hw->ram, GUEST_RAM_SIZE, VMSA_READ | VMSA_WRITE), 0);
-	assert_int_equal(vmsa_map(&hw->s2, DOORBELL_IPA, hw->doorbell_pa & ~4095ull, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+	assert_int_equal(vmsa_map(&hw->s2, GUEST_RAM, (uintptr_t)hw->ram, GUEST_RAM_SIZE,
+				  VMSA_READ | VMSA_WRITE),
+			 0);
+	assert_int_equal(vmsa_map(&hw->s2, DOORBELL_IPA, hw->doorbell_pa & ~4095ull, 4096,
+				  VMSA_WRITE | VMSA_DEVICE),
+			 0);
 
 	hw->tables_next = GUEST_TABLES;
 	hw->s1 = (struct vmsa_table){
@@ -117,8 +125,11 @@ static inline void hw_make_tables(struct hw *hw)
 	};
 	assert_int_equal(vmsa_format_init(&hw->s1.format, VMSA_S1, 12, 39, 40), 0);
 	assert_int_equal(vmsa_table_init(&hw->s1), 0);
-	assert_int_equal(vmsa_map(&hw->s1, GUEST_IOVA, GUEST_RAM, GUEST_RAM_SIZE, VMSA_READ | VMSA_WRITE), 0);
-	assert_int_equal(vmsa_map(&hw->s1, DOORBELL_IOVA, DOORBELL_IPA, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+	assert_int_equal(
+		vmsa_map(&hw->s1, GUEST_IOVA, GUEST_RAM, GUEST_RAM_SIZE, VMSA_READ | VMSA_WRITE),
+		0);
+	assert_int_equal(
+		vmsa_map(&hw->s1, DOORBELL_IOVA, DOORBELL_IPA, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
 }
 
 /* --- SMMU --- */
@@ -126,8 +137,10 @@ static inline void hw_make_tables(struct hw *hw)
 static inline void hw_idr(uint32_t idr[6])
 {
 	memset(idr, 0, 6 * sizeof(idr[0]));
-	idr[0] = SMMU_IDR0_S1P | SMMU_IDR0_S2P | FIELD_PREP64(SMMU_IDR0_TTF, SMMU_IDR0_TTF_AARCH64) | SMMU_IDR0_ASID16 |
-		 SMMU_IDR0_VMID16 | SMMU_IDR0_CD2L | FIELD_PREP64(SMMU_IDR0_TTENDIAN, SMMU_IDR0_TTENDIAN_LITTLE) |
+	idr[0] = SMMU_IDR0_S1P | SMMU_IDR0_S2P |
+		 FIELD_PREP64(SMMU_IDR0_TTF, SMMU_IDR0_TTF_AARCH64) | SMMU_IDR0_ASID16 |
+		 SMMU_IDR0_VMID16 | SMMU_IDR0_CD2L |
+		 FIELD_PREP64(SMMU_IDR0_TTENDIAN, SMMU_IDR0_TTENDIAN_LITTLE) |
 		 FIELD_PREP64(SMMU_IDR0_STALL_MODEL, SMMU_IDR0_STALL_MODEL_NONE) |
 		 FIELD_PREP64(SMMU_IDR0_ST_LEVEL, SMMU_IDR0_ST_LEVEL_TWO);
 	idr[1] = FIELD_PREP64(SMMU_IDR1_SIDSIZE, 16);
@@ -179,8 +192,9 @@ static inline void hw_make_smmu(struct hw *hw)
 	assert_int_equal(hw_guest_alloc(hw, 64, &cd_ipa), 0);
 	smmu_cd_build(cd, &(struct smmu_cd){ .ttb0 = &ttb0, .asid = 1 });
 	memcpy(hw_ipa(hw, cd_ipa), cd, sizeof(cd));
-	smmu_ste_nested(hw->ste, &(struct smmu_ste_s1){ .cd_table = cd_ipa },
-			&(struct smmu_ste_s2){ .format = hw->s2.format, .root = hw->s2.root, .vmid = 1 });
+	smmu_ste_nested(
+		hw->ste, &(struct smmu_ste_s1){ .cd_table = cd_ipa },
+		&(struct smmu_ste_s2){ .format = hw->s2.format, .root = hw->s2.root, .vmid = 1 });
 	hw_set_ste(hw, HW_SID, hw->ste);
 }
 
@@ -203,7 +217,8 @@ static inline void hw_make_interrupts(struct hw *hw, unsigned int vectors)
 	assert_int_equal(gic_alloc_interrupts(hw->gic, hw->its, vectors, &hw->intid), 0);
 	for (unsigned int i = 0; i < vectors; i++) {
 		hw->takers[i] = (struct hw_taker){ hw, i };
-		assert_int_equal(gic_set_handler(hw->gic, hw->intid + i, hw_take, &hw->takers[i]), 0);
+		assert_int_equal(gic_set_handler(hw->gic, hw->intid + i, hw_take, &hw->takers[i]),
+				 0);
 		gic_set_enabled(hw->gic, hw->intid + i, true);
 	}
 	assert_int_equal(its_dev_map_device(hw->its, HW_DEVICE_ID, vectors), 0);
@@ -217,13 +232,21 @@ static inline struct msi_frame_config hw_frame(enum doorbell_kind kind)
 	switch (kind) {
 	case DOORBELL_PRE_ITS:
 		return (struct msi_frame_config){
-			.kind = kind, .base = ITS_BASE, .pre_its_base = PRE_ITS_BASE, .pre_its_size = 0x200000,
-			.device_bits = 16, .event_bits = 11,
+			.kind = kind,
+			.base = ITS_BASE,
+			.pre_its_base = PRE_ITS_BASE,
+			.pre_its_size = 0x200000,
+			.device_bits = 16,
+			.event_bits = 11,
 		};
 	case DOORBELL_V2M:
-		return (struct msi_frame_config){ .kind = kind, .base = V2M_BASE, .spi_base = 64, .spi_count = 128 };
+		return (struct msi_frame_config){
+			.kind = kind, .base = V2M_BASE, .spi_base = 64, .spi_count = 128
+		};
 	default:
-		return (struct msi_frame_config){ .kind = kind, .base = ITS_BASE, .device_bits = 16, .event_bits = 11 };
+		return (struct msi_frame_config){
+			.kind = kind, .base = ITS_BASE, .device_bits = 16, .event_bits = 11
+		};
 	}
 }
 
@@ -272,7 +295,8 @@ static inline struct pci_slot hw_slot(struct hw *hw)
 
 static inline void hw_bus_master(struct pci_dev *dev)
 {
-	pci_config_write(dev, PCI_CFG_COMMAND, 2, PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER);
+	pci_config_write(dev, PCI_CFG_COMMAND, 2,
+			 PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER);
 }
 
 static inline void hw_msix_control(struct pci_dev *dev, uint16_t bits)
@@ -282,7 +306,8 @@ static inline void hw_msix_control(struct pci_dev *dev, uint16_t bits)
 	pci_config_write(dev, cap + PCI_MSIX_CONTROL, 2, bits);
 }
 
-static inline void hw_msix_entry(struct pci_dev *dev, unsigned int vector, uint64_t address, uint32_t data, bool masked)
+static inline void hw_msix_entry(struct pci_dev *dev, unsigned int vector, uint64_t address,
+				 uint32_t data, bool masked)
 {
 	const struct pci_shape *shape = pci_dev_shape(dev);
 	uint64_t at = shape->msix_table_off + vector * PCI_MSIX_ENTRY_BYTES;
@@ -297,7 +322,8 @@ static inline void hw_msix_mask(struct pci_dev *dev, unsigned int vector, bool m
 {
 	const struct pci_shape *shape = pci_dev_shape(dev);
 
-	pci_bar_write(dev, shape->msix_bar, shape->msix_table_off + vector * PCI_MSIX_ENTRY_BYTES + 12, 4, masked);
+	pci_bar_write(dev, shape->msix_bar,
+		      shape->msix_table_off + vector * PCI_MSIX_ENTRY_BYTES + 12, 4, masked);
 }
 
 static inline uint64_t hw_doorbell_iova(struct hw *hw)
@@ -310,7 +336,8 @@ static inline void hw_arm(struct hw *hw, struct pci_dev *dev)
 {
 	hw_bus_master(dev);
 	for (unsigned int i = 0; i < pci_dev_shape(dev)->msix_vectors; i++)
-		hw_msix_entry(dev, i, hw_doorbell_iova(hw), its_dev_message_data(hw->its, i, hw->intid + i), false);
+		hw_msix_entry(dev, i, hw_doorbell_iova(hw),
+			      its_dev_message_data(hw->its, i, hw->intid + i), false);
 	hw_msix_control(dev, PCI_MSIX_ENABLE);
 }
 
@@ -324,7 +351,11 @@ static inline struct pci_dev *hw_bell(struct hw *hw, unsigned int msix, unsigned
 	struct pci_slot slot = hw_slot(hw);
 	struct pci_dev *dev;
 
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = msix, .msi_vectors = msi }, &dev), 0);
+	assert_int_equal(
+		bell_create(&slot,
+			    &(struct bell_config){ .msix_vectors = msix, .msi_vectors = msi },
+			    &dev),
+		0);
 	return dev;
 }
 

@@ -29,7 +29,9 @@ static int log_read(void *ctx, uint64_t off, unsigned int size, uint64_t *value)
 
 static int add(struct bus *bus, uint64_t base, uint64_t size, struct frame_log *log)
 {
-	struct bus_frame frame = { .base = base, .size = size, .write = log_write, .read = log_read, .ctx = log };
+	struct bus_frame frame = {
+		.base = base, .size = size, .write = log_write, .read = log_read, .ctx = log
+	};
 
 	return bus_add_frame(bus, &frame);
 }

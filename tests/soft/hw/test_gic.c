@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Interrupts of the machine: LPIs enabled, pending and moved; the doorbell frames of each kind; who can raise what. */
+/*
+ * Interrupts of the machine: LPIs enabled, pending and moved; the doorbell frames of each kind; who
+ * can raise what.
+ */
 #include <errno.h>
 
 #include "arm/its_regs.h"
@@ -53,7 +56,9 @@ static void test_delivery(void **state)
 	assert_int_equal(gic_unhandled(hw->gic), 0);
 }
 
-/* The DeviceID is the writer's, whatever is written: nothing of the device's is reached by another. */
+/*
+ * The DeviceID is the writer's, whatever is written: nothing of the device's is reached by another.
+ */
 static void test_isolation(void **state)
 {
 	struct hw *hw = *state;
@@ -70,7 +75,10 @@ static void test_isolation(void **state)
 	device_write(hw, hw->doorbell_pa, UINT32_MAX, HW_DEVICE_ID);
 	assert_int_equal(its_dev_discarded(hw->its), 0x1fff + 3);
 
-	/* Only GITS_TRANSLATER does anything, by 16 and 32 bits; the control frame is not there for devices. */
+	/*
+	 * Only GITS_TRANSLATER does anything, by 16 and 32 bits; the control frame is not there for
+	 * devices.
+	 */
 	for (uint64_t off = 0; off < 0x10000; off += 4) {
 		if (off != 0x40)
 			device_write(hw, ITS_BASE + 0x10000 + off, 3, HW_DEVICE_ID);
@@ -154,7 +162,10 @@ static void test_move(void **state)
 	assert_int_equal(inv(hw, 2), 0);
 	assert_int_equal(hw_taken(hw, 2), 1);
 
-	/* MOVALL: those of processor 1 (where the fixture put them) to 2. INVALL of collection 1 does not see them, that of 2 does. */
+	/*
+	 * MOVALL: those of processor 1 (where the fixture put them) to 2. INVALL of collection 1
+	 * does not see them, that of 2 does.
+	 */
 	pend(hw, 5);
 	pend(hw, 6);
 	assert_int_equal(its_one(hw, GITS_CMD_MOVALL, 0, GITS_CMD_RD(1), GITS_CMD_RD(2)), 0);

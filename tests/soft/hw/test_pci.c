@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PCI functions: config space, BARs, MSI-X and MSI with their masks, DMA through the SMMU, reset. */
+/*
+ * PCI functions: config space, BARs, MSI-X and MSI with their masks, DMA through the SMMU, reset.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -42,7 +44,8 @@ static void test_config(void **state)
 	assert_int_equal(pci_config_read(dev, 0, 2), BELL_VENDOR);
 	assert_int_equal(pci_config_read(dev, 3, 1), BELL_DEVICE >> 8);
 	assert_int_equal(pci_config_read(dev, PCI_CFG_CLASS, 4) >> 8, 0x088000);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_STATUS, 2) & PCI_STATUS_CAPABILITIES, PCI_STATUS_CAPABILITIES);
+	assert_int_equal(pci_config_read(dev, PCI_CFG_STATUS, 2) & PCI_STATUS_CAPABILITIES,
+			 PCI_STATUS_CAPABILITIES);
 	assert_int_equal(pci_config_read(dev, 0x0e, 1), 0);
 	assert_true(msix && pm && exp);
 	assert_int_equal(pci_find_capability(dev, PCI_CAPABILITY_MSI), 0);
@@ -129,9 +132,14 @@ static void count_reset(void *state)
 
 static void test_shapes(void **state)
 {
-	static const struct pci_model model = { .name = "none", .reset = count_reset, .destroy = count_destroy };
+	static const struct pci_model model = { .name = "none",
+						.reset = count_reset,
+						.destroy = count_destroy };
 	const struct pci_shape good = {
-		.bar_size = { 4096, 0, 65536 }, .msix_vectors = 2048, .msix_bar = 2, .msix_pba_off = 0x8000,
+		.bar_size = { 4096, 0, 65536 },
+		.msix_vectors = 2048,
+		.msix_bar = 2,
+		.msix_pba_off = 0x8000,
 	};
 	struct pci_shape bad[8];
 	struct pci_slot slot = hw_slot(*state);
@@ -374,7 +382,8 @@ static void test_msi(void **state)
 
 	assert_int_equal(pci_find_capability(dev, PCI_CAPABILITY_MSIX), 0);
 	assert_int_equal(pci_bar_memfd(dev, 2, &fd), -EOPNOTSUPP);
-	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_CONTROL, 2), 5 << 1 | PCI_MSI_64BIT | PCI_MSI_MASKABLE);
+	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_CONTROL, 2),
+			 5 << 1 | PCI_MSI_64BIT | PCI_MSI_MASKABLE);
 	hw_ring(dev, 0);
 	msi_arm(hw, dev, 5);
 	for (unsigned int i = 0; i < 32; i++)
@@ -431,7 +440,9 @@ static void test_msi_mask(void **state)
 /* 32-bit, not maskable: the short capability */
 static void test_msi_short(void **state)
 {
-	static const struct pci_model model = { .name = "none", .reset = count_reset, .destroy = count_destroy };
+	static const struct pci_model model = { .name = "none",
+						.reset = count_reset,
+						.destroy = count_destroy };
 	const struct pci_shape shape = { .msi_vectors = 1 };
 	struct hw *hw = *state;
 	struct pci_slot slot = hw_slot(hw);
@@ -457,7 +468,8 @@ static void test_msi_short(void **state)
 
 /* --- DMA --- */
 
-static uint32_t bell_copy(struct pci_dev *dev, uint64_t src, uint64_t dst, uint32_t len, uint32_t vector)
+static uint32_t bell_copy(struct pci_dev *dev, uint64_t src, uint64_t dst, uint32_t len,
+			  uint32_t vector)
 {
 	pci_bar_write(dev, 0, BELL_SRC, 8, src);
 	pci_bar_write(dev, 0, BELL_DST, 4, dst);
@@ -501,8 +513,10 @@ static void test_dma_scattered(void **state)
 	hw_arm(hw, dev);
 	/* Eight pages in reverse order, and a hole after them. */
 	for (unsigned int i = 0; i < 8; i++)
-		assert_int_equal(vmsa_map(&hw->s1, iova + i * 4096, GUEST_RAM + 0x100000 + (7 - i) * 4096, 4096,
-					  VMSA_READ | VMSA_WRITE), 0);
+		assert_int_equal(vmsa_map(&hw->s1, iova + i * 4096,
+					  GUEST_RAM + 0x100000 + (7 - i) * 4096, 4096,
+					  VMSA_READ | VMSA_WRITE),
+				 0);
 	for (unsigned int i = 0; i < 8 * 4096; i++)
 		hw->ram[i] = i * 7 + (i >> 6);
 	assert_int_equal(bell_copy(dev, GUEST_IOVA, iova, 8 * 4096, ~0u), 0);
@@ -549,7 +563,9 @@ static void test_reset(void **state)
 
 		assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 2), 0);
 		assert_int_equal(pci_config_read(dev, PCI_CFG_BAR(0), 4), 4);
-		assert_int_equal(pci_config_read(dev, pci_find_capability(dev, PCI_CAPABILITY_MSIX) + 2, 2), 3);
+		assert_int_equal(
+			pci_config_read(dev, pci_find_capability(dev, PCI_CAPABILITY_MSIX) + 2, 2),
+			3);
 		assert_int_equal(pci_bar_read(dev, 0, BELL_SRC, 8), 0);
 		assert_int_equal(pci_bar_read(dev, 0, BELL_RUNG, 8), 0);
 		assert_int_equal(pci_bar_read(dev, 2, 0, 8), 0);
@@ -561,7 +577,8 @@ static void test_reset(void **state)
 	/* Without the bit nothing is reset. */
 	hw_bus_master(dev);
 	pci_config_write(dev, exp + PCI_EXP_DEVCTL, 4, 0x7fff);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 2) & PCI_COMMAND_BUS_MASTER, PCI_COMMAND_BUS_MASTER);
+	assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 2) & PCI_COMMAND_BUS_MASTER,
+			 PCI_COMMAND_BUS_MASTER);
 	pci_dev_destroy(dev);
 }
 
@@ -571,11 +588,18 @@ static void test_bell_config(void **state)
 	struct pci_dev *dev;
 
 	assert_int_equal(bell_create(&slot, &(struct bell_config){ 0 }, &dev), -EINVAL);
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = 1, .msi_vectors = 1 }, &dev), -EINVAL);
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = 2049 }, &dev), -EINVAL);
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msi_vectors = 64 }, &dev), -EINVAL);
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msi_vectors = 5 }, &dev), -EINVAL);
-	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = 2048 }, &dev), 0);
+	assert_int_equal(bell_create(&slot,
+				     &(struct bell_config){ .msix_vectors = 1, .msi_vectors = 1 },
+				     &dev),
+			 -EINVAL);
+	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = 2049 }, &dev),
+			 -EINVAL);
+	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msi_vectors = 64 }, &dev),
+			 -EINVAL);
+	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msi_vectors = 5 }, &dev),
+			 -EINVAL);
+	assert_int_equal(bell_create(&slot, &(struct bell_config){ .msix_vectors = 2048 }, &dev),
+			 0);
 	pci_dev_destroy(dev);
 }
 

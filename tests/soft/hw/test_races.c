@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interrupts that flow while everything around them changes. The device counts up a number before it rings; the handler notes the number that it
- * sees. Masks may merge interrupts, but the last number must be seen once all is open again, and there are never more interrupts than rings.
+ * Interrupts that flow while everything around them changes. The device counts up a number before
+ * it rings; the handler notes the number that it sees. Masks may merge interrupts, but the last
+ * number must be seen once all is open again, and there are never more interrupts than rings.
  */
 #include <pthread.h>
 
@@ -26,8 +27,8 @@ static void note(void *ctx)
 	uint32_t number = __atomic_load_n(&race->number, __ATOMIC_SEQ_CST);
 	uint32_t seen = __atomic_load_n(&race->seen, __ATOMIC_RELAXED);
 
-	while (number > seen &&
-	       !__atomic_compare_exchange_n(&race->seen, &seen, number, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (number > seen && !__atomic_compare_exchange_n(&race->seen, &seen, number, false,
+							     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	__atomic_fetch_add(&race->taken, 1, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&race->dead, __ATOMIC_RELAXED))
@@ -155,7 +156,8 @@ static void test_move(void **state)
 static void change_both(struct race *race, unsigned int n)
 {
 	const uint64_t movall[1][4] = {
-		{ GITS_CMD_MOVALL, 0, GITS_CMD_RD(n % HW_PROCESSORS), GITS_CMD_RD((n + 1) % HW_PROCESSORS) },
+		{ GITS_CMD_MOVALL, 0, GITS_CMD_RD(n % HW_PROCESSORS),
+		  GITS_CMD_RD((n + 1) % HW_PROCESSORS) },
 	};
 
 	gic_set_enabled(race->hw->gic, race->hw->intid + VECTOR, n % 2 == 0);
@@ -165,7 +167,10 @@ static void change_both(struct race *race, unsigned int n)
 	assert_int_equal(its_dev_commands(race->hw->its, movall, 1), 0);
 	if (n % 2 == 0) {
 		const uint64_t invall[HW_PROCESSORS][4] = {
-			{ GITS_CMD_INVALL, 0, 0 }, { GITS_CMD_INVALL, 0, 1 }, { GITS_CMD_INVALL, 0, 2 }, { GITS_CMD_INVALL, 0, 3 },
+			{ GITS_CMD_INVALL, 0, 0 },
+			{ GITS_CMD_INVALL, 0, 1 },
+			{ GITS_CMD_INVALL, 0, 2 },
+			{ GITS_CMD_INVALL, 0, 3 },
 		};
 
 		assert_int_equal(its_dev_commands(race->hw->its, invall, HW_PROCESSORS), 0);
@@ -254,7 +259,9 @@ static void change_mapping(struct race *race, unsigned int n)
 		__atomic_store_n(&race->dead, 1, __ATOMIC_RELAXED);
 	} else {
 		__atomic_store_n(&race->dead, 0, __ATOMIC_RELAXED);
-		assert_int_equal(its_dev_map_events(hw->its, HW_DEVICE_ID, VECTOR, 1, hw->intid + VECTOR, n / 2 % HW_PROCESSORS), 0);
+		assert_int_equal(its_dev_map_events(hw->its, HW_DEVICE_ID, VECTOR, 1,
+						    hw->intid + VECTOR, n / 2 % HW_PROCESSORS),
+				 0);
 	}
 }
 
@@ -325,7 +332,9 @@ static void test_crowd(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, crowd_ringer, &crowds[i]), 0);
 	}
 	for (unsigned int n = 0; n < 200; n++) {
-		const uint64_t mapc[1][4] = { { GITS_CMD_MAPC, 0, GITS_CMD_VALID_2 | GITS_CMD_RD(n % HW_PROCESSORS) | 1 } };
+		const uint64_t mapc[1][4] = {
+			{ GITS_CMD_MAPC, 0, GITS_CMD_VALID_2 | GITS_CMD_RD(n % HW_PROCESSORS) | 1 }
+		};
 
 		assert_int_equal(its_dev_commands(race->hw->its, mapc, 1), 0);
 	}
