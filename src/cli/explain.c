@@ -164,18 +164,17 @@ json_t *explain_json(const struct trace *trace)
 	return root;
 }
 
-static int explain_case(struct trace *trace, const char *path, struct term *term)
+static int explain_case(struct trace *trace, struct session *s, const char *path, struct term *term)
 {
 	struct smmu_tracer tracer = trace_tracer(trace);
 	struct smmu_result result;
-	char why[256];
 	int err;
 
 	trace->source = TRACE_CASE;
 	trace->device = path;
-	err = case_replay(path, &tracer, &result, why, sizeof(why));
+	err = case_replay(path, &tracer, &result, s->why, sizeof(s->why));
 	if (err && err != -EFAULT) {
-		term_error(term, "%s", why);
+		term_error(term, "%s", s->why);
 		return err;
 	}
 	return 0;
@@ -245,7 +244,7 @@ int command_explain(int argc, char **argv)
 	}
 	term_init(&term, options.json);
 	if (options.case_file)
-		err = explain_case(trace, options.case_file, &term);
+		err = explain_case(trace, s, options.case_file, &term);
 	else
 		err = explain_device(trace, s, &options, &term);
 	if (!err) {
@@ -255,7 +254,8 @@ int command_explain(int argc, char **argv)
 			explain_text(trace, &term);
 		if (options.svg)
 			err = draw(trace, options.svg, &term);
-	}
+	} else if (options.json)
+		json_print(json_pack("{s:o}", "error", json_error(err, s->why)));
 	session_close(s);
 	free(trace);
 	free(s);

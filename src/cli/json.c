@@ -22,3 +22,8 @@ const char *json_errno_name(int err)
 
 	return name ? name : "?";
 }
+
+json_t *json_error(int err, const char *why)
+{
+	return json_pack("{s:s, s:s}", "code", json_errno_name(err), "message", why);
+}

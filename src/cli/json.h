@@ -9,5 +9,6 @@
 json_t *json_hex(uint64_t value);	/* "0x..." */
 void json_print(json_t *root);		/* with a newline on stdout; drops it */
 const char *json_errno_name(int err);	/* "EXDEV" for EXDEV and -EXDEV */
+json_t *json_error(int err, const char *why);	/* {"code", "message"} */
 
 #endif

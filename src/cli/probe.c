@@ -268,9 +268,7 @@ static json_t *json_probe(const struct probe *p, bool linux_host)
 				"driver", d->driver, "group",
 				d->group < 0 ? json_null() : json_integer(d->group));
 		if (d->err)
-			json_object_set_new(out, "error",
-					    json_pack("{s:s, s:s}", "code", json_errno_name(d->err),
-						      "message", d->why));
+			json_object_set_new(out, "error", json_error(d->err, d->why));
 		else
 			json_caps(out, d);
 		json_array_append_new(devices, out);

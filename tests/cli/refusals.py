@@ -251,6 +251,21 @@ def explain_fault(doorbell):
     equal(report["event"]["type"], "F_TRANSLATION", "an address that neither half translates")
 
 
+def explain_refused(doorbell):
+    path = doorbell.file(one("stock"))
+    doorbell.call("explain", "--json", "--machine", path, "--mode", "native").refused("EOPNOTSUPP", "native")
+    doorbell.call("explain", "--json", "--case", doorbell.file("access\n", "case")).refused("EINVAL", "takes 5 arguments")
+
+
+def explain_case(doorbell):
+    """A stream that bypasses: StreamID 1 of a linear table at 0x40000000."""
+    text = "idr0 0x0d44101b\nidr1 0x02730010\nidr5 0x74\nmemory 0x40000000 0x10000\nstrtab 0x40000000 1\n" \
+           "store 0x40000040 0x9 # V, bypass\naccess 1 - 0x1234 write unprivileged\n"
+    report = doorbell.call("explain", "--json", "--case", doorbell.file(text, "case")).good()
+    equal((report["source"], report["pa"]), ("case", "0x1234"), "source and pa")
+    equal(steps(report), ["STE", "PA"], "steps")
+
+
 def explain_drawing(doorbell):
     path = doorbell.file(one())
     for index, arguments in enumerate(([], ["--granule", "64k"], ["--iova", "0x5000"], ["--mode", "rmr"])):
@@ -267,7 +282,8 @@ CASES = [
     stock_needs_its_place, nothing_without_nesting, granule_the_smmu_lacks, device_in_use, device_not_there, too_many_vectors,
     too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, reserved_regions_are_avoided,
     two_devices_of_one_group, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, machine_files,
-    builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_drawing,
+    builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_refused, explain_case,
+    explain_drawing,
 ]
 
 if __name__ == "__main__":
