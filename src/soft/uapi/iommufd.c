@@ -314,6 +314,7 @@ int iommufd_host_create(struct soft_host *host)
 	if (!ih)
 		return -ENOMEM;
 	pthread_mutex_init(&ih->lock, NULL);
+	ih->bus = host->bus;
 	ih->page_size = 1ull << m->page_shift;
 	ih->ram = m->ram;
 	host->iommufd = ih;

@@ -478,9 +478,8 @@ int ioctl_get_hw_info(struct iommufd_cmd *cmd)
 {
 	struct iommu_hw_info *arg = cmd->arg;
 	struct iommu_hw_info_arm_smmuv3 info = { 0 };
-	static const uint8_t zeros[256];
 	struct iommufd_device *idev;
-	uint32_t copied, n;
+	uint32_t copied;
 	int rc;
 
 	if (arg->flags & ~(uint32_t)IOMMU_HW_INFO_FLAG_INPUT_TYPE)
@@ -505,10 +504,8 @@ int ioctl_get_hw_info(struct iommufd_cmd *cmd)
 	info.aidr = 0x2;
 	copied = arg->data_len < sizeof(info) ? arg->data_len : sizeof(info);
 	rc = user_write(arg->data_uptr, &info, copied);
-	for (; !rc && copied < arg->data_len; copied += n) {
-		n = arg->data_len - copied < sizeof(zeros) ? arg->data_len - copied : sizeof(zeros);
-		rc = user_write(arg->data_uptr + copied, zeros, n);
-	}
+	if (!rc)
+		rc = user_clear(arg->data_uptr + copied, arg->data_len - copied);
 	if (rc)
 		goto put;
 	arg->data_len = sizeof(info);

@@ -59,6 +59,16 @@ int user_write(uint64_t uptr, const void *src, size_t len)
 	return 0;
 }
 
+int user_clear(uint64_t uptr, size_t len)
+{
+	if (!len)
+		return 0;
+	if (!is_mapped(uptr, len))
+		return -EFAULT;
+	memset((void *)(uintptr_t)uptr, 0, len);
+	return 0;
+}
+
 int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize)
 {
 	const uint8_t *src = (const uint8_t *)(uintptr_t)uptr;
@@ -222,12 +232,12 @@ static int pin_process(const struct iova_area *area)
 	return last - first <= page || is_mapped(area->addr, len) ? 0 : -EFAULT;
 }
 
-/* Counts against the machine's memory. */
+/* Counts against the machine's memory, of which its tables take a part. */
 static int charge(struct iommufd_host *ih, uint64_t bytes)
 {
-	uint64_t before = __atomic_fetch_add(&ih->pinned, bytes, __ATOMIC_RELAXED);
+	uint64_t pinned = __atomic_add_fetch(&ih->pinned, bytes, __ATOMIC_RELAXED);
 
-	if (!ih->ram || before + bytes <= ih->ram)
+	if (!ih->ram || pinned + bus_allocated(ih->bus) <= ih->ram)
 		return 0;
 	__atomic_fetch_sub(&ih->pinned, bytes, __ATOMIC_RELAXED);
 	return -ENOMEM;

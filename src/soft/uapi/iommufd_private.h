@@ -82,6 +82,7 @@ struct iommufd_host {
 	unsigned int n_smmus;
 	struct arm_master *masters;	/* by the device's place in host->devices */
 	struct dma_group *groups;
+	struct bus *bus;
 	uint64_t page_size;		/* of the host */
 	uint64_t ram;			/* of the machine, bytes; 0: no limit */
 	uint64_t pinned;		/* bytes of it that devices may reach; relaxed atomic */
@@ -237,6 +238,7 @@ int iommufd_respond(const struct iommufd_cmd *cmd, size_t size);
  */
 int user_read(void *dst, uint64_t uptr, size_t len);
 int user_write(uint64_t uptr, const void *src, size_t len);
+int user_clear(uint64_t uptr, size_t len);
 int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize);
 
 /* --- objects (iommufd.c) --- */

@@ -508,6 +508,25 @@ static int take_areas(struct iopt *iopt, uint64_t start, uint64_t last, struct u
 	return 0;
 }
 
+/* Takes them out of a domain, those that lie side by side in one go. They stand in descending order. */
+static void unmap_taken(const struct iopt_domain *d, const struct unmapping *u, uint64_t *freed)
+{
+	uint64_t start = 0, size = 0;
+
+	for (const struct iova_area *area = u->areas; area; area = area->child[0]) {
+		if (!area->filled)
+			continue;
+		if (size && area->last + 1 != start) {
+			arm_domain_unmap(d->arm, start, size, freed);
+			size = 0;
+		}
+		start = area->start;
+		size += area_size(area);
+	}
+	if (size)
+		arm_domain_unmap(d->arm, start, size, freed);
+}
+
 int iopt_unmap(struct iopt *iopt, uint64_t start, uint64_t last, uint64_t *unmapped)
 {
 	struct unmapping u = { 0 };
@@ -520,9 +539,7 @@ int iopt_unmap(struct iopt *iopt, uint64_t start, uint64_t last, uint64_t *unmap
 	for (struct iopt_domain *d = iopt->domains; d && u.areas; d = d->next) {
 		uint64_t freed = 0;
 
-		for (area = u.areas; area; area = area->child[0])
-			if (area->filled)
-				arm_domain_unmap(d->arm, area->start, area_size(area), &freed);
+		unmap_taken(d, &u, &freed);
 		arm_domain_sync(d->arm, u.start, u.last - u.start + 1, freed);
 	}
 	while ((area = u.areas)) {
@@ -721,7 +738,8 @@ void iopt_remove_domain(struct iopt *iopt, struct iopt_domain *domain)
 		at = &(*at)->next;
 	*at = domain->next;
 	f.first = !iopt->domains;
-	iova_tree_walk(&iopt->areas, unpin_domain, &f);
+	if (f.first)
+		iova_tree_walk(&iopt->areas, unpin_domain, &f);
 	unreserve(iopt, domain);
 	iopt->alignment = wanted_alignment(iopt);
 	pthread_mutex_unlock(&iopt->lock);

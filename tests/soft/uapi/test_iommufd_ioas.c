@@ -235,6 +235,43 @@ static void unmap_rules(void **state)
 	fx_stop(&fx);
 }
 
+/* Areas side by side, with holes, some of files: taken out together, and none that is not meant. */
+static void unmap_runs(void **state)
+{
+	static const unsigned int at[] = { 0, 1, 2, 4, 5, 8 };
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	uint8_t *mem = fx_memory(MIB);
+	uint64_t iova, n;
+	uint32_t ioas;
+	struct fx fx;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, MIB), 0);
+	fx_start(&fx, NULL);
+	fx_bind_ok(&fx, 1);
+	ioas = fx_ioas_ok(&fx);
+	assert_int_equal(fx_attach(&fx, 1, ioas), 0);
+	for (unsigned int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < 6; i++) {
+			iova = 0x100000 + at[i] * PAGE;
+			if (i % 3 == 1)
+				assert_int_equal(map_file(&fx, ioas, fd, 0, PAGE, FIXED | RW, &iova), 0);
+			else
+				assert_int_equal(map(&fx, ioas, mem, PAGE, FIXED | RW, &iova), 0);
+		}
+		for (size_t i = 0; i < 6; i++)
+			assert_int_equal(fx_translate(&fx, 1, 0x100000 + at[i] * PAGE, true, NULL), 0);
+		assert_int_equal(fx_unmap(&fx, ioas, 0x100000, 7 * PAGE, &n), 0);
+		assert_int_equal(n, 5 * PAGE);
+		for (size_t i = 0; i < 5; i++)
+			assert_int_equal(fx_translate(&fx, 1, 0x100000 + at[i] * PAGE, true, NULL), -EFAULT);
+		assert_int_equal(fx_translate(&fx, 1, 0x100000 + 8 * PAGE, true, NULL), 0);
+		assert_int_equal(fx_unmap(&fx, ioas, 0x100000 + 8 * PAGE, PAGE, NULL), 0);
+	}
+	fx_stop(&fx);
+	close(fd);
+}
+
 static void automatic_iova(void **state)
 {
 	const struct iommu_iova_range allowed[] = { { 0x200000, 0x2fffff },
@@ -561,6 +598,7 @@ int main(void)
 		cmocka_unit_test(pin_errors),
 		cmocka_unit_test(unaligned_before_hwpt),
 		cmocka_unit_test(unmap_rules),
+		cmocka_unit_test(unmap_runs),
 		cmocka_unit_test(automatic_iova),
 		cmocka_unit_test(iova_ranges),
 		cmocka_unit_test(allow_iovas),
