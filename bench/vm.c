@@ -34,12 +34,19 @@ static int ram_write(void *ctx, uint64_t ipa, uint64_t value)
 	return 0;
 }
 
+/* Tables that were freed are kept in a list through their first dword, and used again. */
 static int ram_alloc(void *ctx, uint64_t size, uint64_t *ipa)
 {
 	struct vm *vm = ctx;
 	uint64_t at = (vm->used + size - 1) & ~(size - 1);
 
-	if (at + size > VM_RAM_SIZE)
+	if (size == PAGE && vm->free_table) {
+		*ipa = vm->free_table;
+		ram_read(vm, *ipa, &vm->free_table);
+		memset(vm->ram + (*ipa - VM_RAM_IPA), 0, PAGE);
+		return 0;
+	}
+	if (at + size > VM_BUFFERS)
 		return -ENOMEM;
 	vm->used = at + size;
 	*ipa = VM_RAM_IPA + at;
@@ -48,7 +55,12 @@ static int ram_alloc(void *ctx, uint64_t size, uint64_t *ipa)
 
 static void ram_free(void *ctx, uint64_t ipa, uint64_t size)
 {
-	(void)ctx, (void)ipa, (void)size;	/* all of it goes with the VM */
+	struct vm *vm = ctx;
+
+	if (size != PAGE)
+		return;		/* goes with the VM */
+	ram_write(vm, ipa, vm->free_table);
+	vm->free_table = ipa;
 }
 
 /* --- Stage 1 --- */

@@ -12,6 +12,7 @@
 
 #define VM_RAM_IPA 0x40000000ull
 #define VM_RAM_SIZE (2ull << 20)
+#define VM_BUFFERS (1ull << 20)	/* from here on the guest's RAM has no tables */
 #define VM_DOORBELL_IPA 0x20090000ull
 #define VM_GIOVA_PAGE 0xffffff000000ull
 #define VM_GIOVA (VM_GIOVA_PAGE | 0x40)
@@ -30,7 +31,8 @@ struct vm {
 	struct db_space *space;
 	struct db_viommu *viommu;
 	uint8_t *ram;
-	uint64_t used;
+	uint64_t used;		/* of the guest's RAM, from its start, by tables */
+	uint64_t free_table;	/* IPA of the first freed table, or 0 */
 	struct vmsa_table s1;
 	uint64_t ste[8];
 	bool share_eventfds;	/* of a device: where thousands of VMs would use up the descriptors */
