@@ -80,41 +80,6 @@ void smmu_set_stream_table(struct smmu *smmu, uint64_t strtab_base, uint32_t str
 	cache_flush(&smmu->cache);
 }
 
-static bool overridden(uint64_t override, bool incoming)
-{
-	return override == SMMU_INCOMING ? incoming : override == SMMU_FORCE_SET;
-}
-
-/* What few streams have: overridden attributes, and addresses of which the top byte is ignored. */
-static __attribute__((noinline)) void apply_rare(uint64_t flags, const struct smmu_txn *txn, uint64_t *va, unsigned int *perm)
-{
-	bool privileged = overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, flags), txn->privileged);
-	bool instruction = overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, flags), txn->instruction);
-
-	*perm = vmsa_perm(privileged, txn->access == SMMU_WRITE, instruction);
-	if (flags & (*va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
-		*va = smmu_ignore_top_byte(*va);
-}
-
-/* The hit path: what the caches alone can answer. The result waits for no data that a predicted branch can go ahead of. */
-static inline bool translate_cached(const struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
-{
-	unsigned int perm = vmsa_perm(txn->privileged, txn->access == SMMU_WRITE, txn->instruction);
-	uint64_t va = txn->addr;
-	struct smmu_hot hot;
-	struct tlb_hit hit;
-
-	if (!cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid), &hot) || !(hot.flags & SMMU_HOT_TRANSLATE))
-		return false;
-	if (__builtin_expect(hot.flags & SMMU_HOT_RARE, 0))
-		apply_rare(hot.flags, txn, &va, &perm);
-	if (!tlb_lookup(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, va, &hit) || !(hit.data & perm))
-		return false;
-	res->page_size = BIT64(hit.shift);
-	res->pa = (hit.data & TLB_DATA_ADDR) | (va & (res->page_size - 1));
-	return true;
-}
-
 /* §3.4: with all stages in bypass an address beyond OAS is a stage-1 Address Size fault. */
 static int translate_bypass(struct smmu_walk *w)
 {
@@ -127,7 +92,6 @@ static int translate_bypass(struct smmu_walk *w)
 	return 0;
 }
 
-/* Kept out of line: its large frame is not the hit path's. */
 static __attribute__((noinline)) int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
 	struct smmu_walk w;
@@ -155,9 +119,49 @@ static __attribute__((noinline)) int translate_walk(struct smmu *smmu, const str
 	}
 }
 
+static bool overridden(uint64_t override, bool incoming)
+{
+	return override == SMMU_INCOMING ? incoming : override == SMMU_FORCE_SET;
+}
+
+static inline int hit_result(const struct tlb_hit *hit, uint64_t va, struct smmu_result *res)
+{
+	res->page_size = BIT64(hit->shift);
+	res->pa = (hit->data & TLB_DATA_ADDR) | (va & (res->page_size - 1));
+	return 0;
+}
+
+/*
+ * Not the likeliest hit: other sizes and places, overridden attributes, addresses of which the top byte is ignored; and misses.
+ */
+static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res,
+							struct smmu_hot hot)
+{
+	bool privileged = overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, hot.flags), txn->privileged);
+	bool instruction = overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, hot.flags), txn->instruction);
+	uint64_t va = txn->addr;
+	struct tlb_hit hit;
+
+	if (hot.flags & (va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
+		va = smmu_ignore_top_byte(va);
+	if (tlb_lookup_all(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, va, &hit) &&
+	    hit.data & vmsa_perm(privileged, txn->access == SMMU_WRITE, instruction))
+		return hit_result(&hit, va, res);
+	return translate_walk(smmu, txn, res);
+}
+
+/* The likeliest hit is all here, so that it needs few registers and no stack, and waits for nothing that a predicted branch can pass. */
 int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
-	if (!txn->tracer && translate_cached(smmu, txn, res))
-		return 0;
-	return translate_walk(smmu, txn, res);
+	struct smmu_hot hot;
+	struct tlb_hit hit;
+
+	if (txn->tracer || !cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid), &hot) ||
+	    !(hot.flags & SMMU_HOT_TRANSLATE))
+		return translate_walk(smmu, txn, res);
+	if (!(hot.flags & SMMU_HOT_RARE) &&
+	    tlb_lookup_likely(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, txn->addr, &hit) &&
+	    hit.data & vmsa_perm(txn->privileged, txn->access == SMMU_WRITE, txn->instruction))
+		return hit_result(&hit, txn->addr, res);
+	return translate_unlikely(smmu, txn, res, hot);
 }

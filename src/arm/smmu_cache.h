@@ -93,26 +93,26 @@ static inline uint64_t cache_index(const struct cache *c, uint64_t key)
 	return (sid ^ (sid >> 11)) & c->mask;
 }
 
+static inline bool cache_probe(const struct cache_entry *e, uint64_t key, struct smmu_hot *hot)
+{
+	uint32_t seq = atomic_load_explicit(&e->seq, memory_order_acquire);
+	uint64_t context;
+
+	if (atomic_load_explicit(&e->key, memory_order_acquire) != key)
+		return false;
+	context = atomic_load_explicit(&e->context, memory_order_acquire);
+	hot->flags = atomic_load_explicit(&e->flags, memory_order_acquire);
+	hot->context = context;
+	hot->mix = context >> 32;
+	return !(seq & 1) && atomic_load_explicit(&e->seq, memory_order_relaxed) == seq;
+}
+
 /* False: it is not cached. */
 static inline bool cache_hot(const struct cache *c, uint64_t key, struct smmu_hot *hot)
 {
-	const struct cache_entry *e = &c->entries[cache_index(c, key)];
-	unsigned int way;
+	uint64_t index = cache_index(c, key);
 
-	for (way = 0; way < 2; way++) {
-		uint32_t seq = atomic_load_explicit(&e->seq, memory_order_acquire);
-
-		if (atomic_load_explicit(&e->key, memory_order_acquire) == key) {
-			uint64_t context = atomic_load_explicit(&e->context, memory_order_acquire);
-
-			hot->flags = atomic_load_explicit(&e->flags, memory_order_acquire);
-			hot->context = context;
-			hot->mix = context >> 32;
-			return !(seq & 1) && atomic_load_explicit(&e->seq, memory_order_relaxed) == seq;
-		}
-		e = &c->entries[(e - c->entries) ^ 1];
-	}
-	return false;
+	return __builtin_expect(cache_probe(&c->entries[index], key, hot), 1) || cache_probe(&c->entries[index ^ 1], key, hot);
 }
 
 static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint32_t sid)

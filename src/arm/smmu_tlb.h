@@ -201,15 +201,19 @@ static inline uint64_t tlb_likely_key(const struct tlb *t, enum tlb_kind kind, u
 	return (addr >> *shift << *shift) | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
 }
 
-/* The likeliest place: smallest size, preferred way; then all. @mix is tlb_mix(@context). */
-static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+/* Only the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
+static inline bool tlb_lookup_likely(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr,
+				     struct tlb_hit *hit)
 {
 	uint64_t key = tlb_likely_key(t, kind, addr, &hit->shift);
 	uint64_t place = tlb_place(mix, addr >> hit->shift);
 
-	if (__builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1))
-		return true;
-	return tlb_lookup_all(t, kind, context, mix, addr, hit);
+	return __builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1);
+}
+
+static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+{
+	return tlb_lookup_likely(t, kind, context, mix, addr, hit) || tlb_lookup_all(t, kind, context, mix, addr, hit);
 }
 
 /* For tables: both ways of the preferred set. */

@@ -54,28 +54,22 @@ static inline int read_pa(const struct smmu_walk *w, uint64_t pa, uint64_t *desc
 
 /* --- The walk cache: last-level tables, by the address that led to them --- */
 
-/* Does the walk have levels to skip? */
-static inline bool skippable(const struct vmsa_walk *t, enum vmsa_status status)
-{
-	return status == VMSA_NEXT && t->shift != t->granule_shift;
-}
-
-/* Takes the walk to its last level if the table there is known: *t then has a PA for a table. */
-VMSA_SPECIALISED bool skip_to_last(const struct smmu_walk *w, struct vmsa_walk *t, enum tlb_kind kind, uint16_t asid)
+/* Begins a walk: in the last level's table if that is known, else at the root. */
+VMSA_SPECIALISED enum vmsa_status start_walk(const struct smmu_walk *w, struct vmsa_walk *t, const struct vmsa_regime *r,
+					     unsigned int granule_shift, uint64_t ia, bool upper, enum tlb_kind kind, uint16_t asid,
+					     bool cacheable, bool *skipped)
 {
 	uint32_t context = tlb_context(w->b.vmid, asid);
-	unsigned int region = t->granule_shift + vmsa_stride(t->granule_shift);
 	struct tlb_hit hit;
 
 	/* Another granule's table, of an address space that was given this VMID or ASID wrongly, is none. */
-	if (__builtin_expect(smmu_traced(w), 0) ||
-	    !tlb_lookup_table(&w->smmu->tlb, kind, context, tlb_mix(context), t->ia, &hit) || hit.shift != region)
-		return false;
-	t->table = hit.data & TLB_DATA_ADDR;
-	t->shift = t->granule_shift;
-	t->index_mask = BIT64(vmsa_stride(t->granule_shift)) - 1;
-	t->hierarchy = FIELD_PREP64(VMSA_TABLE_HIERARCHY, FIELD_GET64(TLB_DATA_PERMS, hit.data));
-	return true;
+	*skipped = cacheable && !smmu_traced(w) && vmsa_in_range(r, ia, upper) &&
+		   tlb_lookup_table(&w->smmu->tlb, kind, context, tlb_mix(context), ia, &hit) &&
+		   hit.shift == granule_shift + vmsa_stride(granule_shift);
+	if (!*skipped)
+		return vmsa_walk_start(t, r, granule_shift, ia, upper);
+	return vmsa_walk_resume(t, r, granule_shift, ia, hit.data & TLB_DATA_ADDR,
+				FIELD_PREP64(VMSA_TABLE_HIERARCHY, FIELD_GET64(TLB_DATA_PERMS, hit.data)));
 }
 
 /* The walk of @ia ended at the last level, in the table that holds the descriptor at @pa. */
@@ -98,14 +92,25 @@ static __attribute__((noinline)) void remember_table(const struct smmu_walk *w, 
 		tlb_insert(&w->smmu->tlb, &e, &w->ticket);
 }
 
+/*
+ * A table is worth remembering if other pages of its region follow. So every other page does it: in dense regions the next one soon, and
+ * of pages far apart half save the effort.
+ */
+static inline bool worth_remembering(uint64_t ia, unsigned int granule_shift)
+{
+	unsigned int region = granule_shift + vmsa_stride(granule_shift);
+
+	return !(((ia >> granule_shift) ^ (ia >> region)) & 1);
+}
+
 /* --- Stage 2 --- */
 
 VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_shift, uint64_t ipa, uint64_t class, struct s2_result *out)
 {
+	const struct vmsa_regime *r = &w->b.s2;
+	bool cacheable = r->start_level < VMSA_LAST_LEVEL, skipped;
 	struct vmsa_walk t;
-	enum vmsa_status status = vmsa_walk_start(&t, &w->b.s2, granule_shift, ipa, false);
-	bool deep = skippable(&t, status);
-	bool skipped = deep && skip_to_last(w, &t, TLB_S2_TABLE, 0);
+	enum vmsa_status status = start_walk(w, &t, r, granule_shift, ipa, false, TLB_S2_TABLE, 0, cacheable, &skipped);
 	uint64_t pa = 0;
 
 	while (status == VMSA_NEXT) {
@@ -120,7 +125,7 @@ VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_s
 	}
 	if (status)
 		return smmu_fault_s2(w, event_of(status), class, ipa);
-	if (deep && !skipped && t.shift == granule_shift)
+	if (cacheable && !skipped && t.shift == granule_shift)
 		remember_table(w, TLB_S2_TABLE, 0, ipa, granule_shift, pa, 0);
 	out->pa = t.oa;
 	out->shift = t.shift;
@@ -208,11 +213,11 @@ static inline bool scattered(const struct smmu_walk *w, unsigned int granule_shi
 
 VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper, struct s1_result *out)
 {
-	struct vmsa_walk t;
-	enum vmsa_status status = vmsa_walk_start(&t, &w->b.ttb[upper], granule_shift, w->va, upper);
+	const struct vmsa_regime *r = &w->b.ttb[upper];
 	enum tlb_kind kind = w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED_TABLE : TLB_S1_TABLE;
-	bool deep = skippable(&t, status) && !scattered(w, granule_shift);
-	bool skipped = deep && skip_to_last(w, &t, kind, w->b.asid);
+	bool cacheable = r->start_level < VMSA_LAST_LEVEL && !scattered(w, granule_shift), skipped;
+	struct vmsa_walk t;
+	enum vmsa_status status = start_walk(w, &t, r, granule_shift, w->va, upper, kind, w->b.asid, cacheable, &skipped);
 	uint64_t pa = 0;
 
 	while (status == VMSA_NEXT) {
@@ -221,7 +226,7 @@ VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_s
 		pa = vmsa_walk_addr(&t);
 		if (w->b.mode == SMMU_MODE_NESTED && !skipped) {
 			/* The walk cache will know this one. */
-			bool keep = !deep || t.shift != granule_shift;
+			bool keep = !cacheable || t.shift != granule_shift;
 			int rc = s2_own(w, pa, SMMU_EVT_1_CLASS_TTD, keep, &pa);
 
 			if (rc)
@@ -235,7 +240,7 @@ VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_s
 	}
 	if (status)
 		return smmu_fault_s1(w, event_of(status));
-	if (deep && !skipped && t.shift == granule_shift)
+	if (cacheable && !skipped && t.shift == granule_shift && worth_remembering(w->va, granule_shift))
 		remember_table(w, kind, w->b.asid, w->va, granule_shift, pa, vmsa_walk_hierarchy(&t));
 	out->oa = t.oa;
 	out->shift = t.shift;

@@ -56,6 +56,26 @@ struct vmsa_walk {
 /* A function of this kind is compiled once for a granule that is known, and once for the others. */
 #define VMSA_SPECIALISED static inline __attribute__((always_inline))
 
+/* Stands at table @table, of which an entry maps 2^@shift and @index_bits choose the entry. */
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_stand(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+						  uint64_t table, unsigned int shift, unsigned int index_bits, uint64_t hierarchy)
+{
+	w->regime = r;
+	w->ia = ia;
+	w->table = table;
+	w->index_mask = BIT64(index_bits) - 1;
+	w->oa_beyond = ~UINT64_C(0) << r->oa_bits;
+	w->hierarchy = hierarchy;
+	w->granule_shift = granule_shift;
+	w->shift = shift;
+	return VMSA_NEXT;
+}
+
+static inline bool vmsa_in_range(const struct vmsa_regime *r, uint64_t ia, bool upper)
+{
+	return !((upper ? ~ia : ia) >> r->ia_bits);
+}
+
 /*
  * Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked
  * at again). @granule_shift is the regime's: given apart, so that it can be a constant.
@@ -63,17 +83,18 @@ struct vmsa_walk {
 VMSA_SPECIALISED enum vmsa_status vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
 						  bool upper)
 {
-	if ((upper ? ~ia : ia) >> r->ia_bits)
+	unsigned int shift = vmsa_level_shift(granule_shift, r->start_level);
+
+	if (!vmsa_in_range(r, ia, upper))
 		return VMSA_FAULT_TRANSLATION;
-	w->regime = r;
-	w->ia = ia;
-	w->table = r->root;
-	w->hierarchy = 0;
-	w->oa_beyond = ~UINT64_C(0) << r->oa_bits;
-	w->granule_shift = granule_shift;
-	w->shift = vmsa_level_shift(granule_shift, r->start_level);
-	w->index_mask = BIT64(r->ia_bits - w->shift) - 1;
-	return VMSA_NEXT;
+	return vmsa_walk_stand(w, r, granule_shift, ia, r->root, shift, r->ia_bits - shift, 0);
+}
+
+/* Begins at the last level, in a table that an earlier walk of @ia's region found. */
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_resume(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+						   uint64_t table, uint64_t hierarchy)
+{
+	return vmsa_walk_stand(w, r, granule_shift, ia, table, granule_shift, vmsa_stride(granule_shift), hierarchy);
 }
 
 static inline unsigned int vmsa_walk_level(const struct vmsa_walk *w)
