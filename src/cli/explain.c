@@ -52,6 +52,18 @@ const char *explain_name(const struct trace *trace, const struct smmu_step *step
 	return buf;
 }
 
+const char *explain_title(const struct trace *trace, char *buf, size_t size)
+{
+	if (trace->source == TRACE_CASE)
+		snprintf(buf, size, "The last access of %s, to 0x%llx", trace->device,
+			 (unsigned long long)trace->iova);
+	else
+		snprintf(buf, size, "%s of 0x%llx by %s (StreamID 0x%x)",
+			 trace->write ? "Write" : "Read", (unsigned long long)trace->iova,
+			 trace->device, trace->stream_id);
+	return buf;
+}
+
 static const char *source_name(enum trace_source source)
 {
 	static const char *const names[] = { "host", "replica", "case" };
@@ -100,10 +112,10 @@ static void text_step(const struct trace *trace, const struct smmu_step *step,
 
 void explain_text(const struct trace *trace, const struct term *term)
 {
+	char title[512];
 	unsigned int i;
 
-	printf("\n%s of 0x%llx by %s, StreamID 0x%x\n", trace->write ? "Write" : "Read",
-	       (unsigned long long)trace->iova, trace->device, trace->stream_id);
+	printf("\n%s\n", explain_title(trace, title, sizeof(title)));
 	if (trace->source == TRACE_REPLICA)
 		printf("(This host does not show its own tables: what follows is the guest's stage "
 		       "1, walked as the SMMU walks it.)\n");
@@ -168,6 +180,7 @@ static int explain_case(struct trace *trace, struct session *s, const char *path
 {
 	struct smmu_tracer tracer = trace_tracer(trace);
 	struct smmu_result result;
+	unsigned int i;
 	int err;
 
 	trace->source = TRACE_CASE;
@@ -177,6 +190,12 @@ static int explain_case(struct trace *trace, struct session *s, const char *path
 		term_error(term, "%s", s->why);
 		return err;
 	}
+	/* The first table of the access itself, or its end, was given the address. */
+	for (i = 0; i < trace->n; i++)
+		if (!trace->steps[i].depth && trace->steps[i].kind >= SMMU_STEP_S1) {
+			trace->iova = trace->steps[i].input;
+			break;
+		}
 	return 0;
 }
 

@@ -15,6 +15,9 @@ void explain_fields(const struct trace *trace, const struct smmu_step *step,
 		    struct decode_fields *out);
 const char *explain_name(const struct trace *trace, const struct smmu_step *step, char buf[24]);
 
+/* "Write of 0x... by ..." into @buf, which is returned. */
+const char *explain_title(const struct trace *trace, char *buf, size_t size);
+
 void explain_text(const struct trace *trace, const struct term *term);
 json_t *explain_json(const struct trace *trace);
 void explain_svg(const struct trace *trace, FILE *out);

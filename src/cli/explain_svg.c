@@ -272,14 +272,11 @@ static uint64_t input_of(const struct trace *trace, enum smmu_step_kind kind)
 
 static void draw(struct drawing *d)
 {
-	char title[128];
+	char title[256];
 	unsigned int n;
 	int bottom;
 
-	snprintf(title, sizeof(title), "%s of 0x%llx by %s (StreamID 0x%x)",
-		 d->trace->write ? "Write" : "Read", (unsigned long long)d->trace->iova,
-		 d->trace->device, d->trace->stream_id);
-	text(d, MARGIN, 38, "head", title);
+	text(d, MARGIN, 38, "head", explain_title(d->trace, title, sizeof(title)));
 	d->y = 84;
 	n = draw_row(d, 1u << SMMU_STEP_PTR | 1u << SMMU_STEP_STE | 1u << SMMU_STEP_CD,
 		     "Configuration");
