@@ -90,7 +90,8 @@ int its_translate(struct its *its, uint32_t device_id, uint32_t event_id);
  * config.lpi->set_pending() and then asks whether it still holds; if not, a command changed the
  * mapping meanwhile, and its_route_repair(), called as the ITS's one caller, takes what was left
  * pending to where the mapping leads now, or clears it. As with translations (smmu.h), a command
- * must be followed by a wait for the users of routes, if its_routes_dropped() has grown since.
+ * must be followed by a wait for the users of routes, if its_routes_dropped() has grown since the
+ * last one.
  */
 struct its_route {
 	uint32_t device_id, event_id;
@@ -113,7 +114,7 @@ int its_route_resolve(struct its *its, uint32_t device_id, uint32_t event_id,
 bool its_route_holds(const struct its_route *route);
 void its_route_repair(struct its *its, const struct its_route *route);
 
-/* Routes that commands have ended, so far. */
+/* Routes that commands have ended, or that others have pushed out, so far. */
 uint64_t its_routes_dropped(const struct its *its);
 
 #endif

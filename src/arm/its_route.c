@@ -121,8 +121,11 @@ void its_route_add(struct its *its, struct its_route *route)
 	if (!slot)
 		slot = &set->way[set->next++ % ITS_ROUTE_WAYS];
 	/* Another caller may have been first; what it found still holds, as every change drops. */
-	if (!slot->valid || slot->key != key)
+	if (!slot->valid || slot->key != key) {
+		/* One that is pushed out may be in use, and no command will find it here any more. */
+		its->dropped += slot->valid;
 		slot_write(slot, 1, key, (uint64_t)route->rdbase << 32 | route->intid);
+	}
 	route->version_at = &slot->version;
 	route->version = slot->version;
 }

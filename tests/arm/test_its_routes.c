@@ -198,6 +198,7 @@ static void test_capacity(void **state)
 	}
 	/* 64 places, 128 routes */
 	assert_in_range(kept, 32, 64);
+	assert_int_equal(its_routes_dropped(f->its) + kept, DEVICES * EVENTS);
 }
 
 struct race {

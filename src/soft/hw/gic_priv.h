@@ -63,6 +63,7 @@ struct its_dev {
 	 * The engine's one caller has it (commands, and translations that no route is at hand for).
 	 */
 	pthread_mutex_t lock;
+	uint64_t settled;		/* routes dropped that nobody uses any more */
 	uint64_t device_table, device_table_size;
 	uint64_t *device_pages;		/* second-level pages, 0: none yet; NULL: a flat table */
 	uint64_t collection_table, collection_table_size;

@@ -305,9 +305,20 @@ static void prepare_device_page(struct its_dev *its, const uint64_t cmd[4])
 		.write64(its->gic->bus, its->device_table + index * 8ull, ITS_L1_VALID | pa);
 }
 
+/* Waits for who may still be using one of the first @dropped routes that were dropped. */
+static void settle(struct its_dev *its, uint64_t dropped)
+{
+	hw_synchronize();
+	pthread_mutex_lock(&its->lock);
+	if (its->settled < dropped)
+		its->settled = dropped;
+	pthread_mutex_unlock(&its->lock);
+}
+
 int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t count)
 {
 	uint64_t dropped;
+	bool unsettled;
 	int first = 0;
 
 	if (!its->its)
@@ -315,7 +326,6 @@ int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t coun
 	/* A section, since a command may make a pending interrupt be taken. */
 	hw_read_lock();
 	pthread_mutex_lock(&its->lock);
-	dropped = its_routes_dropped(its->its);
 	for (size_t i = 0; i < count; i++) {
 		int err;
 
@@ -324,12 +334,13 @@ int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t coun
 		if (err && !first)
 			first = err;
 	}
-	dropped = its_routes_dropped(its->its) - dropped;
+	dropped = its_routes_dropped(its->its);
+	unsettled = dropped != its->settled;
 	pthread_mutex_unlock(&its->lock);
 	hw_read_unlock();
 
-	if (dropped)
-		hw_synchronize();
+	if (unsettled)
+		settle(its, dropped);
 	return first;
 }
 
