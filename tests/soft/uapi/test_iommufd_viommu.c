@@ -402,6 +402,34 @@ static void command_rules(void **state)
 	fx_stop(&fx);
 }
 
+/* ATC_INV, where the SMMU has ATS: by the guest's StreamID, and no more than everything. */
+static void ats_commands(void **state)
+{
+	static const struct { uint64_t cmd[2]; int rc; } cases[] = {
+		{ { OP(ATC_INV) | SID(GUEST_VSID), 0x1000 }, 0 },
+		{ { OP(ATC_INV) | SID(GUEST_VSID), 52 }, 0 },
+		{ { OP(ATC_INV) | SID(GUEST_VSID), 53 }, -EIO },
+		{ { OP(ATC_INV) | SID(GUEST_VSID), 1 << 6 }, -EIO },
+		{ { OP(ATC_INV) | SID(GUEST_VSID) | SMMU_CMD_0_SSV | 1 << 12 | 1 << 9, 0 }, 0 },
+		{ { OP(ATC_INV) | SID(GUEST_VSID) | 1 << 10, 0 }, -EIO },
+		{ { OP(ATC_INV) | SID(GUEST_VSID + 1), 0 }, -EIO },
+	};
+	struct guest g;
+	struct fx fx;
+
+	(void)state;
+	fx_start(&fx, "smmu idr0=0x0d44141b\ndevice 0000:01:00.0 bell\n");
+	fx_bind_ok(&fx, 0);
+	guest_start(&g, &fx, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int rc = guest_invalidate(&g, &fx, &cases[i].cmd, 1, NULL);
+
+		if (rc != cases[i].rc)
+			fail_msg("case %zu: %d instead of %d", i, rc, cases[i].rc);
+	}
+	fx_stop(&fx);
+}
+
 static void request_rules(void **state)
 {
 	const uint64_t cmds[2][2] = { { OP(TLBI_NSNH_ALL), 0 }, { OP(TLBI_NSNH_ALL), 0 } };
@@ -528,6 +556,7 @@ int main(void)
 		cmocka_unit_test(vdevice_errors),
 		cmocka_unit_test(hw_info),
 		cmocka_unit_test(command_rules),
+		cmocka_unit_test(ats_commands),
 		cmocka_unit_test(request_rules),
 		cmocka_unit_test(invalidates),
 		cmocka_unit_test(vmids_apart),
