@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vfio-pci device in the hands of a hostile VMM or guest: config space, BARs, the MSI-X table, SET_IRQS, reset, unplug, in any order. Afterwards
- * the host must still be whole: the device can be closed and opened, and a vector of it delivers.
+ * A vfio-pci device in the hands of a hostile VMM or guest: config space, BARs, the MSI-X table,
+ * SET_IRQS, reset, unplug, in any order. Afterwards the host must still be whole: the device can be
+ * closed and opened, and a vector of it delivers.
  *
  * The input is a list of records: operation, two bytes, and a dword.
  */
@@ -53,7 +54,8 @@ static int call(struct run *run, unsigned long request, void *arg)
 static void device_open(struct run *run)
 {
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = run->iommufd };
-	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach), .pt_id = run->ioas };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach),
+							.pt_id = run->ioas };
 
 	run->fd = run->sys->ops->open(run->sys, "/dev/vfio/devices/vfio0", O_RDWR);
 	check(run->fd >= 0);
@@ -75,8 +77,12 @@ static void set_irqs(struct run *run, const struct record *r)
 		struct vfio_irq_set set;
 		uint8_t bytes[sizeof(struct vfio_irq_set) + 64];
 	} arg = { .set = {
-		.argsz = sizeof(arg), .flags = r->off, .index = r->small % 6, .start = r->value & 0xffff, .count = (r->value >> 16) % 20,
-	} };
+			  .argsz = sizeof(arg),
+			  .flags = r->off,
+			  .index = r->small % 6,
+			  .start = r->value & 0xffff,
+			  .count = (r->value >> 16) % 20,
+		  } };
 	int32_t fds[16];
 
 	if (r->value >> 31)
@@ -95,7 +101,8 @@ static void use_map(struct run *run, const struct record *r)
 
 	if (!run->map) {
 		run->map_len = 4096 * (1 + (r->small >> 4));
-		if (sys->ops->mmap(sys, run->map_len, PROT_READ | PROT_WRITE, run->fd, (uint64_t)(r->small >> 2 & 3) << 40, &run->map))
+		if (sys->ops->mmap(sys, run->map_len, PROT_READ | PROT_WRITE, run->fd,
+				   (uint64_t)(r->small >> 2 & 3) << 40, &run->map))
 			run->map = NULL;
 		return;
 	}
@@ -174,7 +181,10 @@ static void must_work(struct run *run)
 	device_close(run);
 }
 
-/* One host for all runs: a run has an iommufd and an open device of its own, and leaves nothing but a device that was reset. */
+/*
+ * One host for all runs: a run has an iommufd and an open device of its own, and leaves nothing but
+ * a device that was reset.
+ */
 static struct db_sys *the_host(void)
 {
 	static const char machine[] = "device " ADDRESS " bell vectors=40";

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of Linux's VFIO uAPI (7.3) that Doorbell speaks: the device cdev (/dev/vfio/devices/vfioN) and vfio-pci. Names,
- * numbers and layouts are the kernel's, so that the same source compiles against <linux/vfio.h>; include one of the two, not both.
- * tests/abi compares every fact here with the kernel's own header where that is installed and new enough.
+ * The part of Linux's VFIO uAPI (7.3) that Doorbell speaks: the device cdev
+ * (/dev/vfio/devices/vfioN) and vfio-pci. Names, numbers and layouts are the kernel's, so that the
+ * same source compiles against <linux/vfio.h>; include one of the two, not both. tests/abi compares
+ * every fact here with the kernel's own header where that is installed and new enough.
  *
- * Every ioctl takes a pointer to its struct; argsz is the size the caller provides. A call on a file that is not bound gives
- * EINVAL, except VFIO_DEVICE_BIND_IOMMUFD.
+ * Every ioctl takes a pointer to its struct; argsz is the size the caller provides. A call on a
+ * file that is not bound gives EINVAL, except VFIO_DEVICE_BIND_IOMMUFD.
  */
 #ifndef DOORBELL_ABI_VFIO_H
 #define DOORBELL_ABI_VFIO_H
@@ -17,8 +18,9 @@
 #define VFIO_BASE 100
 
 /*
- * Capability chains: a reply whose argsz says that it is longer than the caller's carries no capabilities (cap_offset 0), and
- * is asked again with that much. Each begins so; next is an offset from the start of the reply, 0 at the end.
+ * Capability chains: a reply whose argsz says that it is longer than the caller's carries no
+ * capabilities (cap_offset 0), and is asked again with that much. Each begins so; next is an offset
+ * from the start of the reply, 0 at the end.
  */
 struct vfio_info_cap_header {
 	__u16 id;
@@ -62,7 +64,8 @@ struct vfio_region_info {
 };
 
 #define VFIO_REGION_INFO_CAP_SPARSE_MMAP 1	/* only these parts of the region can be mapped */
-#define VFIO_REGION_INFO_CAP_MSIX_MAPPABLE 3	/* the page(s) with the MSI-X table can be mapped too; a bare header */
+/* the page(s) with the MSI-X table can be mapped too; a bare header */
+#define VFIO_REGION_INFO_CAP_MSIX_MAPPABLE 3
 
 struct vfio_region_sparse_mmap_area {
 	__aligned_u64 offset;
@@ -96,7 +99,8 @@ enum {
 #define VFIO_IRQ_INFO_EVENTFD (1 << 0)
 #define VFIO_IRQ_INFO_MASKABLE (1 << 1)
 #define VFIO_IRQ_INFO_AUTOMASKED (1 << 2)
-#define VFIO_IRQ_INFO_NORESIZE (1 << 3)	/* all vectors are set up at once; more later needs a full disable */
+/* all vectors are set up at once; more later needs a full disable */
+#define VFIO_IRQ_INFO_NORESIZE (1 << 3)
 
 struct vfio_irq_info {
 	__u32 argsz;
@@ -115,9 +119,10 @@ enum {
 };
 
 /*
- * One DATA and one ACTION flag. For MSI and MSI-X with ACTION_TRIGGER: DATA_EVENTFD (one __s32 a vector, -1: none) arms vectors,
- * and enables the capability with the first call; DATA_NONE with start 0 and count 0 disables it; DATA_NONE and DATA_BOOL
- * (one __u8 a vector) signal the eventfds as if the device had.
+ * One DATA and one ACTION flag. For MSI and MSI-X with ACTION_TRIGGER: DATA_EVENTFD (one __s32 a
+ * vector, -1: none) arms vectors, and enables the capability with the first call; DATA_NONE with
+ * start 0 and count 0 disables it; DATA_NONE and DATA_BOOL (one __u8 a vector) signal the eventfds
+ * as if the device had.
  */
 #define VFIO_DEVICE_SET_IRQS _IO(VFIO_TYPE, VFIO_BASE + 10)
 

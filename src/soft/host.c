@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The software host: a machine and its kernel put together, and the seam's calls sent to whom they concern. */
+/*
+ * The software host: a machine and its kernel put together, and the seam's calls sent to whom they
+ * concern.
+ */
 #include "soft/host.h"
 
 #include <errno.h>
@@ -72,7 +75,8 @@ static ssize_t soft_readlink(struct db_sys *sys, const char *path, char *buf, si
 	return sysfs_readlink(to_host(sys), path, buf, size);
 }
 
-static int soft_list(struct db_sys *sys, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+static int soft_list(struct db_sys *sys, const char *path,
+		     int (*entry)(void *arg, const char *name), void *arg)
 {
 	return sysfs_list(to_host(sys), path, entry, arg);
 }
@@ -161,7 +165,8 @@ static uint64_t soft_mmio_read(struct db_sys *sys, const volatile void *addr, un
 	return mappings_read(to_host(sys)->mappings, (uintptr_t)addr, size);
 }
 
-static void soft_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
+static void soft_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size,
+			    uint64_t value)
 {
 	mappings_write(to_host(sys)->mappings, (uintptr_t)addr, size, value);
 }
@@ -182,7 +187,8 @@ static int create_function(struct soft_device *dev, struct pci_dev **out)
 	};
 
 	memcpy(slot.address, desc->address, sizeof(slot.address));
-	return desc->kind == MACHINE_BELL ? bell_create(&slot, &desc->bell, out) : nvme_create(&slot, &desc->nvme, out);
+	return desc->kind == MACHINE_BELL ? bell_create(&slot, &desc->bell, out)
+					  : nvme_create(&slot, &desc->nvme, out);
 }
 
 int soft_host_unplug(struct soft_host *host, const char *address)
@@ -214,8 +220,10 @@ static void bind_at_start(struct soft_device *dev)
 {
 	const char *vfio = "vfio-pci";
 
-	snprintf(dev->driver, sizeof(dev->driver), "%s", dev->desc->bound ? sysfs_native_driver(dev->desc) : vfio);
-	snprintf(dev->driver_override, sizeof(dev->driver_override), "%s", dev->desc->bound ? "" : vfio);
+	snprintf(dev->driver, sizeof(dev->driver), "%s",
+		 dev->desc->bound ? sysfs_native_driver(dev->desc) : vfio);
+	snprintf(dev->driver_override, sizeof(dev->driver_override), "%s",
+		 dev->desc->bound ? "" : vfio);
 }
 
 int soft_host_plug(struct soft_host *host, const char *address)
@@ -306,7 +314,8 @@ static int create_hardware(struct soft_host *host)
 		}
 	}
 	for (unsigned int i = 0; i < m->n_smmus; i++) {
-		struct smmu_dev_config config = { .bus = host->bus, .sid_bits = m->smmus[i].sid_bits };
+		struct smmu_dev_config config = { .bus = host->bus,
+						  .sid_bits = m->smmus[i].sid_bits };
 
 		memcpy(config.idr, m->smmus[i].idr, sizeof(config.idr));
 		host->smmus[i] = smmu_dev_create(&config);

@@ -22,8 +22,9 @@ struct vfio_device;
 /*
  * A PCI device as the kernel knows it.
  *
- * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has its own below these. None of them
- * but doorbells_lock (over dma-bufs) is held while a file's release() runs.
+ * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has
+ * its own below these. None of them but doorbells_lock (over dma-bufs) is held while a file's
+ * release() runs.
  */
 struct soft_device {
 	struct soft_host *host;
@@ -33,10 +34,12 @@ struct soft_device {
 	struct pci_dev *pci;		/* NULL after hot-unplug; changes under access too */
 	char driver[32];		/* "" none, "vfio-pci", or another's name */
 	char driver_override[32];	/* "" none */
-	struct vfio_device *vfio;	/* what vfio-pci keeps while the device is bound to an iommufd, else NULL */
+	/* what vfio-pci keeps while the device is bound to an iommufd, else NULL */
+	struct vfio_device *vfio;
 	struct soft_file *opened;	/* the file it is bound through (one at a time, as cdev) */
 	struct iommufd_device *idev;	/* its iommufd object */
-	pthread_rwlock_t access;	/* read: an access to its BARs is under way; write: reset, unplug */
+	/* read: an access to its BARs is under way; write: reset, unplug */
+	pthread_rwlock_t access;
 };
 
 struct soft_host {
@@ -46,7 +49,8 @@ struct soft_host {
 	struct gic *gic;
 	struct smmu_dev *smmus[MACHINE_SMMUS];
 	struct its_dev *itses[MACHINE_ITSES];
-	struct iommufd_host *iommufd;	/* by iommufd_host_create(), once the hardware and devices[] stand */
+	/* by iommufd_host_create(), once the hardware and devices[] stand */
+	struct iommufd_host *iommufd;
 	struct soft_device *devices;
 	pthread_mutex_t lock;		/* files */
 	struct soft_file **files;	/* indexed by descriptor */
@@ -62,8 +66,9 @@ struct soft_device *soft_host_find(struct soft_host *host, const char *address);
 uint64_t soft_host_page_size(const struct soft_host *host);
 
 /*
- * Hot-plug, for tests. Unplug is a surprise removal: it revokes what the device handed out and signals the request eventfd, but does not wait
- * for the files to be closed. -ENOENT. Plug fails with -EBUSY as long as one of before is bound, -EEXIST when it is there.
+ * Hot-plug, for tests. Unplug is a surprise removal: it revokes what the device handed out and
+ * signals the request eventfd, but does not wait for the files to be closed. -ENOENT. Plug fails
+ * with -EBUSY as long as one of before is bound, -EEXIST when it is there.
  */
 int soft_host_unplug(struct soft_host *host, const char *address);
 int soft_host_plug(struct soft_host *host, const char *address);

@@ -10,8 +10,9 @@
 #include "soft/machine_lex.h"
 
 /*
- * SMMU_IDR fields that a file may change (IHI 0070 §6.3). The default is what a server has: two-level stream tables, 16-bit StreamIDs and
- * SubstreamIDs, range invalidation, all granules; 48-bit output, since the machine's PAs are addresses of this process.
+ * SMMU_IDR fields that a file may change (IHI 0070 §6.3). The default is what a server has:
+ * two-level stream tables, 16-bit StreamIDs and SubstreamIDs, range invalidation, all granules;
+ * 48-bit output, since the machine's PAs are addresses of this process.
  */
 #define IDR0_STAGES 0x00000003u
 #define IDR0_S2P (1u << 0)
@@ -46,7 +47,8 @@ struct parser {
 	struct machine_lex lex;
 	struct machine *m;
 	unsigned int device_room;
-	unsigned int smmu_lines[MACHINE_SMMUS], its_lines[MACHINE_ITSES], reserved_lines[MACHINE_RESERVED];
+	unsigned int smmu_lines[MACHINE_SMMUS], its_lines[MACHINE_ITSES],
+		reserved_lines[MACHINE_RESERVED];
 	unsigned int *device_lines;
 	bool *own_group;
 };
@@ -55,18 +57,22 @@ struct parser {
 
 static int bad_value(struct parser *p, const struct word *word, const char *want)
 {
-	return lex_error(&p->lex, 0, "%.*s must be %s, not \"%.*s\"", SLICE_ARG(word->key), want, SLICE_ARG(word->value));
+	return lex_error(&p->lex, 0, "%.*s must be %s, not \"%.*s\"", SLICE_ARG(word->key), want,
+			 SLICE_ARG(word->value));
 }
 
-static int number(struct parser *p, const struct word *word, uint64_t min, uint64_t max, uint64_t *out)
+static int number(struct parser *p, const struct word *word, uint64_t min, uint64_t max,
+		  uint64_t *out)
 {
 	if (!slice_number(word->value, false, min, max, out))
 		return 0;
-	return lex_error(&p->lex, 0, "%.*s must be a number from %llu to %llu, not \"%.*s\"", SLICE_ARG(word->key),
-			 (unsigned long long)min, (unsigned long long)max, SLICE_ARG(word->value));
+	return lex_error(&p->lex, 0, "%.*s must be a number from %llu to %llu, not \"%.*s\"",
+			 SLICE_ARG(word->key), (unsigned long long)min, (unsigned long long)max,
+			 SLICE_ARG(word->value));
 }
 
-static int number_u32(struct parser *p, const struct word *word, uint32_t min, uint32_t max, uint32_t *out)
+static int number_u32(struct parser *p, const struct word *word, uint32_t min, uint32_t max,
+		      uint32_t *out)
 {
 	uint64_t value;
 	int ret = number(p, word, min, max, &value);
@@ -78,7 +84,8 @@ static int number_u32(struct parser *p, const struct word *word, uint32_t min, u
 
 static int unknown_option(struct parser *p, const struct word *word, const char *statement)
 {
-	return lex_error(&p->lex, 0, "%s: unknown option \"%.*s\"", statement, SLICE_ARG(word->key));
+	return lex_error(&p->lex, 0, "%s: unknown option \"%.*s\"", statement,
+			 SLICE_ARG(word->key));
 }
 
 /* The one argument of a statement such as "kernel". */
@@ -96,7 +103,8 @@ static int argument(struct parser *p, const char *statement, struct word *word)
 }
 
 /* Runs @option for each further word of the line. */
-static int options(struct parser *p, int (*option)(struct parser *p, const struct word *word, void *arg), void *arg)
+static int options(struct parser *p,
+		   int (*option)(struct parser *p, const struct word *word, void *arg), void *arg)
 {
 	struct word word;
 	int ret;
@@ -216,7 +224,8 @@ static int its_spis(struct parser *p, const struct word *word, struct msi_frame_
 	struct slice base, count;
 	uint64_t first, n;
 
-	if (!slice_split(word->value, "+", &base, &count) || slice_number(base, false, 32, 1019, &first) ||
+	if (!slice_split(word->value, "+", &base, &count) ||
+	    slice_number(base, false, 32, 1019, &first) ||
 	    slice_number(count, false, 1, 1020 - first, &n))
 		return bad_value(p, word, "FIRST+COUNT within 32 to 1019");
 	its->spi_base = (uint32_t)first;
@@ -314,16 +323,17 @@ static int parse_address(struct slice s, uint32_t *segment_and_rid)
 	}
 	if (digits[6] > 1 || digits[8] > 7)
 		return -EINVAL;
-	*segment_and_rid = digits[0] << 28 | digits[1] << 24 | digits[2] << 20 | digits[3] << 16 | digits[4] << 12 |
-			   digits[5] << 8 | (digits[6] << 4 | digits[7]) << 3 | digits[8];
+	*segment_and_rid = digits[0] << 28 | digits[1] << 24 | digits[2] << 20 | digits[3] << 16 |
+			   digits[4] << 12 | digits[5] << 8 | (digits[6] << 4 | digits[7]) << 3 |
+			   digits[8];
 	return 0;
 }
 
 static void format_address(struct machine_device *dev, uint32_t segment_and_rid)
 {
 	dev->requester_id = (uint16_t)segment_and_rid;
-	snprintf(dev->address, sizeof(dev->address), "%04x:%02x:%02x.%x", segment_and_rid >> 16, segment_and_rid >> 8 & 0xff,
-		 segment_and_rid >> 3 & 0x1f, segment_and_rid & 7);
+	snprintf(dev->address, sizeof(dev->address), "%04x:%02x:%02x.%x", segment_and_rid >> 16,
+		 segment_and_rid >> 8 & 0xff, segment_and_rid >> 3 & 0x1f, segment_and_rid & 7);
 }
 
 static int bell_option(struct parser *p, const struct word *word, struct bell_config *bell)
@@ -353,7 +363,8 @@ static int nvme_option(struct parser *p, const struct word *word, struct device_
 	if (slice_is(word->key, "seed"))
 		return number(p, word, 0, UINT64_MAX, &nvme->seed);
 	if (slice_is(word->key, "size")) {
-		if (slice_number(word->value, true, 512, 1ull << 40, &nvme->size) || nvme->size % 512)
+		if (slice_number(word->value, true, 512, 1ull << 40, &nvme->size) ||
+		    nvme->size % 512)
 			return bad_value(p, word, "a number of 512-byte blocks, with k, m, g");
 		return 0;
 	}
@@ -368,7 +379,8 @@ static int nvme_option(struct parser *p, const struct word *word, struct device_
 	return unknown_option(p, word, "nvme");
 }
 
-static int device_flag(struct parser *p, const struct word *word, struct machine_device *dev, bool *found)
+static int device_flag(struct parser *p, const struct word *word, struct machine_device *dev,
+		       bool *found)
 {
 	bool *flag = NULL, value = false;
 
@@ -422,7 +434,8 @@ static int device_option(struct parser *p, const struct word *word, void *arg)
 		spec->group = true;
 		return number_u32(p, word, 0, 1u << 20, &dev->group);
 	}
-	return dev->kind == MACHINE_BELL ? bell_option(p, word, &dev->bell) : nvme_option(p, word, spec);
+	return dev->kind == MACHINE_BELL ? bell_option(p, word, &dev->bell)
+					 : nvme_option(p, word, spec);
 }
 
 static int grow_devices(struct parser *p, unsigned int want)
@@ -508,7 +521,8 @@ static int device_statement(struct parser *p)
 	if (spec.count > MACHINE_DEVICES - p->m->n_devices)
 		return lex_error(&p->lex, 0, "more than %u devices", MACHINE_DEVICES);
 	if ((id & 0xffff) + 8 * (spec.count - 1) > 0xffff)
-		return lex_error(&p->lex, 0, "%u devices from there on do not fit into the segment", spec.count);
+		return lex_error(&p->lex, 0, "%u devices from there on do not fit into the segment",
+				 spec.count);
 	ret = grow_devices(p, p->m->n_devices + spec.count);
 	for (uint32_t i = 0; i < spec.count && !ret; i++)
 		ret = add_device(p, &spec, id, i);
@@ -589,7 +603,8 @@ static int sw_msi_statement(struct parser *p)
 	ret = argument(p, "sw-msi", &word);
 	if (ret)
 		return ret;
-	if (slice_number(word.value, true, 1, (1ull << 48) - p->m->sw_msi_start, &p->m->sw_msi_size))
+	if (slice_number(word.value, true, 1, (1ull << 48) - p->m->sw_msi_start,
+			 &p->m->sw_msi_size))
 		return bad_value(p, &word, "a size within 48 bits");
 	return 0;
 }
@@ -615,7 +630,8 @@ static int reserved_statement(struct parser *p)
 	ret = argument(p, "reserved", &word);
 	if (ret)
 		return ret;
-	if (!slice_split(word.value, "..", &first, &last) || slice_number(first, false, 0, UINT64_MAX, &region->start) ||
+	if (!slice_split(word.value, "..", &first, &last) ||
+	    slice_number(first, false, 0, UINT64_MAX, &region->start) ||
 	    slice_number(last, false, region->start, UINT64_MAX, &region->last))
 		return bad_value(p, &word, "FIRST..LAST");
 	ret = argument(p, "reserved", &word);
@@ -637,9 +653,15 @@ static int statement(struct parser *p)
 		const char *name;
 		int (*parse)(struct parser *p);
 	} statements[] = {
-		{ "kernel", kernel_statement }, { "page-size", page_size_statement }, { "ram", ram_statement },
-		{ "processors", processors_statement }, { "lpi-bits", lpi_bits_statement }, { "sw-msi", sw_msi_statement },
-		{ "smmu", smmu_statement }, { "its", its_statement }, { "device", device_statement },
+		{ "kernel", kernel_statement },
+		{ "page-size", page_size_statement },
+		{ "ram", ram_statement },
+		{ "processors", processors_statement },
+		{ "lpi-bits", lpi_bits_statement },
+		{ "sw-msi", sw_msi_statement },
+		{ "smmu", smmu_statement },
+		{ "its", its_statement },
+		{ "device", device_statement },
 		{ "reserved", reserved_statement },
 	};
 	struct word word, extra;
@@ -656,7 +678,8 @@ static int statement(struct parser *p)
 			return ret;
 		ret = lex_word(&p->lex, &extra);
 		if (ret > 0)
-			ret = lex_error(&p->lex, 0, "%s: \"%.*s\" is too much", statements[i].name, SLICE_ARG(extra.key));
+			ret = lex_error(&p->lex, 0, "%s: \"%.*s\" is too much", statements[i].name,
+					SLICE_ARG(extra.key));
 		return ret;
 	}
 	return lex_error(&p->lex, 0, "unknown statement \"%.*s\"", SLICE_ARG(word.key));
@@ -668,7 +691,17 @@ static int statement(struct parser *p)
 static void frame_range(const struct msi_frame_config *its, uint64_t *start, uint64_t *size)
 {
 	*start = its->kind == DOORBELL_PRE_ITS ? its->pre_its_base : its->base;
-	*size = its->kind == DOORBELL_PRE_ITS ? its->pre_its_size : its->kind == DOORBELL_ITS ? ITS_SIZE : V2M_SIZE;
+	switch (its->kind) {
+	case DOORBELL_PRE_ITS:
+		*size = its->pre_its_size;
+		break;
+	case DOORBELL_ITS:
+		*size = ITS_SIZE;
+		break;
+	default:
+		*size = V2M_SIZE;
+		break;
+	}
 }
 
 static int check_itses(struct parser *p)
@@ -679,13 +712,18 @@ static int check_itses(struct parser *p)
 	for (unsigned int i = 0; i < m->n_itses; i++) {
 		frame_range(&m->itses[i], &start, &size);
 		if ((m->itses[i].kind == DOORBELL_ITS && start % 0x10000) || start % 0x1000)
-			return lex_error(&p->lex, p->its_lines[i], "its: %#llx is not aligned to its frame", (unsigned long long)start);
+			return lex_error(&p->lex, p->its_lines[i],
+					 "its: %#llx is not aligned to its frame",
+					 (unsigned long long)start);
 		if (start + size > BUS_MMIO_TOP)
-			return lex_error(&p->lex, p->its_lines[i], "its: it does not fit below 4 GiB");
+			return lex_error(&p->lex, p->its_lines[i],
+					 "its: it does not fit below 4 GiB");
 		for (unsigned int j = 0; j < i; j++) {
 			frame_range(&m->itses[j], &other, &other_size);
 			if (start < other + other_size && other < start + size)
-				return lex_error(&p->lex, p->its_lines[i], "its: it overlaps that of line %u", p->its_lines[j]);
+				return lex_error(&p->lex, p->its_lines[i],
+						 "its: it overlaps that of line %u",
+						 p->its_lines[j]);
 		}
 	}
 	return 0;
@@ -698,8 +736,10 @@ static int check_smmus(struct parser *p)
 		uint32_t up_to = (2u << ((p->m->page_shift - 12) / 2)) - 1;
 
 		if (!(p->m->smmus[i].idr[5] >> 4 & up_to))
-			return lex_error(&p->lex, p->smmu_lines[i], "smmu: no granule of at most the host's page size (%u KiB)",
-					 1u << (p->m->page_shift - 10));
+			return lex_error(
+				&p->lex, p->smmu_lines[i],
+				"smmu: no granule of at most the host's page size (%u KiB)",
+				1u << (p->m->page_shift - 10));
 	}
 	return 0;
 }
@@ -734,7 +774,8 @@ static uint64_t device_id_key(const struct machine_device *dev)
 }
 
 /* No two devices may have the same of what @key gives. */
-static int check_unique(struct parser *p, struct claim *claims, uint64_t (*key)(const struct machine_device *dev), const char *what)
+static int check_unique(struct parser *p, struct claim *claims,
+			uint64_t (*key)(const struct machine_device *dev), const char *what)
 {
 	unsigned int n = p->m->n_devices;
 
@@ -745,9 +786,10 @@ static int check_unique(struct parser *p, struct claim *claims, uint64_t (*key)(
 		unsigned int first = claims[i - 1].device, second = claims[i].device;
 
 		if (claims[i].key == claims[i - 1].key)
-			return lex_error(&p->lex, p->device_lines[second], "device %s: %s is taken by %s (line %u)",
-					 p->m->devices[second].address, what, p->m->devices[first].address,
-					 p->device_lines[first]);
+			return lex_error(&p->lex, p->device_lines[second],
+					 "device %s: %s is taken by %s (line %u)",
+					 p->m->devices[second].address, what,
+					 p->m->devices[first].address, p->device_lines[first]);
 	}
 	return 0;
 }
@@ -758,15 +800,22 @@ static int check_device(struct parser *p, unsigned int i)
 	unsigned int line = p->device_lines[i];
 
 	if (dev->smmu >= p->m->n_smmus)
-		return lex_error(&p->lex, line, "device %s: there is no smmu %u", dev->address, dev->smmu);
+		return lex_error(&p->lex, line, "device %s: there is no smmu %u", dev->address,
+				 dev->smmu);
 	if (dev->its >= p->m->n_itses)
-		return lex_error(&p->lex, line, "device %s: there is no its %u", dev->address, dev->its);
+		return lex_error(&p->lex, line, "device %s: there is no its %u", dev->address,
+				 dev->its);
 	if (dev->sid >> p->m->smmus[dev->smmu].sid_bits)
-		return lex_error(&p->lex, line, "device %s: StreamID %#x has more than the SMMU's %u bits (set sid= or sid-bits=)",
-				 dev->address, dev->sid, p->m->smmus[dev->smmu].sid_bits);
-	if (p->m->itses[dev->its].kind != DOORBELL_V2M && dev->device_id >> p->m->itses[dev->its].device_bits)
-		return lex_error(&p->lex, line, "device %s: DeviceID %#x has more than the ITS's %u bits (set device-id= or device-bits=)",
-				 dev->address, dev->device_id, p->m->itses[dev->its].device_bits);
+		return lex_error(
+			&p->lex, line,
+			"device %s: StreamID %#x has more than the SMMU's %u bits (set sid= or sid-bits=)",
+			dev->address, dev->sid, p->m->smmus[dev->smmu].sid_bits);
+	if (p->m->itses[dev->its].kind != DOORBELL_V2M &&
+	    dev->device_id >> p->m->itses[dev->its].device_bits)
+		return lex_error(
+			&p->lex, line,
+			"device %s: DeviceID %#x has more than the ITS's %u bits (set device-id= or device-bits=)",
+			dev->address, dev->device_id, p->m->itses[dev->its].device_bits);
 	return 0;
 }
 
@@ -790,7 +839,10 @@ static uint64_t group_key(const struct machine_device *dev)
 	return dev->group;
 }
 
-/* A group is what an SMMU can tell apart: its devices are behind one. And a reserved region is some group's. */
+/*
+ * A group is what an SMMU can tell apart: its devices are behind one. And a reserved region is some
+ * group's.
+ */
 static int check_groups(struct parser *p, struct claim *claims)
 {
 	const struct machine_device *devices = p->m->devices;
@@ -802,15 +854,18 @@ static int check_groups(struct parser *p, struct claim *claims)
 	for (i = 1; i < n; i++) {
 		unsigned int first = claims[i - 1].device, second = claims[i].device;
 
-		if (claims[i].key == claims[i - 1].key && devices[first].smmu != devices[second].smmu)
-			return lex_error(&p->lex, p->device_lines[second], "device %s: %s of the same group is behind another SMMU",
+		if (claims[i].key == claims[i - 1].key &&
+		    devices[first].smmu != devices[second].smmu)
+			return lex_error(&p->lex, p->device_lines[second],
+					 "device %s: %s of the same group is behind another SMMU",
 					 devices[second].address, devices[first].address);
 	}
 	for (i = 0; i < p->m->n_reserved; i++) {
 		for (j = 0; j < n && devices[j].group != p->m->reserved[i].group; j++)
 			;
 		if (j == n)
-			return lex_error(&p->lex, p->reserved_lines[i], "reserved: there is no group %u", p->m->reserved[i].group);
+			return lex_error(&p->lex, p->reserved_lines[i],
+					 "reserved: there is no group %u", p->m->reserved[i].group);
 	}
 	return 0;
 }
@@ -844,7 +899,8 @@ static int check_machine(struct parser *p)
 	int ret;
 
 	if ((p->m->sw_msi_start | p->m->sw_msi_size) & ((1ull << p->m->page_shift) - 1))
-		return lex_error(&p->lex, 0, "sw-msi: start and size must be multiples of the page size");
+		return lex_error(&p->lex, 0,
+				 "sw-msi: start and size must be multiples of the page size");
 	ret = check_smmus(p);
 	if (!ret)
 		ret = check_itses(p);
@@ -874,8 +930,13 @@ int machine_parse(const char *text, size_t len, struct machine *out, char *why, 
 	if (size)
 		why[0] = '\0';
 	*out = (struct machine){
-		.kernel = KERNEL_DOORBELL, .page_shift = 12, .ram = 16ull << 30, .processors = 4, .lpi_bits = 16,
-		.sw_msi_start = 0x8000000, .sw_msi_size = 0x100000,
+		.kernel = KERNEL_DOORBELL,
+		.page_shift = 12,
+		.ram = 16ull << 30,
+		.processors = 4,
+		.lpi_bits = 16,
+		.sw_msi_start = 0x8000000,
+		.sw_msi_size = 0x100000,
 	};
 	out->reserved = soft_calloc(MACHINE_RESERVED, sizeof(*out->reserved));
 	if (!out->reserved)

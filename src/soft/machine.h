@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine description: a small text file, parsed into this struct and nothing else. Format: docs/machine-file.md.
+ * The machine description: a small text file, parsed into this struct and nothing else. Format:
+ * docs/machine-file.md.
  */
 #ifndef SOFT_MACHINE_H
 #define SOFT_MACHINE_H
@@ -20,7 +21,8 @@ enum machine_kernel {
 
 struct machine_smmu {
 	uint32_t idr[6];
-	bool nesting_coherent;	/* S2FWB or CANWBS: without it VIOMMU_ALLOC is refused, as in the arm-smmu-v3 driver */
+	/* S2FWB or CANWBS: without it VIOMMU_ALLOC is refused, as in the arm-smmu-v3 driver */
+	bool nesting_coherent;
 	unsigned int sid_bits;
 };
 
@@ -34,7 +36,7 @@ struct machine_device {
 	struct bell_config bell;
 	struct nvme_config nvme;	/* the path in it is the machine's */
 	bool msix_mappable, msix_noresize, resettable;
-	bool bound;			/* bound to another driver at start ("in use") instead of vfio-pci */
+	bool bound; /* bound to another driver at start ("in use") instead of vfio-pci */
 };
 
 /* A reserved region that firmware or hardware adds to a group (sysfs "direct" / "reserved"). */
@@ -59,8 +61,8 @@ struct machine {
 };
 
 /*
- * Parses @text, or the built-in default when NULL. -EINVAL with a message "line N: ..." in @why (@size bytes), -ENOMEM; then there is
- * nothing to free.
+ * Parses @text, or the built-in default when NULL. -EINVAL with a message "line N: ..." in @why
+ * (@size bytes), -ENOMEM; then there is nothing to free.
  */
 int machine_parse(const char *text, size_t len, struct machine *out, char *why, size_t size);
 void machine_free(struct machine *m);

@@ -49,7 +49,8 @@ static int read_value(struct machine_lex *lex, struct slice *value)
 	value->p = lex->p;
 	while (lex->p < lex->line_end && (quoted ? *lex->p != '"' : !is_blank(*lex->p))) {
 		if ((unsigned char)*lex->p < ' ' && *lex->p != '\t')
-			return lex_error(lex, 0, "a control character (0x%02x)", (unsigned char)*lex->p);
+			return lex_error(lex, 0, "a control character (0x%02x)",
+					 (unsigned char)*lex->p);
 		lex->p++;
 	}
 	value->len = (size_t)(lex->p - value->p);
@@ -77,7 +78,8 @@ int lex_word(struct machine_lex *lex, struct word *word)
 	word->key.p = lex->p;
 	while (lex->p < lex->line_end && !is_blank(*lex->p) && *lex->p != '=') {
 		if ((unsigned char)*lex->p < ' ')
-			return lex_error(lex, 0, "a control character (0x%02x)", (unsigned char)*lex->p);
+			return lex_error(lex, 0, "a control character (0x%02x)",
+					 (unsigned char)*lex->p);
 		lex->p++;
 	}
 	word->key.len = (size_t)(lex->p - word->key.p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Words of a machine file. A word is "name", or "key=value"; a value in double quotes may hold blanks. Words are slices of the text, which is
- * never copied and need not end in NUL.
+ * Words of a machine file. A word is "name", or "key=value"; a value in double quotes may hold
+ * blanks. Words are slices of the text, which is never copied and need not end in NUL.
  */
 #ifndef SOFT_MACHINE_LEX_H
 #define SOFT_MACHINE_LEX_H
@@ -44,7 +44,8 @@ bool slice_is(struct slice s, const char *text);
 #define SLICE_ARG(s) (int)((s).len < 64 ? (s).len : 64), (s).p
 
 /*
- * A number from @min to @max: decimal or 0x hexadecimal; where @size is true it may end in k, m, g or t (binary). -EINVAL, without a message.
+ * A number from @min to @max: decimal or 0x hexadecimal; where @size is true it may end in k, m, g
+ * or t (binary). -EINVAL, without a message.
  */
 int slice_number(struct slice s, bool size, uint64_t min, uint64_t max, uint64_t *out);
 

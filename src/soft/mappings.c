@@ -81,7 +81,8 @@ int mappings_add(struct mappings *maps, const struct mapping *mapping)
 	ret = make_room(maps);
 	if (!ret) {
 		at = find(maps, mapping->start);
-		memmove(&maps->sorted[at + 1], &maps->sorted[at], (maps->count - at) * sizeof(*mapping));
+		memmove(&maps->sorted[at + 1], &maps->sorted[at],
+			(maps->count - at) * sizeof(*mapping));
 		maps->sorted[at] = *mapping;
 		maps->count++;
 	}
@@ -102,7 +103,8 @@ int mappings_remove(struct mappings *maps, uintptr_t start, size_t len)
 	}
 	file = maps->sorted[at].file;
 	maps->count--;
-	memmove(&maps->sorted[at], &maps->sorted[at + 1], (maps->count - at) * sizeof(maps->sorted[0]));
+	memmove(&maps->sorted[at], &maps->sorted[at + 1],
+		(maps->count - at) * sizeof(maps->sorted[0]));
 	/* Under the lock: another mmap must not get the address while it is still in the list. */
 	munmap((void *)start, len);
 	pthread_rwlock_unlock(&maps->lock);
@@ -132,7 +134,8 @@ uint64_t mappings_read(struct mappings *maps, uintptr_t addr, unsigned int size)
 	pthread_rwlock_rdlock(&maps->lock);
 	mapping = lookup(maps, addr, size);
 	if (mapping && mapping->readable)
-		value = vfio_bar_read(mapping->dev, mapping->bar, mapping->offset + (addr - mapping->start), size);
+		value = vfio_bar_read(mapping->dev, mapping->bar,
+				      mapping->offset + (addr - mapping->start), size);
 	pthread_rwlock_unlock(&maps->lock);
 	return size < 8 ? value & ((1ull << (8 * size)) - 1) : value;
 }
@@ -144,6 +147,7 @@ void mappings_write(struct mappings *maps, uintptr_t addr, unsigned int size, ui
 	pthread_rwlock_rdlock(&maps->lock);
 	mapping = lookup(maps, addr, size);
 	if (mapping && mapping->writable)
-		vfio_bar_write(mapping->dev, mapping->bar, mapping->offset + (addr - mapping->start), size, value);
+		vfio_bar_write(mapping->dev, mapping->bar,
+			       mapping->offset + (addr - mapping->start), size, value);
 	pthread_rwlock_unlock(&maps->lock);
 }

@@ -2,8 +2,9 @@
 /*
  * Which address of the process is which BAR: what mmap of a vfio file gave, and accesses to it.
  *
- * A mapping has addresses of its own, with memory behind them where the function shares some (pci_bar_memfd); registers in it are reached by
- * mappings_read() and mappings_write() only. It holds its file, as a VMA does.
+ * A mapping has addresses of its own, with memory behind them where the function shares some
+ * (pci_bar_memfd); registers in it are reached by mappings_read() and mappings_write() only. It
+ * holds its file, as a VMA does.
  */
 #ifndef SOFT_MAPPINGS_H
 #define SOFT_MAPPINGS_H
@@ -28,10 +29,16 @@ void mappings_destroy(struct mappings *maps);
 /* -ENOMEM: the reference stays the caller's. */
 int mappings_add(struct mappings *maps, const struct mapping *mapping);
 
-/* Ends the mapping that is exactly [start, start + len) and unmaps its memory. -EINVAL: there is none. */
+/*
+ * Ends the mapping that is exactly [start, start + len) and unmaps its memory. -EINVAL: there is
+ * none.
+ */
 int mappings_remove(struct mappings *maps, uintptr_t start, size_t len);
 
-/* Accesses of 1, 2, 4 or 8 aligned bytes. Where nothing is mapped, or the device does not answer: ~0, or nothing happens. */
+/*
+ * Accesses of 1, 2, 4 or 8 aligned bytes. Where nothing is mapped, or the device does not answer:
+ * ~0, or nothing happens.
+ */
 uint64_t mappings_read(struct mappings *maps, uintptr_t addr, unsigned int size);
 void mappings_write(struct mappings *maps, uintptr_t addr, unsigned int size, uint64_t value);
 

@@ -21,6 +21,10 @@ void db_error_set(int code, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	/* The sentence may quote the last message, hence the copy; the code comes first so that cutting off spares it. */
-	snprintf(message, sizeof(message), "%s: %.*s", name ? name : "error", (int)sizeof(message) - 64, text);
+	/*
+	 * The sentence may quote the last message, hence the copy; the code comes first so that
+	 * cutting off spares it.
+	 */
+	snprintf(message, sizeof(message), "%s: %.*s", name ? name : "error",
+		 (int)sizeof(message) - 64, text);
 }

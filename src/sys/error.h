@@ -5,7 +5,10 @@
 
 #include <doorbell/error.h>
 
-/* @code is a negative errno, whose name stands before the sentence: @fmt says only what is wrong. Cut off when too long. */
+/*
+ * @code is a negative errno, whose name stands before the sentence: @fmt says only what is wrong.
+ * Cut off when too long.
+ */
 __attribute__((format(printf, 2, 3)))
 void db_error_set(int code, const char *fmt, ...);
 

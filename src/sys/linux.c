@@ -53,7 +53,8 @@ static ssize_t linux_pread(struct db_sys *sys, int fd, void *buf, size_t len, ui
 	return ret < 0 ? -errno : ret;
 }
 
-static ssize_t linux_pwrite(struct db_sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
+static ssize_t linux_pwrite(struct db_sys *sys, int fd, const void *buf, size_t len,
+			    uint64_t offset)
 {
 	ssize_t ret;
 
@@ -100,7 +101,9 @@ static uint64_t linux_mmio_read(struct db_sys *sys, const volatile void *addr, u
 static void memory_before_device(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
-	/* Stores to device memory do not overtake others (Intel SDM 3A, 9.2.2); the compiler might. */
+	/*
+	 * Stores to device memory do not overtake others (Intel SDM 3A, 9.2.2); the compiler might.
+	 */
 	__asm__ volatile("" ::: "memory");
 #elif defined(__aarch64__)
 	__asm__ volatile("dmb oshst" ::: "memory");
@@ -109,7 +112,8 @@ static void memory_before_device(void)
 #endif
 }
 
-static void linux_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
+static void linux_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size,
+			     uint64_t value)
 {
 	(void)sys;
 	memory_before_device();
@@ -143,7 +147,8 @@ static ssize_t linux_readlink(struct db_sys *sys, const char *path, char *buf, s
 	return len;
 }
 
-static int linux_list(struct db_sys *sys, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+static int linux_list(struct db_sys *sys, const char *path,
+		      int (*entry)(void *arg, const char *name), void *arg)
 {
 	struct dirent *dirent;
 	int ret = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The facts of one ABI as one set of headers has them. Compiled once with ours and once with the kernel's (ABI_KERNEL): both declare the same
- * names, so they cannot meet in one file.
+ * The facts of one ABI as one set of headers has them. Compiled once with ours and once with the
+ * kernel's (ABI_KERNEL): both declare the same names, so they cannot meet in one file.
  */
 #include "abi/facts.h"
 
@@ -19,7 +19,8 @@
 
 #define NUMBER(name) { #name, (unsigned long long)(name) },
 #define STRUCT(type) { "sizeof(struct " #type ")", sizeof(struct type) },
-#define FIELD(type, member) { "offsetof(struct " #type ", " #member ")", offsetof(struct type, member) },
+#define FIELD(type, member) \
+	{ "offsetof(struct " #type ", " #member ")", offsetof(struct type, member) },
 
 const struct fact TABLE(facts)[] = {
 #include "abi/facts_iommufd.h"

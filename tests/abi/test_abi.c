@@ -29,7 +29,8 @@ static void facts_are_the_kernels(void **state)
 		assert_string_equal(our_facts[i].name, kernel_facts[i].name);
 		if (our_facts[i].value == kernel_facts[i].value)
 			continue;
-		print_error("%s: ours %#llx, the kernel's %#llx\n", our_facts[i].name, our_facts[i].value, kernel_facts[i].value);
+		print_error("%s: ours %#llx, the kernel's %#llx\n", our_facts[i].name,
+			    our_facts[i].value, kernel_facts[i].value);
 		wrong++;
 	}
 	assert_int_equal(wrong, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The software host as a whole: what cannot be built and why, calls on what is not its own, several hosts at once, and its end. */
+/*
+ * The software host as a whole: what cannot be built and why, calls on what is not its own, several
+ * hosts at once, and its end.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,9 +26,11 @@ static void mistakes_have_a_sentence(void **state)
 
 	(void)state;
 	assert_int_equal(db_soft_host_create("kernel minix", 12, &sys), -EINVAL);
-	assert_string_equal(db_error_message(),
-			    "EINVAL: machine description, line 1: kernel must be stock or doorbell, not \"minix\"");
-	assert_true(db_soft_host_create("device 0000:01:00.0 nvme disk=/nonexistent/disk", 47, &sys) < 0);
+	assert_string_equal(
+		db_error_message(),
+		"EINVAL: machine description, line 1: kernel must be stock or doorbell, not \"minix\"");
+	assert_true(db_soft_host_create("device 0000:01:00.0 nvme disk=/nonexistent/disk", 47,
+					&sys) < 0);
 	assert_non_null(strstr(db_error_message(), "0000:01:00.0"));
 }
 
@@ -43,7 +48,8 @@ static void not_its_files(void **state)
 		assert_int_equal(sys->ops->read(sys, fds[i], buf, 1), -EBADF);
 		assert_int_equal(sys->ops->pread(sys, fds[i], buf, 1, 0), -EBADF);
 		assert_int_equal(sys->ops->pwrite(sys, fds[i], buf, 1, 0), -EBADF);
-		assert_int_equal(sys->ops->mmap(sys, 4096, 0, fds[i], 0, &(void *){ NULL }), -EBADF);
+		assert_int_equal(sys->ops->mmap(sys, 4096, 0, fds[i], 0, &(void *){ NULL }),
+				 -EBADF);
 	}
 	/* What a file cannot do. */
 	fd = sys->ops->open(sys, "/dev/iommu", O_RDWR);
@@ -81,7 +87,8 @@ static void two_hosts(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-	static const char machine[] = "device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell msi=4";
+	static const char machine[] =
+		"device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell msi=4";
 	long before = soft_alloc_live();
 	struct db_sys *sys;
 	unsigned long n;

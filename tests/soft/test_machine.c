@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine file: what each statement sets, what is refused and how it is said, and that no garbage does harm. */
+/*
+ * The machine file: what each statement sets, what is refused and how it is said, and that no
+ * garbage does harm.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,13 +64,15 @@ static void built_in(void **state)
 	assert_int_equal(m.devices[2].bell.msi_vectors, 32);
 	assert_int_equal(m.devices[2].bell.msix_vectors, 0);
 	assert_int_not_equal(m.devices[0].group, m.devices[1].group);
-	assert_true(m.devices[0].msix_mappable && m.devices[0].resettable && !m.devices[0].msix_noresize && !m.devices[0].bound);
+	assert_true(m.devices[0].msix_mappable && m.devices[0].resettable &&
+		    !m.devices[0].msix_noresize && !m.devices[0].bound);
 	machine_free(&m);
 }
 
 static void empty_is_built_in(void **state)
 {
-	static const char *const texts[] = { "", "\n\n", "# nothing\n   \t # at all", "kernel doorbell" };
+	static const char *const texts[] = { "", "\n\n", "# nothing\n   \t # at all",
+					     "kernel doorbell" };
 	struct machine m;
 
 	(void)state;
@@ -84,7 +89,9 @@ static void kernel_statements(void **state)
 	struct machine m;
 
 	(void)state;
-	parse_ok("kernel stock\npage-size 64k\nram 3g\nprocessors 7\nlpi-bits 20\nsw-msi 0x10000000 2m", &m);
+	parse_ok(
+		"kernel stock\npage-size 64k\nram 3g\nprocessors 7\nlpi-bits 20\nsw-msi 0x10000000 2m",
+		&m);
 	assert_int_equal(m.kernel, KERNEL_STOCK);
 	assert_int_equal(m.page_shift, 16);
 	assert_int_equal(m.ram, 3ull << 30);
@@ -103,8 +110,10 @@ static void smmu_statements(void **state)
 	struct machine m;
 
 	(void)state;
-	parse_ok("smmu\nsmmu not-coherent no-range-invalidation no-substreams linear-streams sid-bits=20 output-bits=44\n"
-		 "smmu granules=4k,64k stages=2\nsmmu idr0=0x1234 idr5=0x11 # raw", &m);
+	parse_ok(
+		"smmu\nsmmu not-coherent no-range-invalidation no-substreams linear-streams sid-bits=20 output-bits=44\n"
+		"smmu granules=4k,64k stages=2\nsmmu idr0=0x1234 idr5=0x11 # raw",
+		&m);
 	assert_int_equal(m.n_smmus, 4);
 	assert_false(m.smmus[1].nesting_coherent);
 	assert_int_equal(m.smmus[1].sid_bits, 20);
@@ -129,8 +138,10 @@ static void its_statements(void **state)
 	struct machine m;
 
 	(void)state;
-	parse_ok("its its base=0x8080000 event-bits=5\nits pre-its base=0x9000000 window=0x58000000 device-bits=17\n"
-		 "its v2m base=0x8020000 spis=80+64\ndevice 0000:01:00.0 bell its=2", &m);
+	parse_ok(
+		"its its base=0x8080000 event-bits=5\nits pre-its base=0x9000000 window=0x58000000 device-bits=17\n"
+		"its v2m base=0x8020000 spis=80+64\ndevice 0000:01:00.0 bell its=2",
+		&m);
 	assert_int_equal(m.n_itses, 3);
 	assert_int_equal(m.itses[0].event_bits, 5);
 	assert_int_equal(m.itses[1].kind, DOORBELL_PRE_ITS);
@@ -149,10 +160,12 @@ static void device_statements(void **state)
 	struct machine m;
 
 	(void)state;
-	parse_ok("smmu\nsmmu\ndevice 0000:0a:1f.7 nvme io-queues=8 disk=\"a b.img\" size=4m seed=0x10 read-only\r\n"
-		 "device 0000:03:00.0 bell vectors=5 smmu=1 sid=7 device-id=9 group=40 noresize not-mappable no-reset in-use\n"
-		 "device 0000:04:00.0 bell msi=4\n"
-		 "device 0000:05:00.0 bell msi=4 vectors=3", &m);
+	parse_ok(
+		"smmu\nsmmu\ndevice 0000:0a:1f.7 nvme io-queues=8 disk=\"a b.img\" size=4m seed=0x10 read-only\r\n"
+		"device 0000:03:00.0 bell vectors=5 smmu=1 sid=7 device-id=9 group=40 noresize not-mappable no-reset in-use\n"
+		"device 0000:04:00.0 bell msi=4\n"
+		"device 0000:05:00.0 bell msi=4 vectors=3",
+		&m);
 	assert_int_equal(m.n_devices, 4);
 	assert_string_equal(m.devices[0].nvme.disk, "a b.img");
 	assert_int_equal(m.devices[0].requester_id, 0x0aff);
@@ -201,7 +214,9 @@ static void reserved_statements(void **state)
 	struct machine m;
 
 	(void)state;
-	parse_ok("device 0000:01:00.0 bell group=3\nreserved 3 0x1000..0x1fff direct\nreserved 3 0xfee00000..0xfeefffff msi", &m);
+	parse_ok(
+		"device 0000:01:00.0 bell group=3\nreserved 3 0x1000..0x1fff direct\nreserved 3 0xfee00000..0xfeefffff msi",
+		&m);
 	assert_int_equal(m.n_reserved, 2);
 	assert_int_equal(m.reserved[0].group, 3);
 	assert_int_equal(m.reserved[0].start, 0x1000);
@@ -247,7 +262,8 @@ static void mistakes_are_named(void **state)
 		{ "its v2m base=0x8020000 spis=31+1", "within 32 to 1019" },
 		{ "its v2m base=0x8020000 spis=1000+30", "within 32 to 1019" },
 		{ "its v2m base=0x8020000 spis=64", "FIRST+COUNT" },
-		{ "its its base=0x8080000\nits its base=0x8090000", "line 2: its: it overlaps that of line 1" },
+		{ "its its base=0x8080000\nits its base=0x8090000",
+		  "line 2: its: it overlaps that of line 1" },
 		{ "device", "an argument is missing" },
 		{ "device 01:00.0 bell", "an address like" },
 		{ "device 0000:01:20.0 bell", "an address like" },
@@ -266,15 +282,20 @@ static void mistakes_are_named(void **state)
 		{ "device 0000:01:00.0 nvme disk=\"x\"y", "a blank is missing" },
 		{ "device 0000:01:00.0 nvme noresize=yes", "takes no value" },
 		{ "device 0000:01:00.0 bell count=4097", "from 1 to 4096" },
-		{ "device 0000:01:00.0 bell count=4096\ndevice 0001:00:00.0 bell sid=1 device-id=1", "line 2: more than 4096 devices" },
+		{ "device 0000:01:00.0 bell count=4096\ndevice 0001:00:00.0 bell sid=1 device-id=1",
+		  "line 2: more than 4096 devices" },
 		{ "device 0000:ff:1f.0 bell count=2", "do not fit into the segment" },
 		{ "device 0000:01:00.0 bell smmu=1", "there is no smmu 1" },
 		{ "device 0000:01:00.0 bell its=1", "there is no its 1" },
 		{ "device 0001:01:00.0 bell", "StreamID 0x10100 has more than the SMMU's 16 bits" },
-		{ "device 0001:01:00.0 bell sid=1", "DeviceID 0x10100 has more than the ITS's 16 bits" },
-		{ "device 0000:01:00.0 bell\ndevice 0000:01:00.0 nvme", "line 2: device 0000:01:00.0: the address is taken by" },
-		{ "device 0000:01:00.0 bell sid=1\ndevice 0000:02:00.0 bell sid=1", "the StreamID is taken by 0000:01:00.0 (line 1)" },
-		{ "device 0000:01:00.0 bell device-id=1\ndevice 0000:02:00.0 bell device-id=1", "the DeviceID is taken" },
+		{ "device 0001:01:00.0 bell sid=1",
+		  "DeviceID 0x10100 has more than the ITS's 16 bits" },
+		{ "device 0000:01:00.0 bell\ndevice 0000:01:00.0 nvme",
+		  "line 2: device 0000:01:00.0: the address is taken by" },
+		{ "device 0000:01:00.0 bell sid=1\ndevice 0000:02:00.0 bell sid=1",
+		  "the StreamID is taken by 0000:01:00.0 (line 1)" },
+		{ "device 0000:01:00.0 bell device-id=1\ndevice 0000:02:00.0 bell device-id=1",
+		  "the DeviceID is taken" },
 		{ "smmu\nsmmu\ndevice 0000:01:00.0 bell group=1\ndevice 0000:02:00.0 bell group=1 smmu=1",
 		  "line 4: device 0000:02:00.0: 0000:01:00.0 of the same group is behind another SMMU" },
 		{ "reserved", "an argument is missing" },
@@ -328,7 +349,8 @@ static void text_ends_where_it_ends(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-	static const char text[] = "device 0000:01:00.0 nvme disk=a\ndevice 0000:02:00.0 nvme disk=b count=20\nreserved 0 0..1 msi";
+	static const char text[] =
+		"device 0000:01:00.0 nvme disk=a\ndevice 0000:02:00.0 nvme disk=b count=20\nreserved 0 0..1 msi";
 	long before = soft_alloc_live();
 	struct machine m;
 	unsigned long n;

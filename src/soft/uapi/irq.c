@@ -16,7 +16,8 @@ struct irq_vector {
 	uint64_t address;	/* of the message */
 	uint32_t data;
 	bool allocated;
-	bool stale;		/* the message is to be composed anew before the vector is started */
+	/* the message is to be composed anew before the vector is started */
+	bool stale;
 	bool started;
 };
 
@@ -28,8 +29,12 @@ struct irq_domain {
 	struct gic *gic;
 	uint32_t device_id;
 
-	/* Made for one kind of interrupt with the capability's size, kept until the other kind is enabled. */
-	unsigned int kind;		/* VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX; 0: none yet */
+	/*
+	 * Made for one kind of interrupt with the capability's size, kept until the other kind is
+	 * enabled.
+	 */
+	/* VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX; 0: none yet */
+	unsigned int kind;
 	unsigned int size;		/* vectors of the capability */
 	unsigned int n_events;		/* of the ITT, and LPIs from first_lpi; 0 for a v2m frame */
 	uint32_t first_lpi;
@@ -82,20 +87,27 @@ int irq_domain_create(struct soft_device *dev, struct iommufd_device *idev, stru
 
 static void its_invalidate(struct irq_domain *domain, uint32_t event)
 {
-	const uint64_t inv[1][4] = { { 0x0c | (uint64_t)domain->device_id << 32, event } };	/* INV, IHI 0069 §5.3.6 */
+	/* INV, IHI 0069 §5.3.6 */
+	const uint64_t inv[1][4] = { { 0x0c | (uint64_t)domain->device_id << 32, event } };
 
 	if (!is_v2m(domain))
 		its_dev_commands(domain->its, inv, 1);
 }
 
-/* The device's ITT and its LPIs, of which there may be fewer than events: vectors beyond these cannot be allocated. */
+/*
+ * The device's ITT and its LPIs, of which there may be fewer than events: vectors beyond these
+ * cannot be allocated.
+ */
 static int its_create_device(struct irq_domain *domain)
 {
 	unsigned int events = round_up_pow2(domain->size), lpis;
 	unsigned int most = 1u << its_dev_config(domain->its)->event_bits;
 	int ret;
 
-	/* DeviceID 0 is what a machine without wired DeviceIDs has for all: Linux leaves room for more than one device. */
+	/*
+	 * DeviceID 0 is what a machine without wired DeviceIDs has for all: Linux leaves room for
+	 * more than one device.
+	 */
 	if (!domain->device_id && events < 32)
 		events = 32;
 	if (events > most)
@@ -159,7 +171,8 @@ static int setup_kind(struct irq_domain *domain, unsigned int kind)
 		}
 	}
 	domain->kind = kind;
-	domain->cap = pci_find_capability(domain->pci, is_msix(domain) ? PCI_CAP_ID_MSIX : PCI_CAP_ID_MSI);
+	domain->cap = pci_find_capability(domain->pci,
+					  is_msix(domain) ? PCI_CAP_ID_MSIX : PCI_CAP_ID_MSI);
 	if (!is_msix(domain)) {
 		flags = pci_config_read(domain->pci, domain->cap + PCI_MSI_FLAGS, 2);
 		domain->msi_64bit = flags & PCI_MSI_FLAGS_64BIT;
@@ -197,7 +210,10 @@ static void free_events(struct irq_domain *domain, uint32_t first, unsigned int 
 		domain->events[(first + i) / 64] &= ~(1ull << ((first + i) % 64));
 }
 
-/* Interrupts for @count vectors from @vector on that share a message (1 for MSI-X), mapped but disabled. */
+/*
+ * Interrupts for @count vectors from @vector on that share a message (1 for MSI-X), mapped but
+ * disabled.
+ */
 static int alloc_interrupts(struct irq_domain *domain, unsigned int vector, unsigned int count)
 {
 	unsigned int span = round_up_pow2(count), i;
@@ -254,22 +270,27 @@ static void msix_set_control(struct irq_domain *domain, uint16_t clear, uint16_t
 	if (!domain->pci)
 		return;
 	control = pci_config_read(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2);
-	pci_config_write(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2, (control & ~(uint32_t)clear) | set);
+	pci_config_write(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2,
+			 (control & ~(uint32_t)clear) | set);
 }
 
-static void msix_entry_write(struct irq_domain *domain, unsigned int vector, unsigned int reg, uint32_t value)
+static void msix_entry_write(struct irq_domain *domain, unsigned int vector, unsigned int reg,
+			     uint32_t value)
 {
 	const struct pci_shape *shape;
 
 	if (!domain->pci)
 		return;
 	shape = pci_dev_shape(domain->pci);
-	pci_bar_write(domain->pci, shape->msix_bar, shape->msix_table_off + (uint64_t)vector * PCI_MSIX_ENTRY_SIZE + reg, 4, value);
+	pci_bar_write(domain->pci, shape->msix_bar,
+		      shape->msix_table_off + (uint64_t)vector * PCI_MSIX_ENTRY_SIZE + reg, 4,
+		      value);
 }
 
 static void msix_mask(struct irq_domain *domain, unsigned int vector, bool mask)
 {
-	msix_entry_write(domain, vector, PCI_MSIX_ENTRY_VECTOR_CTRL, mask ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
+	msix_entry_write(domain, vector, PCI_MSIX_ENTRY_VECTOR_CTRL,
+			 mask ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
 }
 
 static void msi_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
@@ -279,7 +300,8 @@ static void msi_set_control(struct irq_domain *domain, uint16_t clear, uint16_t 
 	if (!domain->pci)
 		return;
 	control = pci_config_read(domain->pci, domain->cap + PCI_MSI_FLAGS, 2);
-	pci_config_write(domain->pci, domain->cap + PCI_MSI_FLAGS, 2, (control & ~(uint32_t)clear) | set);
+	pci_config_write(domain->pci, domain->cap + PCI_MSI_FLAGS, 2,
+			 (control & ~(uint32_t)clear) | set);
 }
 
 static void msi_set_mask(struct irq_domain *domain, uint32_t clear, uint32_t set)
@@ -288,8 +310,10 @@ static void msi_set_mask(struct irq_domain *domain, uint32_t clear, uint32_t set
 		return;
 	domain->msi_mask = (domain->msi_mask & ~clear) | set;
 	if (domain->pci)
-		pci_config_write(domain->pci, domain->cap + (domain->msi_64bit ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4,
-				 domain->msi_mask);
+		pci_config_write(domain->pci,
+				 domain->cap +
+					 (domain->msi_64bit ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32),
+				 4, domain->msi_mask);
 }
 
 static uint16_t msi_multiple(const struct irq_domain *domain)
@@ -301,7 +325,10 @@ static uint16_t msi_multiple(const struct irq_domain *domain)
 	return (uint16_t)(log2 << 4);
 }
 
-/* An MSI-X entry must be masked while its message changes (PCIe 6.1.4.2), or the device might send half of each. */
+/*
+ * An MSI-X entry must be masked while its message changes (PCIe 6.1.4.2), or the device might send
+ * half of each.
+ */
 static void write_message(struct irq_domain *domain, unsigned int vector)
 {
 	const struct irq_vector *v = &domain->vectors[vector];
@@ -312,7 +339,8 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 		if (v->started)
 			msix_mask(domain, vector, true);
 		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)v->address);
-		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(v->address >> 32));
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_UPPER_ADDR,
+				 (uint32_t)(v->address >> 32));
 		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_DATA, v->data);
 		if (v->started)
 			msix_mask(domain, vector, false);
@@ -321,8 +349,11 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 	msi_set_control(domain, PCI_MSI_FLAGS_QSIZE, msi_multiple(domain));
 	pci_config_write(domain->pci, domain->cap + PCI_MSI_ADDRESS_LO, 4, (uint32_t)v->address);
 	if (domain->msi_64bit)
-		pci_config_write(domain->pci, domain->cap + PCI_MSI_ADDRESS_HI, 4, (uint32_t)(v->address >> 32));
-	pci_config_write(domain->pci, domain->cap + (domain->msi_64bit ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, v->data);
+		pci_config_write(domain->pci, domain->cap + PCI_MSI_ADDRESS_HI, 4,
+				 (uint32_t)(v->address >> 32));
+	pci_config_write(domain->pci,
+			 domain->cap + (domain->msi_64bit ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2,
+			 v->data);
 }
 
 /* --- Messages --- */
@@ -333,7 +364,8 @@ static int compose(struct irq_domain *domain, unsigned int vector)
 	uint64_t address;
 	int ret;
 
-	ret = iommufd_sw_msi(domain->idev, domain->kind, vector, its_dev_doorbell(domain->its, domain->device_id), &address);
+	ret = iommufd_sw_msi(domain->idev, domain->kind, vector,
+			     its_dev_doorbell(domain->its, domain->device_id), &address);
 	if (ret)
 		return ret;
 	v->address = address;
@@ -343,8 +375,9 @@ static int compose(struct irq_domain *domain, unsigned int vector)
 }
 
 /*
- * A vector that must have an address but was given none is allocated all the same: with vector 5 enabled, 0 to 4 get interrupts too, though
- * nobody may ever start them. Its message is parked at address 0.
+ * A vector that must have an address but was given none is allocated all the same: with vector 5
+ * enabled, 0 to 4 get interrupts too, though nobody may ever start them. Its message is parked at
+ * address 0.
  */
 static int compose_at_allocation(struct irq_domain *domain, unsigned int vector)
 {
@@ -390,14 +423,20 @@ static int alloc_msix(struct irq_domain *domain, unsigned int nvec)
 {
 	unsigned int i;
 
-	/* The table is written with the function masked, so that nothing is sent before all entries are. */
+	/*
+	 * The table is written with the function masked, so that nothing is sent before all entries
+	 * are.
+	 */
 	msix_set_control(domain, 0, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	for (i = 0; i < domain->size; i++)
 		msix_mask(domain, i, true);
 	for (i = 0; i < nvec; i++) {
 		if (!alloc_msix_vector(domain, i))
 			continue;
-		/* Linux tells how many there were, or just that there was none, whatever the reason. */
+		/*
+		 * Linux tells how many there were, or just that there was none, whatever the
+		 * reason.
+		 */
 		free_msix_vectors(domain);
 		msix_set_control(domain, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL, 0);
 		return i ? (int)i : -ENOSPC;
@@ -491,7 +530,8 @@ bool irq_has_vector(const struct irq_domain *domain, unsigned int vector)
 bool irq_can_grow(const struct soft_device *dev)
 {
 	/* Linux's v2m driver gives interrupts only when MSI-X is enabled. */
-	return !dev->desc->msix_noresize && its_dev_config(dev->host->itses[dev->desc->its])->kind != DOORBELL_V2M;
+	return !dev->desc->msix_noresize &&
+	       its_dev_config(dev->host->itses[dev->desc->its])->kind != DOORBELL_V2M;
 }
 
 int irq_alloc_vector(struct irq_domain *domain, unsigned int vector)
@@ -501,7 +541,8 @@ int irq_alloc_vector(struct irq_domain *domain, unsigned int vector)
 
 /* --- request_irq, free_irq --- */
 
-int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx), void *ctx)
+int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx),
+		     void *ctx)
 {
 	unsigned int message = is_msix(domain) ? vector : 0;	/* MSI has one, that of vector 0 */
 	struct irq_vector *v = &domain->vectors[vector];
@@ -512,7 +553,10 @@ int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*hand
 		if (ret)
 			return ret;
 	} else if (is_msix(domain)) {
-		/* vfio-pci writes the remembered message again: a reset behind the kernel's back may have lost it. */
+		/*
+		 * vfio-pci writes the remembered message again: a reset behind the kernel's back
+		 * may have lost it.
+		 */
 		write_message(domain, vector);
 	}
 
@@ -559,8 +603,12 @@ void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned in
 	}
 }
 
-/* The vectors of [start, start + count) that have a message of their own: all for MSI-X, the first for MSI. */
-static unsigned int messages(const struct irq_domain *domain, unsigned int start, unsigned int count)
+/*
+ * The vectors of [start, start + count) that have a message of their own: all for MSI-X, the first
+ * for MSI.
+ */
+static unsigned int messages(const struct irq_domain *domain, unsigned int start,
+			     unsigned int count)
 {
 	if (!domain->enabled)
 		return 0;
@@ -573,12 +621,18 @@ void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned 
 	bool live = false;
 
 	for (unsigned int i = start; i < end; i++) {
-		/* With an address at hand this cannot fail; a vector whose address stays as it was is composed to the same. */
+		/*
+		 * With an address at hand this cannot fail; a vector whose address stays as it was
+		 * is composed to the same.
+		 */
 		if (domain->vectors[i].allocated && compose(domain, i))
 			domain->vectors[i].stale = true;
 		live |= domain->vectors[i].started;
 	}
-	/* Hardware answers the read of a register only after the messages it had sent: none with an old address is under way any more. */
+	/*
+	 * Hardware answers the read of a register only after the messages it had sent: none with an
+	 * old address is under way any more.
+	 */
 	if (live || (end > start && !is_msix(domain)))
 		hw_synchronize();
 }

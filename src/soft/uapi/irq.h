@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MSIs of a device as the kernel's irq layer keeps them: interrupts and ITS mappings of the device's MSI domain, the message of each
- * vector, and what stands in the device's registers.
+ * MSIs of a device as the kernel's irq layer keeps them: interrupts and ITS mappings of the
+ * device's MSI domain, the message of each vector, and what stands in the device's registers.
  *
- * As in Linux, a vector is allocated (it has an interrupt and a message, and is masked), then started by request_irq and stopped by free_irq.
- * The messages are remembered: a reset of the device puts them back.
+ * As in Linux, a vector is allocated (it has an interrupt and a message, and is masked), then
+ * started by request_irq and stopped by free_irq. The messages are remembered: a reset of the
+ * device puts them back.
  *
  * The caller serialises all calls for a device (soft_device.lock).
  */
@@ -16,15 +17,17 @@
 struct irq_domain;
 
 /* For @dev, whose addresses come from @idev. */
-int irq_domain_create(struct soft_device *dev, struct iommufd_device *idev, struct irq_domain **out);
+int irq_domain_create(struct soft_device *dev, struct iommufd_device *idev,
+		      struct irq_domain **out);
 
 /* Frees vectors, interrupts and ITS mappings. Handlers have ended. */
 void irq_domain_destroy(struct irq_domain *domain);
 
 /*
- * pci_alloc_irq_vectors(1, nvec) for @irq_index (VFIO_PCI_MSI_IRQ_INDEX or MSIX): all vectors 0 .. nvec - 1 and the capability enabled: 0. When
- * there are fewer interrupts, nothing has changed and that number is returned. -ENOSPC (none), -ENODEV (no room in the ITS), -ERANGE
- * (nvec is 0), -EIO (the address does not fit the capability), -ENOMEM.
+ * pci_alloc_irq_vectors(1, nvec) for @irq_index (VFIO_PCI_MSI_IRQ_INDEX or MSIX): all vectors 0 ..
+ * nvec - 1 and the capability enabled: 0. When there are fewer interrupts, nothing has changed and
+ * that number is returned. -ENOSPC (none), -ENODEV (no room in the ITS), -ERANGE (nvec is 0), -EIO
+ * (the address does not fit the capability), -ENOMEM.
  */
 int irq_alloc_vectors(struct irq_domain *domain, unsigned int irq_index, unsigned int nvec);
 
@@ -40,16 +43,26 @@ int irq_alloc_vector(struct irq_domain *domain, unsigned int vector);
 /* May vectors be added while MSI-X is enabled? */
 bool irq_can_grow(const struct soft_device *dev);
 
-/* request_irq: @handler is called with @ctx for each interrupt, and must not block. -EDESTADDRREQ (no address was prepared), -ENOMEM. */
-int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx), void *ctx);
+/*
+ * request_irq: @handler is called with @ctx for each interrupt, and must not block. -EDESTADDRREQ
+ * (no address was prepared), -ENOMEM.
+ */
+int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*handler)(void *ctx),
+		     void *ctx);
 
 /* free_irq for [start, start + count): when it returns, no handler runs any more. */
 void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 
-/* The addresses of vectors [start, start + count) have changed: their messages are composed anew and written to the device. */
+/*
+ * The addresses of vectors [start, start + count) have changed: their messages are composed anew
+ * and written to the device.
+ */
 void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 
-/* The addresses of vectors [start, start + count) were taken away: a started vector keeps its message; when one is started, it is composed anew. */
+/*
+ * The addresses of vectors [start, start + count) were taken away: a started vector keeps its
+ * message; when one is started, it is composed anew.
+ */
 void irq_forget_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 
 /* The device lost its state in a reset: capability, masks and messages are written to it again. */

@@ -38,12 +38,20 @@ static int compare_regions(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* The SMMU driver's own region comes first among equals; it is what the driver recommends, whatever options a user has set. */
-static size_t reserved_regions(const struct soft_host *host, unsigned int group, char *text, size_t size)
+/*
+ * The SMMU driver's own region comes first among equals; it is what the driver recommends, whatever
+ * options a user has set.
+ */
+static size_t reserved_regions(const struct soft_host *host, unsigned int group, char *text,
+			       size_t size)
 {
 	const struct machine *m = &host->machine;
 	struct machine_reserved regions[1 + MACHINE_RESERVED] = {
-		{ .start = m->sw_msi_start, .last = m->sw_msi_start + m->sw_msi_size - 1, .type = "msi" },
+		{
+			.start = m->sw_msi_start,
+			.last = m->sw_msi_start + m->sw_msi_size - 1,
+			.type = "msi",
+		},
 	};
 	size_t n = 1, len = 0;
 
@@ -53,7 +61,8 @@ static size_t reserved_regions(const struct soft_host *host, unsigned int group,
 	}
 	qsort(regions, n, sizeof(regions[0]), compare_regions);
 	for (size_t i = 0; i < n; i++)
-		len += (size_t)snprintf(text + len, size - len, "0x%016llx 0x%016llx %s\n", (unsigned long long)regions[i].start,
+		len += (size_t)snprintf(text + len, size - len, "0x%016llx 0x%016llx %s\n",
+					(unsigned long long)regions[i].start,
 					(unsigned long long)regions[i].last, regions[i].type);
 	return len;
 }
@@ -69,21 +78,25 @@ static ssize_t device_text(const struct sysfs_node *node, char *text, size_t siz
 	class_revision = pci_config_read(dev->pci, PCI_CLASS_REVISION, 4);
 	switch (node->kind) {
 	case SYSFS_VENDOR:
-		return snprintf(text, size, "0x%04x\n", pci_config_read(dev->pci, PCI_VENDOR_ID, 2));
+		return snprintf(text, size, "0x%04x\n",
+				pci_config_read(dev->pci, PCI_VENDOR_ID, 2));
 	case SYSFS_DEVICE_NUMBER:
-		return snprintf(text, size, "0x%04x\n", pci_config_read(dev->pci, PCI_DEVICE_ID, 2));
+		return snprintf(text, size, "0x%04x\n",
+				pci_config_read(dev->pci, PCI_DEVICE_ID, 2));
 	case SYSFS_CLASS:
 		return snprintf(text, size, "0x%06x\n", class_revision >> 8);
 	case SYSFS_REVISION:
 		return snprintf(text, size, "0x%02x\n", class_revision & 0xff);
 	case SYSFS_OVERRIDE:
-		return snprintf(text, size, "%s\n", dev->driver_override[0] ? dev->driver_override : "(null)");
+		return snprintf(text, size, "%s\n",
+				dev->driver_override[0] ? dev->driver_override : "(null)");
 	default:
 		return snprintf(text, size, "511:%u\n", dev->index);	/* VFIO_NODE's dev */
 	}
 }
 
-static ssize_t file_text(const struct soft_host *host, const struct sysfs_node *node, char *text, size_t size)
+static ssize_t file_text(const struct soft_host *host, const struct sysfs_node *node, char *text,
+			 size_t size)
 {
 	ssize_t len;
 
@@ -101,7 +114,8 @@ static ssize_t file_text(const struct soft_host *host, const struct sysfs_node *
 
 static bool driver_matches(const struct soft_device *dev, const char *driver)
 {
-	const char *wanted = dev->driver_override[0] ? dev->driver_override : sysfs_native_driver(dev->desc);
+	const char *wanted = dev->driver_override[0] ? dev->driver_override
+						     : sysfs_native_driver(dev->desc);
 
 	return !strcmp(wanted, driver);
 }
@@ -128,7 +142,8 @@ static int unbind_device(struct soft_device *dev, const char *driver)
 /* A device without a driver gets the one that matches, if there is one; all else is no error. */
 static int probe_device(struct soft_device *dev)
 {
-	const char *wanted = dev->driver_override[0] ? dev->driver_override : sysfs_native_driver(dev->desc);
+	const char *wanted = dev->driver_override[0] ? dev->driver_override
+						     : sysfs_native_driver(dev->desc);
 
 	if (!dev->pci)
 		return -ENODEV;
@@ -201,7 +216,8 @@ static void trace_step(void *ctx, const struct smmu_step *step)
 		sfile->steps[sfile->n_steps++] = *step;
 }
 
-static ssize_t trace_write(struct soft_host *host, struct sysfs_file *sfile, const void *buf, size_t len)
+static ssize_t trace_write(struct soft_host *host, struct sysfs_file *sfile, const void *buf,
+			   size_t len)
 {
 	const struct machine_device *desc = sfile->node.dev->desc;
 	const struct smmu_tracer tracer = { .step = trace_step, .ctx = sfile };
@@ -254,7 +270,8 @@ static ssize_t read_at(struct soft_file *file, void *buf, size_t len, uint64_t o
 	if (sfile->access == O_WRONLY)
 		return -EBADF;
 	if (sfile->node.kind == SYSFS_TRACE)
-		return copy_part(buf, len, offset, sfile->steps, sfile->n_steps * sizeof(*sfile->steps));
+		return copy_part(buf, len, offset, sfile->steps,
+				 sfile->n_steps * sizeof(*sfile->steps));
 	size = file_text(file->host, &sfile->node, text, sizeof(text));
 	return size < 0 ? size : copy_part(buf, len, offset, text, (size_t)size);
 }
@@ -391,7 +408,8 @@ ssize_t sysfs_readlink(struct soft_host *host, const char *path, char *buf, size
 	return ret ? ret : sysfs_target(&node, buf, size);
 }
 
-int sysfs_list(struct soft_host *host, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+int sysfs_list(struct soft_host *host, const char *path, int (*entry)(void *arg, const char *name),
+	       void *arg)
 {
 	struct sysfs_node node;
 	int ret;

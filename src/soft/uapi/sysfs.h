@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sysfs files that discovery and binding use. Answers are computed when asked; nothing is stored.
+ * The sysfs files that discovery and binding use. Answers are computed when asked; nothing is
+ * stored.
  *
- *   /sys/bus/pci/devices/ADDRESS/       vendor, device, class, revision, driver_override (rw), reset (w, if it can),
- *                                       driver and iommu_group (links), vfio-dev/vfioN/dev (bound to vfio-pci)
- *   /sys/bus/pci/drivers/NAME/          bind (w), unbind (w), a link for each device; NAME: vfio-pci, nvme, bell
- *   /sys/bus/pci/drivers_probe (w)
- *   /sys/kernel/iommu_groups/N/         type, reserved_regions, devices/ADDRESS (links)
- *   /dev/vfio/devices/                  can be listed
+ *   /sys/bus/pci/devices/ADDRESS/       vendor, device, class, revision, driver_override (rw),
+ * reset (w, if it can), driver and iommu_group (links), vfio-dev/vfioN/dev (bound to vfio-pci)
+ *   /sys/bus/pci/drivers/NAME/          bind (w), unbind (w), a link for each device; NAME:
+ * vfio-pci, nvme, bell /sys/bus/pci/drivers_probe (w) /sys/kernel/iommu_groups/N/         type,
+ * reserved_regions, devices/ADDRESS (links) /dev/vfio/devices/                  can be listed
  *
- * Unbinding a device in use takes it from its user at once, where Linux would wait for him to close it.
+ * Unbinding a device in use takes it from its user at once, where Linux would wait for him to close
+ * it.
  *
  * And one file that Linux does not have, for `doorbell explain`:
  *
- *   /sys/kernel/debug/doorbell/ADDRESS (rw)  the translation of one access by the device, in its SMMU as it stands. Write a struct sysfs_trace;
- *                                       then read an array of struct smmu_step (arm/smmu.h). Nothing is accessed, cached or recorded.
+ *   /sys/kernel/debug/doorbell/ADDRESS (rw)  the translation of one access by the device, in its
+ * SMMU as it stands. Write a struct sysfs_trace; then read an array of struct smmu_step
+ * (arm/smmu.h). Nothing is accessed, cached or recorded.
  */
 #ifndef SOFT_UAPI_SYSFS_H
 #define SOFT_UAPI_SYSFS_H
@@ -30,9 +32,11 @@ struct sysfs_trace {
 	uint32_t ssid;		/* SubstreamID, or UINT32_MAX for none */
 };
 
-int sysfs_open(struct soft_host *host, const char *path, int flags, int *fd);	/* -ENOENT, -EACCES, -EISDIR */
+/* -ENOENT, -EACCES, -EISDIR */
+int sysfs_open(struct soft_host *host, const char *path, int flags, int *fd);
 ssize_t sysfs_readlink(struct soft_host *host, const char *path, char *buf, size_t size);
-int sysfs_list(struct soft_host *host, const char *path, int (*entry)(void *arg, const char *name), void *arg);
+int sysfs_list(struct soft_host *host, const char *path, int (*entry)(void *arg, const char *name),
+	       void *arg);
 
 /* The driver that a kernel without vfio-pci would bind to the device. */
 const char *sysfs_native_driver(const struct machine_device *desc);

@@ -137,7 +137,8 @@ static bool group_is_present(struct soft_host *host, unsigned int group)
 
 /* --- Down one name --- */
 
-static bool child_of_device(const struct sysfs_node *dir, const char *name, struct sysfs_node *child)
+static bool child_of_device(const struct sysfs_node *dir, const char *name,
+			    struct sysfs_node *child)
 {
 	if (!strcmp(name, "driver") && driver_of(dir->dev))
 		child->kind = SYSFS_DRIVER_LINK;
@@ -160,7 +161,8 @@ static bool child_group(struct soft_host *host, const char *name, struct sysfs_n
 	return !strcmp(again, name) && group_is_present(host, child->group);
 }
 
-static int find_child(struct soft_host *host, const struct sysfs_node *dir, const char *name, struct sysfs_node *child)
+static int find_child(struct soft_host *host, const struct sysfs_node *dir, const char *name,
+		      struct sysfs_node *child)
 {
 	char device[NAME_SIZE];
 
@@ -286,7 +288,8 @@ static int list_groups(struct soft_host *host, int (*entry)(void *arg, const cha
 	return ret;
 }
 
-static int list_device(const struct sysfs_node *dir, int (*entry)(void *arg, const char *name), void *arg)
+static int list_device(const struct sysfs_node *dir, int (*entry)(void *arg, const char *name),
+		       void *arg)
 {
 	static const char *const sometimes[] = { "driver", "vfio-dev", "reset" };
 	struct sysfs_node child;
@@ -300,7 +303,8 @@ static int list_device(const struct sysfs_node *dir, int (*entry)(void *arg, con
 	return ret;
 }
 
-int sysfs_children(struct soft_host *host, const struct sysfs_node *dir, int (*entry)(void *arg, const char *name), void *arg)
+int sysfs_children(struct soft_host *host, const struct sysfs_node *dir,
+		   int (*entry)(void *arg, const char *name), void *arg)
 {
 	char name[NAME_SIZE];
 	int ret = 0;
@@ -321,7 +325,8 @@ int sysfs_children(struct soft_host *host, const struct sysfs_node *dir, int (*e
 		snprintf(name, sizeof(name), "vfio%u", dir->dev->index);
 		return entry(arg, name);
 	}
-	for (size_t i = 0; dir->kind == SYSFS_DRIVERS && i < sizeof(drivers) / sizeof(drivers[0]) && !ret; i++)
+	for (size_t i = 0;
+	     dir->kind == SYSFS_DRIVERS && i < sizeof(drivers) / sizeof(drivers[0]) && !ret; i++)
 		ret = entry(arg, drivers[i]);
 	for (unsigned int i = 0; i < host->machine.n_devices && !ret; i++) {
 		if (!shows_device(dir, &host->devices[i]))
@@ -345,10 +350,12 @@ ssize_t sysfs_target(const struct sysfs_node *node, char *buf, size_t size)
 		len = snprintf(buf, size, "../../../../bus/pci/drivers/%s", driver);
 		break;
 	case SYSFS_GROUP_LINK:
-		len = snprintf(buf, size, "../../../../kernel/iommu_groups/%u", node->dev->desc->group);
+		len = snprintf(buf, size, "../../../../kernel/iommu_groups/%u",
+			       node->dev->desc->group);
 		break;
 	case SYSFS_DEVICE_LINK:
-		len = snprintf(buf, size, "../../../../bus/pci/devices/%s", node->dev->desc->address);
+		len = snprintf(buf, size, "../../../../bus/pci/devices/%s",
+			       node->dev->desc->address);
 		break;
 	default:
 		return -EINVAL;

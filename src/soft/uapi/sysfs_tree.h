@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a path leads: the names of the tree and what they stand for. What the files hold is in sysfs.c. */
+/*
+ * Where a path leads: the names of the tree and what they stand for. What the files hold is in
+ * sysfs.c.
+ */
 #ifndef SOFT_UAPI_SYSFS_TREE_H
 #define SOFT_UAPI_SYSFS_TREE_H
 
@@ -47,11 +50,15 @@ struct sysfs_node {
 	const char *driver;		/* of DRIVER and below: its name, static */
 };
 
-/* The node at @path; links on the way are followed, and the last name's too unless @nofollow. -ENOENT, -ENOTDIR. */
+/*
+ * The node at @path; links on the way are followed, and the last name's too unless @nofollow.
+ * -ENOENT, -ENOTDIR.
+ */
 int sysfs_resolve(struct soft_host *host, const char *path, bool nofollow, struct sysfs_node *node);
 
 /* Calls @entry for the names in directory @dir, as db_sys_ops.list. -ENOTDIR. */
-int sysfs_children(struct soft_host *host, const struct sysfs_node *dir, int (*entry)(void *arg, const char *name), void *arg);
+int sysfs_children(struct soft_host *host, const struct sysfs_node *dir,
+		   int (*entry)(void *arg, const char *name), void *arg);
 
 /* The target of a link. -EINVAL: it is none. */
 ssize_t sysfs_target(const struct sysfs_node *node, char *buf, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a caller of the uAPI hands over. It is read once: the caller may change it meanwhile. Memory of this process is taken to
- * be there; only NULL is a fault.
+ * What a caller of the uAPI hands over. It is read once: the caller may change it meanwhile. Memory
+ * of this process is taken to be there; only NULL is a fault.
  */
 #ifndef SOFT_UAPI_USER_H
 #define SOFT_UAPI_USER_H

@@ -37,7 +37,8 @@ static void device_disable(struct vfio_device *vdev)
 	vfio_reset(vdev);
 }
 
-static int device_enable(struct soft_device *dev, struct iommufd_device *idev, struct vfio_device **out)
+static int device_enable(struct soft_device *dev, struct iommufd_device *idev,
+			 struct vfio_device **out)
 {
 	struct vfio_device *vdev = soft_calloc(1, sizeof(*vdev));
 	int ret;
@@ -125,7 +126,8 @@ static int bind_iommufd(struct soft_file *file, void *arg)
 		return -EINVAL;
 
 	pthread_mutex_lock(&vfile->dev->lock);
-	ret = vfile->vdev || (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) ? -EINVAL : 0;	/* tokens are for SR-IOV */
+	/* tokens are for SR-IOV */
+	ret = vfile->vdev || (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) ? -EINVAL : 0;
 	if (!ret)
 		ret = iommufd_ctx_from_fd(file->host, bind.iommufd, &ctx);
 	if (ret) {
@@ -185,12 +187,16 @@ static int attach_pt(struct vfio_device *vdev, void *arg)
 	struct vfio_device_attach_iommufd_pt attach, *reply = arg;
 	int ret;
 
-	ret = copy_from_user(&attach, arg, sizeof_through(struct vfio_device_attach_iommufd_pt, pt_id));
+	ret = copy_from_user(&attach, arg,
+			     sizeof_through(struct vfio_device_attach_iommufd_pt, pt_id));
 	if (ret)
 		return ret;
 	if (attach.argsz < sizeof_through(struct vfio_device_attach_iommufd_pt, pt_id))
 		return -EINVAL;
-	/* PASIDs: known, but no device here has them; Linux then finds the hwpt unfit, or argsz too short. */
+	/*
+	 * PASIDs: known, but no device here has them; Linux then finds the hwpt unfit, or argsz too
+	 * short.
+	 */
 	if (attach.flags)
 		return -EINVAL;
 	ret = iommufd_device_attach(vdev->idev, &attach.pt_id);
@@ -205,7 +211,8 @@ static int detach_pt(struct vfio_device *vdev, void *arg)
 	struct vfio_device_detach_iommufd_pt detach;
 	int ret;
 
-	ret = copy_from_user(&detach, arg, sizeof_through(struct vfio_device_detach_iommufd_pt, flags));
+	ret = copy_from_user(&detach, arg,
+			     sizeof_through(struct vfio_device_detach_iommufd_pt, flags));
 	if (ret)
 		return ret;
 	if (detach.argsz < sizeof_through(struct vfio_device_detach_iommufd_pt, flags))

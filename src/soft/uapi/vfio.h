@@ -8,19 +8,24 @@
 #include "soft/uapi/iommufd.h"
 
 /*
- * open("/dev/vfio/devices/vfioN"). A device may be open several times, but only one of the files can be bound.
- * -ENOENT: it is not bound to vfio-pci, and has no node.
+ * open("/dev/vfio/devices/vfioN"). A device may be open several times, but only one of the files
+ * can be bound. -ENOENT: it is not bound to vfio-pci, and has no node.
  */
 int vfio_open(struct soft_device *dev, int *fd);
 
 /*
- * The device goes away (hot-unplug, unbind): waits for nothing, signals the request eventfd, revokes dma-bufs, disarms vectors; later calls on its
- * file give -ENODEV or -EIO, and closing works. With soft_device.lock held.
+ * The device goes away (hot-unplug, unbind): waits for nothing, signals the request eventfd,
+ * revokes dma-bufs, disarms vectors; later calls on its file give -ENODEV or -EIO, and closing
+ * works. With soft_device.lock held.
  */
 void vfio_device_removed(struct soft_device *dev);
 
-/* Access to the BAR of a bound device through a mapping of it: 1, 2, 4 or 8 aligned bytes, MSI-X table included. */
+/*
+ * Access to the BAR of a bound device through a mapping of it: 1, 2, 4 or 8 aligned bytes, MSI-X
+ * table included.
+ */
 uint64_t vfio_bar_read(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size);
-void vfio_bar_write(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t value);
+void vfio_bar_write(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size,
+		    uint64_t value);
 
 #endif

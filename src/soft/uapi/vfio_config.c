@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Config space as vfio-pci shows it: some bits are virtual (BARs, the MSI capability, the capability list), some are the device's own, some
- * cannot be written; and some writes have effects that the kernel brings about in its own way (FLR, MSI enable).
+ * Config space as vfio-pci shows it: some bits are virtual (BARs, the MSI capability, the
+ * capability list), some are the device's own, some cannot be written; and some writes have effects
+ * that the kernel brings about in its own way (FLR, MSI enable).
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -27,7 +28,8 @@ static void put(uint8_t *bytes, unsigned int size, uint32_t value)
 		bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
-static void set_bits(struct vfio_device *vdev, unsigned int off, unsigned int size, uint32_t virt, uint32_t writable)
+static void set_bits(struct vfio_device *vdev, unsigned int off, unsigned int size, uint32_t virt,
+		     uint32_t writable)
 {
 	put(vdev->virt + off, size, virt);
 	put(vdev->writable + off, size, writable);
@@ -38,7 +40,10 @@ bool vfio_memory_enabled(const struct vfio_device *vdev)
 	return __atomic_load_n(&vdev->vconfig[PCI_COMMAND], __ATOMIC_RELAXED) & PCI_COMMAND_MEMORY;
 }
 
-/* The device's own register. A device that has no function-level reset does not say that it has (machine file: no-reset). */
+/*
+ * The device's own register. A device that has no function-level reset does not say that it has
+ * (machine file: no-reset).
+ */
 static uint32_t hardware_read(struct vfio_device *vdev, unsigned int off, unsigned int size)
 {
 	uint32_t value = pci_config_read(vdev->dev->pci, off, size);
@@ -76,7 +81,10 @@ static unsigned int init_msi(struct vfio_device *vdev, unsigned int cap)
 	uint16_t flags = (uint16_t)get(vdev->vconfig + cap + PCI_MSI_FLAGS, 2);
 	bool wide = flags & PCI_MSI_FLAGS_64BIT;
 
-	/* The message is the kernel's; the user's own is kept for him to read back. The mask bits are the device's. */
+	/*
+	 * The message is the kernel's; the user's own is kept for him to read back. The mask bits
+	 * are the device's.
+	 */
 	set_bits(vdev, cap + PCI_MSI_FLAGS, 1, UINT8_MAX, UINT8_MAX);
 	set_bits(vdev, cap + PCI_MSI_ADDRESS_LO, 4, UINT32_MAX, UINT32_MAX);
 	if (wide)
@@ -92,7 +100,8 @@ static unsigned int init_msi(struct vfio_device *vdev, unsigned int cap)
 
 static unsigned int init_express(struct vfio_device *vdev, unsigned int cap)
 {
-	set_bits(vdev, cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ,
+	set_bits(vdev, cap + PCI_EXP_DEVCTL, 2,
+		 PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ,
 		 (uint16_t)~PCI_EXP_DEVCTL_PHANTOM);
 	set_bits(vdev, cap + PCI_EXP_DEVCTL2, 2, 0, (uint16_t)~PCI_EXP_DEVCTL2_ARI);
 	vdev->exp_cap = cap;
@@ -103,7 +112,10 @@ static unsigned int init_express(struct vfio_device *vdev, unsigned int cap)
 static unsigned int init_capability(struct vfio_device *vdev, uint8_t id, unsigned int cap)
 {
 	static const uint8_t lengths[] = {
-		[PCI_CAP_ID_PM] = 8, [PCI_CAP_ID_MSI] = 10, [PCI_CAP_ID_MSIX] = 12, [PCI_CAP_ID_EXP] = 60,
+		[PCI_CAP_ID_PM] = 8,
+		[PCI_CAP_ID_MSI] = 10,
+		[PCI_CAP_ID_MSIX] = 12,
+		[PCI_CAP_ID_EXP] = 60,
 	};
 	unsigned int length = id < sizeof(lengths) ? lengths[id] : 0;
 
@@ -127,7 +139,8 @@ static void init_capabilities(struct vfio_device *vdev)
 	uint8_t *previous = &vdev->vconfig[PCI_CAPABILITY_LIST];
 	unsigned int cap = pci_config_read(pci, PCI_CAPABILITY_LIST, 1) & ~3u, seen = 0;
 
-	for (unsigned int bound = 0; cap && bound < (CONFIG_STANDARD - CONFIG_HEADER) / 4; bound++) {
+	for (unsigned int bound = 0; cap && bound < (CONFIG_STANDARD - CONFIG_HEADER) / 4;
+	     bound++) {
 		uint8_t id = (uint8_t)pci_config_read(pci, cap, 1);
 		uint8_t next = (uint8_t)pci_config_read(pci, cap + PCI_CAP_LIST_NEXT, 1);
 
@@ -140,7 +153,8 @@ static void init_capabilities(struct vfio_device *vdev)
 		cap = next & ~3u;
 	}
 	if (!seen)
-		put(vdev->vconfig + PCI_STATUS, 2, get(vdev->vconfig + PCI_STATUS, 2) & ~PCI_STATUS_CAP_LIST);
+		put(vdev->vconfig + PCI_STATUS, 2,
+		    get(vdev->vconfig + PCI_STATUS, 2) & ~PCI_STATUS_CAP_LIST);
 }
 
 void vfio_config_init(struct vfio_device *vdev)
@@ -184,7 +198,10 @@ static void fix_bars(struct vfio_device *vdev)
 	}
 }
 
-/* MSI is enabled by SET_IRQS: only then the user's enable bit and number of vectors reach the device. */
+/*
+ * MSI is enabled by SET_IRQS: only then the user's enable bit and number of vectors reach the
+ * device.
+ */
 static void msi_flags_written(struct vfio_device *vdev)
 {
 	uint8_t *at = vdev->vconfig + vdev->msi_cap + PCI_MSI_FLAGS;
@@ -224,7 +241,8 @@ static uint32_t config_read(struct vfio_device *vdev, unsigned int off, unsigned
 	return (get(vdev->vconfig + off, size) & virt) | (hardware_read(vdev, off, size) & ~virt);
 }
 
-static void config_write(struct vfio_device *vdev, unsigned int off, unsigned int size, uint32_t value)
+static void config_write(struct vfio_device *vdev, unsigned int off, unsigned int size,
+			 uint32_t value)
 {
 	uint32_t virt = get(vdev->virt + off, size), writable = get(vdev->writable + off, size);
 	uint32_t own = writable & virt, through = writable & ~virt, old;
@@ -239,9 +257,13 @@ static void config_write(struct vfio_device *vdev, unsigned int off, unsigned in
 		uint8_t command = (uint8_t)(value >> (8 * (PCI_COMMAND - off)));
 		uint8_t kept = vdev->vconfig[PCI_COMMAND] & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 
-		/* Waits for accesses under way: none reaches the BARs after memory decoding was turned off. */
+		/*
+		 * Waits for accesses under way: none reaches the BARs after memory decoding was
+		 * turned off.
+		 */
 		pthread_rwlock_wrlock(&vdev->dev->access);
-		__atomic_store_n(&vdev->vconfig[PCI_COMMAND], kept | (command & (PCI_COMMAND_MEMORY | PCI_COMMAND_IO)),
+		__atomic_store_n(&vdev->vconfig[PCI_COMMAND],
+				 kept | (command & (PCI_COMMAND_MEMORY | PCI_COMMAND_IO)),
 				 __ATOMIC_RELAXED);
 		pthread_rwlock_unlock(&vdev->dev->access);
 	}
@@ -264,11 +286,14 @@ ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t
 	for (size_t done = 0, size; done < len; done += size) {
 		unsigned int off = (unsigned int)(offset + done);
 
-		size = len - done >= 4 && off % 4 == 0 ? 4 : len - done >= 2 && off % 2 == 0 ? 2 : 1;
+		for (size = 4; size > len - done || off % size; size /= 2)
+			;
 		if (write)
-			config_write(vdev, off, (unsigned int)size, get(bytes + done, (unsigned int)size));
+			config_write(vdev, off, (unsigned int)size,
+				     get(bytes + done, (unsigned int)size));
 		else
-			put(bytes + done, (unsigned int)size, config_read(vdev, off, (unsigned int)size));
+			put(bytes + done, (unsigned int)size,
+			    config_read(vdev, off, (unsigned int)size));
 	}
 	return (ssize_t)len;
 }

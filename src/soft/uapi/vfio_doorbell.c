@@ -2,8 +2,9 @@
 /*
  * VFIO_DEVICE_FEATURE_MSI_DOORBELL: the doorbell of the device's MSIs as a dma-buf (abi/native.h).
  *
- * A doorbell is shared by all devices behind its ITS, and a VMM maps it once for all of them. So its dma-bufs live as long as one of the devices
- * of the iommufd that asked for it is open: when the last of these goes, they are revoked.
+ * A doorbell is shared by all devices behind its ITS, and a VMM maps it once for all of them. So
+ * its dma-bufs live as long as one of the devices of the iommufd that asked for it is open: when
+ * the last of these goes, they are revoked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,9 @@ struct dmabuf {
 	struct soft_file *file;
 };
 
-/* What devices of one iommufd have asked for; in host->doorbells, all under host->doorbells_lock. */
+/*
+ * What devices of one iommufd have asked for; in host->doorbells, all under host->doorbells_lock.
+ */
 struct vfio_doorbell {
 	struct vfio_doorbell *next;
 	const struct iommufd_ctx *ctx;
@@ -33,8 +36,8 @@ static bool in_pages(uint64_t addr, uint64_t base, uint64_t size, uint64_t page)
 }
 
 /*
- * A number for the host page at @pa, which holds a doorbell: which MSI frame of the machine, and which page of a pre-ITS window. Two frames in
- * one page have one number, that of the first.
+ * A number for the host page at @pa, which holds a doorbell: which MSI frame of the machine, and
+ * which page of a pre-ITS window. Two frames in one page have one number, that of the first.
  */
 static uint64_t doorbell_id(const struct soft_host *host, uint64_t pa, uint64_t page)
 {
@@ -62,7 +65,10 @@ static void forget_dmabuf(struct dmabuf **at)
 	soft_free(dmabuf);
 }
 
-/* Forgets those that nobody else holds any more, so that a user who asks again and again does not pile them up. */
+/*
+ * Forgets those that nobody else holds any more, so that a user who asks again and again does not
+ * pile them up.
+ */
 static void forget_closed(struct soft_host *host, struct vfio_doorbell *doorbell)
 {
 	struct dmabuf **at = &doorbell->dmabufs;
@@ -131,7 +137,8 @@ static struct vfio_doorbell *doorbell_get(struct vfio_device *vdev, uint64_t id)
 }
 
 /* A new dma-buf over [pa, pa + size); its descriptor. */
-static int export(struct soft_host *host, struct vfio_doorbell *doorbell, uint64_t pa, uint64_t size)
+static int export(struct soft_host *host, struct vfio_doorbell *doorbell, uint64_t pa,
+		  uint64_t size)
 {
 	struct dmabuf *dmabuf;
 	int ret;

@@ -31,11 +31,13 @@ int vfio_feature(struct vfio_device *vdev, void *arg)
 		return -EINVAL;
 	if (feature.flags & ~(VFIO_DEVICE_FEATURE_MASK | operations | VFIO_DEVICE_FEATURE_PROBE))
 		return -EINVAL;
-	if (!(feature.flags & VFIO_DEVICE_FEATURE_PROBE) && (feature.flags & operations) == operations)
+	if (!(feature.flags & VFIO_DEVICE_FEATURE_PROBE) &&
+	    (feature.flags & operations) == operations)
 		return -EINVAL;
 	/* No migration, no low power states, no tokens, no dma-bufs of BARs. */
 	if ((feature.flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MSI_DOORBELL ||
 	    vdev->dev->host->machine.kernel != KERNEL_DOORBELL)
 		return -ENOTTY;
-	return vfio_doorbell_feature(vdev, feature.flags, (char *)arg + header, feature.argsz - header);
+	return vfio_doorbell_feature(vdev, feature.flags, (char *)arg + header,
+				     feature.argsz - header);
 }

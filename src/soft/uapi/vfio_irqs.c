@@ -14,7 +14,9 @@
 
 /* --- Eventfds --- */
 
-/* 0, or -EBADF / -EINVAL as eventfd_ctx_fdget. The host's own files are eventfds only underneath. */
+/*
+ * 0, or -EBADF / -EINVAL as eventfd_ctx_fdget. The host's own files are eventfds only underneath.
+ */
 static int check_eventfd(struct soft_host *host, int fd)
 {
 	static const char name[] = "anon_inode:[eventfd]";
@@ -68,8 +70,9 @@ static void trigger_put(struct vfio_trigger *trigger)
 }
 
 /*
- * Adds 1, and never blocks: this is a device's thread. An eventfd at its limit (2^64 - 2) stays there, as with the kernel's eventfd_signal.
- * The descriptor's flags are shared with its user's and so cannot be changed for this.
+ * Adds 1, and never blocks: this is a device's thread. An eventfd at its limit (2^64 - 2) stays
+ * there, as with the kernel's eventfd_signal. The descriptor's flags are shared with its user's and
+ * so cannot be changed for this.
  */
 static void trigger_signal(void *ctx)
 {
@@ -163,7 +166,8 @@ static int arm(struct vfio_device *vdev, unsigned int vector, int fd, struct vfi
 }
 
 /* On error, the vectors up to the one that failed end disarmed, as in Linux. */
-static int set_block(struct vfio_device *vdev, unsigned int start, unsigned int count, const int32_t *fds)
+static int set_block(struct vfio_device *vdev, unsigned int start, unsigned int count,
+		     const int32_t *fds)
 {
 	struct vfio_trigger *last = NULL;
 	unsigned int i = 0, run;
@@ -222,10 +226,12 @@ void vfio_irqs_disable(struct vfio_device *vdev)
 }
 
 /* A vector that must have an address and was given none is refused before any is touched. */
-static int check_addresses(const struct vfio_device *vdev, const struct vfio_irq_set *set, const int32_t *fds)
+static int check_addresses(const struct vfio_device *vdev, const struct vfio_irq_set *set,
+			   const int32_t *fds)
 {
 	const struct soft_device *dev = vdev->dev;
-	uint64_t doorbell = its_dev_doorbell(dev->host->itses[dev->desc->its], dev->desc->device_id);
+	uint64_t doorbell = its_dev_doorbell(dev->host->itses[dev->desc->its],
+					     dev->desc->device_id);
 	int ret = 0;
 
 	for (unsigned int i = 0; i < set->count && !ret; i++) {
@@ -238,7 +244,8 @@ static int check_addresses(const struct vfio_device *vdev, const struct vfio_irq
 	return ret;
 }
 
-static int set_msi_trigger(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *data)
+static int set_msi_trigger(struct vfio_device *vdev, const struct vfio_irq_set *set,
+			   const void *data)
 {
 	const uint8_t *bools = data;
 	int ret;
@@ -295,8 +302,8 @@ static int set_single_eventfd(struct vfio_device *vdev, struct vfio_trigger **sl
 	return 0;
 }
 
-static int set_single_trigger(struct vfio_device *vdev, struct vfio_trigger **slot, const struct vfio_irq_set *set,
-			      const void *data)
+static int set_single_trigger(struct vfio_device *vdev, struct vfio_trigger **slot,
+			      const struct vfio_irq_set *set, const void *data)
 {
 	if (set->flags & VFIO_IRQ_SET_DATA_NONE) {
 		if (!*slot)
@@ -379,10 +386,12 @@ int vfio_set_irqs(struct vfio_device *vdev, void *arg)
 		return ret;
 	if (set.argsz < header || set.index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	if ((set.flags & VFIO_IRQ_SET_ACTION_PREPARE) && vdev->dev->host->machine.kernel == KERNEL_DOORBELL)
+	if ((set.flags & VFIO_IRQ_SET_ACTION_PREPARE) &&
+	    vdev->dev->host->machine.kernel == KERNEL_DOORBELL)
 		return vfio_prepare_irqs(vdev, &set, (const char *)arg + header);
 	max = vfio_irq_count(vdev, set.index);
-	if (set.count >= UINT32_MAX - set.start || (set.flags & ~known) || set.start >= max || set.start + set.count > max)
+	if (set.count >= UINT32_MAX - set.start || (set.flags & ~known) || set.start >= max ||
+	    set.start + set.count > max)
 		return -EINVAL;
 
 	ret = data_size(set.flags, &size);

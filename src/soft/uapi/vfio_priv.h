@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vfio-pci inside: what it keeps for a device from bind to close, and its parts. Everything here is called with soft_device.lock held unless it
- * says otherwise.
+ * vfio-pci inside: what it keeps for a device from bind to close, and its parts. Everything here is
+ * called with soft_device.lock held unless it says otherwise.
  */
 #ifndef SOFT_UAPI_VFIO_PRIV_H
 #define SOFT_UAPI_VFIO_PRIV_H
@@ -14,11 +14,14 @@
 #define VFIO_OFFSET_SHIFT 40
 #define VFIO_OFFSET_MASK ((1ull << VFIO_OFFSET_SHIFT) - 1)
 
-/* Where an interrupt goes: a descriptor of our own for the eventfd, so that the user may close his. */
+/*
+ * Where an interrupt goes: a descriptor of our own for the eventfd, so that the user may close his.
+ */
 struct vfio_trigger {
 	int fd;
 	bool nonblocking;
-	unsigned int refs;	/* vectors that were given the same eventfd in one call; under soft_device.lock */
+	/* vectors that were given the same eventfd in one call; under soft_device.lock */
+	unsigned int refs;
 };
 
 struct vfio_doorbell;
@@ -31,7 +34,10 @@ struct vfio_device {
 	bool removed;			/* the device went away under its user */
 	bool reset_works;
 
-	/* Config space: what the user sees where virt has a 1, and what he may change where writable has one. */
+	/*
+	 * Config space: what the user sees where virt has a 1, and what he may change where
+	 * writable has one.
+	 */
 	uint8_t vconfig[PCI_CONFIG_SIZE];
 	uint8_t virt[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE];
@@ -40,7 +46,8 @@ struct vfio_device {
 	unsigned int msi_qmax;		/* log2 of the MSI vectors that are enabled */
 
 	/* Interrupts. */
-	unsigned int irq_type;		/* VFIO_PCI_MSI(X)_IRQ_INDEX when enabled, else VFIO_PCI_NUM_IRQS */
+	/* VFIO_PCI_MSI(X)_IRQ_INDEX when enabled, else VFIO_PCI_NUM_IRQS */
+	unsigned int irq_type;
 	struct irq_domain *irqs;
 	struct vfio_trigger **vectors;	/* of irq_type: NULL where none is set */
 	unsigned int n_vectors;
@@ -51,13 +58,17 @@ struct vfio_device {
 
 /* vfio_config.c */
 void vfio_config_init(struct vfio_device *vdev);
-ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset, bool write);
-bool vfio_memory_enabled(const struct vfio_device *vdev);	/* with soft_device.lock or .access */
+ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset,
+		       bool write);
+/* with soft_device.lock or .access */
+bool vfio_memory_enabled(const struct vfio_device *vdev);
 
 /* vfio_region.c */
 int vfio_region_info(struct vfio_device *vdev, void *arg);
-ssize_t vfio_region_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset, bool write);
-int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot, uint64_t offset, void **out);
+ssize_t vfio_region_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset,
+		       bool write);
+int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot,
+		     uint64_t offset, void **out);
 
 /* vfio_irqs.c */
 unsigned int vfio_irq_count(const struct vfio_device *vdev, unsigned int index);
@@ -75,12 +86,16 @@ int vfio_feature(struct vfio_device *vdev, void *arg);
 
 /* vfio_doorbell.c */
 int vfio_doorbell_feature(struct vfio_device *vdev, uint32_t flags, void *arg, size_t argsz);
-void vfio_doorbell_put(struct vfio_device *vdev);	/* the device is done with it: sends no MSIs any more */
+/* the device is done with it: sends no MSIs any more */
+void vfio_doorbell_put(struct vfio_device *vdev);
 
 /* 1: do it; 0: it was a probe, and would be done; -EINVAL. */
 int vfio_check_feature(uint32_t flags, size_t argsz, uint32_t supported, size_t size);
 
-/* vfio_reset.c: function-level reset with everything the kernel had set put back. Takes soft_device.access. */
+/*
+ * vfio_reset.c: function-level reset with everything the kernel had set put back. Takes
+ * soft_device.access.
+ */
 int vfio_reset(struct vfio_device *vdev);
 
 #endif

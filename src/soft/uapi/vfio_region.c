@@ -28,8 +28,12 @@ static bool holds_msix_table(const struct pci_shape *shape, unsigned int bar)
 	return shape->msix_vectors && shape->msix_bar == bar;
 }
 
-/* What of the BAR can be mapped when the pages of the MSI-X table cannot: the size of the capability, 0 if nothing. */
-static size_t sparse_areas(const struct vfio_device *vdev, unsigned int bar, struct region_caps *caps)
+/*
+ * What of the BAR can be mapped when the pages of the MSI-X table cannot: the size of the
+ * capability, 0 if nothing.
+ */
+static size_t sparse_areas(const struct vfio_device *vdev, unsigned int bar,
+			   struct region_caps *caps)
 {
 	const struct pci_shape *shape = pci_dev_shape(vdev->dev->pci);
 	uint64_t page = page_size(vdev), size = shape->bar_size[bar];
@@ -50,7 +54,8 @@ static size_t sparse_areas(const struct vfio_device *vdev, unsigned int bar, str
 	return sizeof(caps->sparse) + n * sizeof(caps->areas[0]);
 }
 
-static size_t bar_info(const struct vfio_device *vdev, struct vfio_region_info *info, struct region_caps *caps)
+static size_t bar_info(const struct vfio_device *vdev, struct vfio_region_info *info,
+		       struct region_caps *caps)
 {
 	const struct pci_shape *shape = pci_dev_shape(vdev->dev->pci);
 	size_t size;
@@ -115,7 +120,8 @@ int vfio_region_info(struct vfio_device *vdev, void *arg)
 
 /* --- Read and write --- */
 
-static bool bar_reachable(const struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size)
+static bool bar_reachable(const struct soft_device *dev, unsigned int bar, uint64_t off,
+			  unsigned int size)
 {
 	uint64_t bar_size;
 
@@ -136,7 +142,8 @@ uint64_t vfio_bar_read(struct soft_device *dev, unsigned int bar, uint64_t off, 
 	return value;
 }
 
-void vfio_bar_write(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t value)
+void vfio_bar_write(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size,
+		    uint64_t value)
 {
 	pthread_rwlock_rdlock(&dev->access);
 	if (bar_reachable(dev, bar, off, size))
@@ -144,10 +151,15 @@ void vfio_bar_write(struct soft_device *dev, unsigned int bar, uint64_t off, uns
 	pthread_rwlock_unlock(&dev->access);
 }
 
-/* Bytes from @off on that go as one access: aligned, and not reaching into the MSI-X table. *hidden: they lie in it. */
-static size_t chunk(const struct pci_shape *shape, unsigned int bar, uint64_t off, size_t len, bool *hidden)
+/*
+ * Bytes from @off on that go as one access: aligned, and not reaching into the MSI-X table.
+ * *hidden: they lie in it.
+ */
+static size_t chunk(const struct pci_shape *shape, unsigned int bar, uint64_t off, size_t len,
+		    bool *hidden)
 {
-	uint64_t start = shape->msix_table_off, end = start + (uint64_t)shape->msix_vectors * PCI_MSIX_ENTRY_SIZE;
+	uint64_t start = shape->msix_table_off,
+		 end = start + (uint64_t)shape->msix_vectors * PCI_MSIX_ENTRY_SIZE;
 	size_t size;
 
 	*hidden = false;
@@ -163,7 +175,8 @@ static size_t chunk(const struct pci_shape *shape, unsigned int bar, uint64_t of
 	return size;
 }
 
-static int bar_chunk(struct vfio_device *vdev, unsigned int bar, uint64_t off, uint8_t *bytes, size_t size, bool write)
+static int bar_chunk(struct vfio_device *vdev, unsigned int bar, uint64_t off, uint8_t *bytes,
+		     size_t size, bool write)
 {
 	struct pci_dev *pci = vdev->dev->pci;
 	uint64_t value = 0;
@@ -182,8 +195,12 @@ static int bar_chunk(struct vfio_device *vdev, unsigned int bar, uint64_t off, u
 	return 0;
 }
 
-/* With soft_device.access. The MSI-X table is the kernel's: it reads as ones, and writes to it are dropped. */
-static ssize_t bar_rw(struct vfio_device *vdev, unsigned int bar, uint8_t *bytes, size_t len, uint64_t off, bool write)
+/*
+ * With soft_device.access. The MSI-X table is the kernel's: it reads as ones, and writes to it are
+ * dropped.
+ */
+static ssize_t bar_rw(struct vfio_device *vdev, unsigned int bar, uint8_t *bytes, size_t len,
+		      uint64_t off, bool write)
 {
 	const struct pci_shape *shape = pci_dev_shape(vdev->dev->pci);
 	size_t size;
@@ -229,14 +246,18 @@ ssize_t vfio_region_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t
 		return -EINVAL;	/* there is no ROM and no VGA */
 
 	pthread_rwlock_rdlock(&dev->access);
-	ret = vdev->removed || !dev->pci ? -EIO : bar_rw(vdev, (unsigned int)index, buf, len, off, write);
+	ret = vdev->removed || !dev->pci ? -EIO
+					 : bar_rw(vdev, (unsigned int)index, buf, len, off, write);
 	pthread_rwlock_unlock(&dev->access);
 	return ret;
 }
 
 /* --- mmap --- */
 
-/* Inside the BAR rounded up to pages, and outside the MSI-X table where its pages may not be mapped. */
+/*
+ * Inside the BAR rounded up to pages, and outside the MSI-X table where its pages may not be
+ * mapped.
+ */
 static bool may_map(const struct vfio_device *vdev, unsigned int bar, uint64_t off, uint64_t len)
 {
 	const struct pci_shape *shape = pci_dev_shape(vdev->dev->pci);
@@ -249,13 +270,17 @@ static bool may_map(const struct vfio_device *vdev, unsigned int bar, uint64_t o
 		return true;
 	sparse_areas(vdev, bar, &caps);
 	for (unsigned int i = 0; i < caps.sparse.nr_areas; i++) {
-		if (off >= caps.areas[i].offset && off + len <= caps.areas[i].offset + caps.areas[i].size)
+		if (off >= caps.areas[i].offset &&
+		    off + len <= caps.areas[i].offset + caps.areas[i].size)
 			return true;
 	}
 	return false;
 }
 
-/* Memory of the function where it has some; else just addresses, to which a plain load or store faults instead of going nowhere. */
+/*
+ * Memory of the function where it has some; else just addresses, to which a plain load or store
+ * faults instead of going nowhere.
+ */
 static void *map_bar(struct pci_dev *pci, unsigned int bar, size_t len, int prot, uint64_t off)
 {
 	int memfd;
@@ -265,11 +290,13 @@ static void *map_bar(struct pci_dev *pci, unsigned int bar, size_t len, int prot
 		return MAP_FAILED;
 	}
 	if (pci_bar_memfd(pci, bar, &memfd))
-		return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
 	return mmap(NULL, len, prot, MAP_SHARED, memfd, (off_t)off);
 }
 
-int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot, uint64_t offset, void **out)
+int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot,
+		     uint64_t offset, void **out)
 {
 	struct soft_device *dev = vdev->dev;
 	uint64_t index = offset >> VFIO_OFFSET_SHIFT, off = offset & VFIO_OFFSET_MASK;
@@ -292,8 +319,14 @@ int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t le
 
 	soft_file_hold(file);
 	mapping = (struct mapping){
-		.start = (uintptr_t)addr, .len = len, .dev = dev, .file = file, .bar = (unsigned int)index,
-		.offset = off, .readable = prot & PROT_READ, .writable = prot & PROT_WRITE,
+		.start = (uintptr_t)addr,
+		.len = len,
+		.dev = dev,
+		.file = file,
+		.bar = (unsigned int)index,
+		.offset = off,
+		.readable = prot & PROT_READ,
+		.writable = prot & PROT_WRITE,
 	};
 	ret = mappings_add(dev->host->mappings, &mapping);
 	if (ret) {

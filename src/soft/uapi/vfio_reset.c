@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reset of a vfio-pci device as the kernel does it: what the kernel set up survives, what the user set up in the device does not. */
+/*
+ * Reset of a vfio-pci device as the kernel does it: what the kernel set up survives, what the user
+ * set up in the device does not.
+ */
 #include <errno.h>
 #include <linux/pci_regs.h>
 
@@ -25,7 +28,8 @@ int vfio_reset(struct vfio_device *vdev)
 	pci_dev_reset(pci);
 
 	if (vdev->exp_cap) {
-		pci_config_write(pci, vdev->exp_cap + PCI_EXP_DEVCTL, 2, devctl & ~PCI_EXP_DEVCTL_BCR_FLR);
+		pci_config_write(pci, vdev->exp_cap + PCI_EXP_DEVCTL, 2,
+				 devctl & ~PCI_EXP_DEVCTL_BCR_FLR);
 		pci_config_write(pci, vdev->exp_cap + PCI_EXP_DEVCTL2, 2, devctl2);
 	}
 	for (unsigned int bar = 0; bar < PCI_BARS; bar++)

@@ -104,7 +104,8 @@ static const char *list(const char *path)
 	qsort(names.list, names.count, sizeof(names.list[0]), compare);
 	text[0] = '\0';
 	for (unsigned int i = 0; i < names.count; i++) {
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "", names.list[i]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 names.list[i]);
 		free(names.list[i]);
 	}
 	return text;
@@ -121,12 +122,15 @@ static void tree(void **state)
 {
 	(void)state;
 	assert_string_equal(list("/sys/bus/pci"), "devices drivers drivers_probe");
-	assert_string_equal(list("/sys/bus/pci/devices/"), "0000:01:00.0 0000:02:00.0 0000:03:00.0");
+	assert_string_equal(list("/sys/bus/pci/devices/"),
+			    "0000:01:00.0 0000:02:00.0 0000:03:00.0");
 	assert_string_equal(list("/sys/bus/pci//drivers"), "bell nvme vfio-pci");
-	assert_string_equal(list(DRIVERS "vfio-pci"), "0000:01:00.0 0000:02:00.0 0000:03:00.0 bind unbind");
+	assert_string_equal(list(DRIVERS "vfio-pci"),
+			    "0000:01:00.0 0000:02:00.0 0000:03:00.0 bind unbind");
 	assert_string_equal(list(DRIVERS "nvme"), "bind unbind");
-	assert_string_equal(list(DEVICES BELL),
-			    "class device driver driver_override iommu_group reset revision vendor vfio-dev");
+	assert_string_equal(
+		list(DEVICES BELL),
+		"class device driver driver_override iommu_group reset revision vendor vfio-dev");
 	assert_string_equal(list(DEVICES BELL "/vfio-dev"), "vfio1");
 	assert_string_equal(list(DEVICES BELL "/vfio-dev/vfio1"), "dev");
 	assert_string_equal(list(DEVICES BELL "/driver"), list(DRIVERS "vfio-pci"));
@@ -135,7 +139,8 @@ static void tree(void **state)
 	assert_string_equal(list(GROUPS "1/devices"), BELL);
 	assert_string_equal(list(GROUPS "1/devices/" BELL), list(DEVICES BELL));
 	assert_string_equal(list(DEVICES BELL "/iommu_group/devices"), BELL);
-	assert_string_equal(list("/sys/kernel/debug/doorbell"), "0000:01:00.0 0000:02:00.0 0000:03:00.0");
+	assert_string_equal(list("/sys/kernel/debug/doorbell"),
+			    "0000:01:00.0 0000:02:00.0 0000:03:00.0");
 	assert_string_equal(list("/dev/vfio/devices"), "vfio0 vfio1 vfio2");
 
 	assert_int_equal(f.sys->ops->list(f.sys, "/sys/bus/pci/devices", seventeen, NULL), 17);
@@ -143,10 +148,12 @@ static void tree(void **state)
 	assert_int_equal(f.sys->ops->list(f.sys, "/sys/kernel/iommu_groups", seventeen, NULL), 17);
 	assert_int_equal(f.sys->ops->list(f.sys, "/sys/bus/usb", seventeen, NULL), -ENOENT);
 	assert_int_equal(f.sys->ops->list(f.sys, "/sys/bus/pcix", seventeen, NULL), -ENOENT);
-	assert_int_equal(f.sys->ops->list(f.sys, DEVICES BELL "/vendor", seventeen, NULL), -ENOTDIR);
+	assert_int_equal(f.sys->ops->list(f.sys, DEVICES BELL "/vendor", seventeen, NULL),
+			 -ENOTDIR);
 	assert_int_equal(f.sys->ops->list(f.sys, GROUPS "01", seventeen, NULL), -ENOENT);
 	assert_int_equal(f.sys->ops->list(f.sys, GROUPS "7", seventeen, NULL), -ENOENT);
-	assert_int_equal(f.sys->ops->list(f.sys, GROUPS "1/devices/" NVME, seventeen, NULL), -ENOENT);
+	assert_int_equal(f.sys->ops->list(f.sys, GROUPS "1/devices/" NVME, seventeen, NULL),
+			 -ENOENT);
 }
 
 static void texts(void **state)
@@ -159,25 +166,32 @@ static void texts(void **state)
 	assert_string_equal(read_file(DEVICES BELL "/driver_override"), "vfio-pci\n");
 	assert_string_equal(read_file(DEVICES BELL "/vfio-dev/vfio1/dev"), "511:1\n");
 	assert_string_equal(read_file(GROUPS "2/type"), "DMA\n");
-	assert_string_equal(read_file(GROUPS "2/reserved_regions"), "0x0000000008000000 0x00000000080fffff msi\n");
-	assert_string_equal(read_link(DEVICES BELL "/driver"), "../../../../bus/pci/drivers/vfio-pci");
-	assert_string_equal(read_link(DEVICES BELL "/iommu_group"), "../../../../kernel/iommu_groups/1");
-	assert_string_equal(read_link(DRIVERS "vfio-pci/" NVME), "../../../../bus/pci/devices/" NVME);
+	assert_string_equal(read_file(GROUPS "2/reserved_regions"),
+			    "0x0000000008000000 0x00000000080fffff msi\n");
+	assert_string_equal(read_link(DEVICES BELL "/driver"),
+			    "../../../../bus/pci/drivers/vfio-pci");
+	assert_string_equal(read_link(DEVICES BELL "/iommu_group"),
+			    "../../../../kernel/iommu_groups/1");
+	assert_string_equal(read_link(DRIVERS "vfio-pci/" NVME),
+			    "../../../../bus/pci/devices/" NVME);
 }
 
 static void reserved_regions(void **state)
 {
 	(void)state;
 	fixture_destroy(&f);
-	fixture_create(&f, "sw-msi 0x10000000 2m\ndevice 0000:02:00.0 bell group=4\ndevice 0000:03:00.0 bell group=4\n"
-			   "device 0000:04:00.0 bell\nreserved 4 0xfee00000..0xfeefffff reserved\nreserved 4 0x1000..0x1fff direct-relaxable");
+	fixture_create(
+		&f,
+		"sw-msi 0x10000000 2m\ndevice 0000:02:00.0 bell group=4\ndevice 0000:03:00.0 bell group=4\n"
+		"device 0000:04:00.0 bell\nreserved 4 0xfee00000..0xfeefffff reserved\nreserved 4 0x1000..0x1fff direct-relaxable");
 	assert_string_equal(list("/sys/kernel/iommu_groups"), "4 5");
 	assert_string_equal(list(GROUPS "4/devices"), "0000:02:00.0 0000:03:00.0");
 	assert_string_equal(read_file(GROUPS "4/reserved_regions"),
 			    "0x0000000000001000 0x0000000000001fff direct-relaxable\n"
 			    "0x0000000010000000 0x00000000101fffff msi\n"
 			    "0x00000000fee00000 0x00000000feefffff reserved\n");
-	assert_string_equal(read_file(GROUPS "5/reserved_regions"), "0x0000000010000000 0x00000000101fffff msi\n");
+	assert_string_equal(read_file(GROUPS "5/reserved_regions"),
+			    "0x0000000010000000 0x00000000101fffff msi\n");
 }
 
 static void access_rights(void **state)
@@ -194,8 +208,10 @@ static void access_rights(void **state)
 	assert_int_equal(open_file(DEVICES BELL "/nothing", O_RDONLY), -ENOENT);
 	assert_int_equal(open_file(DEVICES BELL "/vendor/x", O_RDONLY), -ENOTDIR);
 	assert_int_equal(open_file("/sys/power/state", O_RDONLY), -ENOENT);
-	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/vendor", buf, sizeof(buf)), -EINVAL);
-	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", buf, sizeof(buf)), -ENAMETOOLONG);
+	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/vendor", buf, sizeof(buf)),
+			 -EINVAL);
+	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", buf, sizeof(buf)),
+			 -ENAMETOOLONG);
 	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES "x", buf, sizeof(buf)), -ENOENT);
 
 	/* read(2) goes on where it was; pread does not care. */
@@ -219,9 +235,11 @@ static void binding(void **state)
 	assert_int_equal(write_file(DRIVERS "vfio-pci/unbind", "0000:77:00.0"), -ENODEV);
 	assert_int_equal(write_file(DRIVERS "vfio-pci/unbind", BELL "\n"), 0);
 	assert_int_equal(write_file(DRIVERS "vfio-pci/unbind", BELL), -ENODEV);
-	assert_string_equal(list(DEVICES BELL), "class device driver_override iommu_group reset revision vendor");
+	assert_string_equal(list(DEVICES BELL),
+			    "class device driver_override iommu_group reset revision vendor");
 	assert_string_equal(list("/dev/vfio/devices"), "vfio0 vfio2");
-	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", (char[8]){ 0 }, 8), -ENOENT);
+	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", (char[8]){ 0 }, 8),
+			 -ENOENT);
 
 	/* Its own driver does not get it while the override says otherwise. */
 	assert_int_equal(write_file(DRIVERS "bell/bind", BELL), -ENODEV);
@@ -245,21 +263,28 @@ static void binding(void **state)
 	assert_int_equal(write_file(DRIVERS "bell/unbind", BELL), 0);
 	assert_int_equal(write_file(DEVICES BELL "/driver_override", "e1000"), 0);
 	assert_int_equal(write_file("/sys/bus/pci/drivers_probe", BELL), 0);
-	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", (char[8]){ 0 }, 8), -ENOENT);
+	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES BELL "/driver", (char[8]){ 0 }, 8),
+			 -ENOENT);
 	assert_int_equal(write_file("/sys/bus/pci/drivers_probe", "0000:77:00.0"), -ENODEV);
-	assert_int_equal(write_file(DEVICES BELL "/driver_override", "a-name-that-is-much-longer-than-a-driver-may-have"), -EINVAL);
+	assert_int_equal(write_file(DEVICES BELL "/driver_override",
+				    "a-name-that-is-much-longer-than-a-driver-may-have"),
+			 -EINVAL);
 }
 
 static void in_use_at_start(void **state)
 {
 	(void)state;
 	fixture_destroy(&f);
-	fixture_create(&f, "device 0000:01:00.0 nvme in-use io-queues=1\ndevice 0000:02:00.0 bell no-reset");
+	fixture_create(
+		&f,
+		"device 0000:01:00.0 nvme in-use io-queues=1\ndevice 0000:02:00.0 bell no-reset");
 	assert_string_equal(read_link(DEVICES NVME "/driver"), "../../../../bus/pci/drivers/nvme");
 	assert_string_equal(read_file(DEVICES NVME "/driver_override"), "(null)\n");
 	assert_int_equal(open_file("/dev/vfio/devices/vfio0", O_RDWR), -ENOENT);
 	assert_int_equal(open_file(DEVICES BELL "/reset", O_WRONLY), -ENOENT);
-	assert_string_equal(list(DEVICES BELL), "class device driver driver_override iommu_group revision vendor vfio-dev");
+	assert_string_equal(
+		list(DEVICES BELL),
+		"class device driver driver_override iommu_group revision vendor vfio-dev");
 }
 
 static void reset(void **state)
@@ -296,7 +321,8 @@ static const struct smmu_step *trace(int fd, const struct sysfs_trace *request, 
 	static struct smmu_step steps[SYSFS_TRACE_STEPS];
 	ssize_t len;
 
-	assert_int_equal(f.sys->ops->pwrite(f.sys, fd, request, sizeof(*request), 0), sizeof(*request));
+	assert_int_equal(f.sys->ops->pwrite(f.sys, fd, request, sizeof(*request), 0),
+			 sizeof(*request));
 	len = f.sys->ops->pread(f.sys, fd, steps, sizeof(steps), 0);
 	assert_true(len > 0 && len % (ssize_t)sizeof(steps[0]) == 0);
 	*count = (unsigned int)(len / (ssize_t)sizeof(steps[0]));
@@ -305,7 +331,9 @@ static const struct smmu_step *trace(int fd, const struct sysfs_trace *request, 
 
 static void traces(void **state)
 {
-	struct sysfs_trace request = { .iova = FIXTURE_IOVA + 0x1234, .write = 1, .ssid = UINT32_MAX };
+	struct sysfs_trace request = { .iova = FIXTURE_IOVA + 0x1234,
+				       .write = 1,
+				       .ssid = UINT32_MAX };
 	const struct smmu_step *steps;
 	struct fixture_device dev;
 	unsigned int n;

@@ -36,7 +36,8 @@ static int open_path(struct fixture *f, const char *path)
 	return f->sys->ops->open(f->sys, path, O_RDWR);
 }
 
-static int bind_with(struct fixture_device *dev, uint32_t argsz, uint32_t flags, int iommufd, uint8_t tail)
+static int bind_with(struct fixture_device *dev, uint32_t argsz, uint32_t flags, int iommufd,
+		     uint8_t tail)
 {
 	struct {
 		struct vfio_device_bind_iommufd bind;
@@ -65,8 +66,15 @@ static void nodes(void **state)
 static void nothing_before_bind(void **state)
 {
 	static const unsigned long requests[] = {
-		VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_SET_IRQS, VFIO_DEVICE_RESET,
-		VFIO_DEVICE_FEATURE, VFIO_DEVICE_ATTACH_IOMMUFD_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT, 0x1234,
+		VFIO_DEVICE_GET_INFO,
+		VFIO_DEVICE_GET_REGION_INFO,
+		VFIO_DEVICE_GET_IRQ_INFO,
+		VFIO_DEVICE_SET_IRQS,
+		VFIO_DEVICE_RESET,
+		VFIO_DEVICE_FEATURE,
+		VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+		VFIO_DEVICE_DETACH_IOMMUFD_PT,
+		0x1234,
 	};
 	struct fixture *f = *state;
 	struct fixture_device dev;
@@ -218,7 +226,8 @@ static int feature(struct fixture_device *dev, uint32_t argsz, uint32_t flags, u
 
 static void feature_rules(void **state)
 {
-	const uint32_t get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET, probe = VFIO_DEVICE_FEATURE_PROBE;
+	const uint32_t get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET,
+		       probe = VFIO_DEVICE_FEATURE_PROBE;
 	const uint32_t doorbell = VFIO_DEVICE_FEATURE_MSI_DOORBELL;
 	struct fixture *f = *state;
 	struct fixture_device dev;
@@ -272,7 +281,8 @@ static void doorbell_of_its(void **state)
 	assert_int_equal(first.id, second.id);
 	/* No CPU gets at it. */
 	assert_int_equal(f->sys->ops->pwrite(f->sys, fds[0], &first, 4, 0x40), -EINVAL);
-	assert_int_equal(f->sys->ops->mmap(f->sys, 4096, PROT_READ, fds[0], 0, &(void *){ NULL }), -ENODEV);
+	assert_int_equal(f->sys->ops->mmap(f->sys, 4096, PROT_READ, fds[0], 0, &(void *){ NULL }),
+			 -ENODEV);
 	f->sys->ops->close(f->sys, fds[0]);
 	f->sys->ops->close(f->sys, fds[1]);
 	device_close(&bell);
@@ -330,8 +340,12 @@ static void stock_kernel_has_no_doorbell(void **state)
 	fixture_create(&f, "kernel stock");
 	device_open(&f, BELL, &dev);
 	device_bind(&dev);
-	assert_int_equal(feature(&dev, 8, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0), -ENOTTY);
-	assert_int_equal(feature(&dev, 40, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0), -ENOTTY);
+	assert_int_equal(
+		feature(&dev, 8, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0),
+		-ENOTTY);
+	assert_int_equal(
+		feature(&dev, 40, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0),
+		-ENOTTY);
 	device_close(&dev);
 	fixture_destroy(&f);
 }
@@ -373,7 +387,8 @@ static void close_in_any_order(void **state)
 	assert_int_equal(f->sys->ops->close(f->sys, bind.iommufd), 0);
 	fd = new_eventfd();
 	assert_int_equal(arm(&dev, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd), 0);
-	assert_int_equal(f->sys->ops->mmap(f->sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 0, &map), 0);
+	assert_int_equal(f->sys->ops->mmap(f->sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 0, &map),
+			 0);
 	device_close(&dev);
 
 	id = f->sys->ops->mmio_read(f->sys, (char *)map + BELL_ID, 4);

@@ -52,7 +52,8 @@ static void header(void **state)
 	(void)state;
 	assert_int_equal(config_get(&dev, PCI_VENDOR_ID, 2), BELL_VENDOR);
 	assert_int_equal(config_get(&dev, PCI_DEVICE_ID, 2), BELL_DEVICE);
-	assert_int_equal(config_get(&dev, PCI_VENDOR_ID, 4), (uint32_t)BELL_DEVICE << 16 | BELL_VENDOR);
+	assert_int_equal(config_get(&dev, PCI_VENDOR_ID, 4),
+			 (uint32_t)BELL_DEVICE << 16 | BELL_VENDOR);
 	config_set(&dev, PCI_VENDOR_ID, 4, 0);
 	assert_int_equal(config_get(&dev, PCI_VENDOR_ID, 2), BELL_VENDOR);
 	assert_int_equal(config_get(&dev, PCI_INTERRUPT_PIN, 1), 0);
@@ -68,14 +69,16 @@ static void command(void **state)
 {
 	(void)state;
 	/* Memory is decoded from the start; bus mastering was asked for by the fixture. */
-	assert_int_equal(config_get(&dev, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER),
+	assert_int_equal(config_get(&dev, PCI_COMMAND, 2) &
+				 (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER),
 			 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_true(raw(PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 	config_set(&dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_false(raw(PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 	/* INTx disable is the user's own; there is no INTx. */
 	config_set(&dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
-	assert_int_equal(config_get(&dev, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+	assert_int_equal(config_get(&dev, PCI_COMMAND, 2),
+			 PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
 	/* By bytes. */
 	config_set(&dev, PCI_COMMAND, 1, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(config_get(&dev, PCI_COMMAND, 2),
@@ -97,8 +100,10 @@ static void bars(void **state)
 		if (shape->bar_size[bar]) {
 			uint32_t value = config_get(&dev, off, 4);
 
-			assert_int_equal(-(value & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK), shape->bar_size[bar]);
-			assert_int_equal(value & ~PCI_BASE_ADDRESS_MEM_MASK, real & ~PCI_BASE_ADDRESS_MEM_MASK);
+			assert_int_equal(-(value & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK),
+					 shape->bar_size[bar]);
+			assert_int_equal(value & ~PCI_BASE_ADDRESS_MEM_MASK,
+					 real & ~PCI_BASE_ADDRESS_MEM_MASK);
 			config_set(&dev, off, 4, 0x12345678);
 			assert_int_equal(config_get(&dev, off, 4) & PCI_BASE_ADDRESS_MEM_MASK,
 					 0x12345678 & ~(shape->bar_size[bar] - 1));
@@ -141,7 +146,8 @@ static void msix_is_the_kernels(void **state)
 
 static void msi_is_virtual(void **state)
 {
-	unsigned int cap = find_cap(&dev, PCI_CAP_ID_MSI), hw = pci_find_capability(dev.soft->pci, PCI_CAP_ID_MSI);
+	unsigned int cap = find_cap(&dev, PCI_CAP_ID_MSI),
+		     hw = pci_find_capability(dev.soft->pci, PCI_CAP_ID_MSI);
 	uint32_t flags = config_get(&dev, cap + PCI_MSI_FLAGS, 2);
 	bool wide = flags & PCI_MSI_FLAGS_64BIT;
 	unsigned int data = cap + (wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32);
@@ -164,7 +170,8 @@ static void msi_is_virtual(void **state)
 		fds[i] = new_eventfd();
 	assert_int_equal(arm(&dev, VFIO_PCI_MSI_IRQ_INDEX, 0, 4, fds), 0);
 	config_set(&dev, cap + PCI_MSI_FLAGS, 2, flags | PCI_MSI_FLAGS_ENABLE | 5 << 4);
-	assert_int_equal(config_get(&dev, cap + PCI_MSI_FLAGS, 2), flags | PCI_MSI_FLAGS_ENABLE | 2 << 4);
+	assert_int_equal(config_get(&dev, cap + PCI_MSI_FLAGS, 2),
+			 flags | PCI_MSI_FLAGS_ENABLE | 2 << 4);
 	assert_int_equal(raw(cap + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE, 2 << 4);
 	bar_set(&dev, 0, BELL_RING, 3);
 	assert_int_equal(take(fds[3]), 1);
@@ -189,7 +196,8 @@ static void function_level_reset(void **state)
 	assert_true(config_get(&dev, cap + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 	assert_int_equal(arm(&dev, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd), 0);
 	bar_set(&dev, 0, BELL_SRC, 0x77);
-	config_set(&dev, cap + PCI_EXP_DEVCTL, 2, config_get(&dev, cap + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR);
+	config_set(&dev, cap + PCI_EXP_DEVCTL, 2,
+		   config_get(&dev, cap + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR);
 	assert_false(config_get(&dev, cap + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR);
 	/* The device forgot, the kernel did not. */
 	assert_int_equal(bar_get(&dev, 0, BELL_SRC), 0);
@@ -218,11 +226,15 @@ static void ranges(void **state)
 	uint8_t whole[PCI_CONFIG_SIZE + 1];
 
 	(void)state;
-	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, PCI_CONFIG_SIZE, REGION), PCI_CONFIG_SIZE);
+	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, PCI_CONFIG_SIZE, REGION),
+			 PCI_CONFIG_SIZE);
 	assert_int_equal(whole[0] | whole[1] << 8, BELL_VENDOR);
-	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, PCI_CONFIG_SIZE + 1, REGION), -EFAULT);
-	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, 1, REGION + PCI_CONFIG_SIZE), -EFAULT);
-	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, 4, REGION + PCI_CONFIG_SIZE - 2), -EFAULT);
+	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, PCI_CONFIG_SIZE + 1, REGION),
+			 -EFAULT);
+	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, 1, REGION + PCI_CONFIG_SIZE),
+			 -EFAULT);
+	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, 4, REGION + PCI_CONFIG_SIZE - 2),
+			 -EFAULT);
 	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, NULL, 4, REGION), -EFAULT);
 	/* Any length and alignment. */
 	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, whole, 3, REGION + 1), 3);
@@ -230,7 +242,9 @@ static void ranges(void **state)
 	assert_int_equal(whole[1] | whole[2] << 8, BELL_DEVICE);
 }
 
-/* Whatever a guest writes wherever: the device's BARs stay, and nothing else of the host suffers. */
+/*
+ * Whatever a guest writes wherever: the device's BARs stay, and nothing else of the host suffers.
+ */
 static void garbage(void **state)
 {
 	uint32_t seed = 1, before = raw(PCI_BASE_ADDRESS_0, 4);

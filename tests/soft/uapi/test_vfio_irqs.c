@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GET_IRQ_INFO and SET_IRQS: the rules of vfio_set_irqs_validate_and_prepare() and vfio-pci, and the interrupts themselves. */
+/*
+ * GET_IRQ_INFO and SET_IRQS: the rules of vfio_set_irqs_validate_and_prepare() and vfio-pci, and
+ * the interrupts themselves.
+ */
 #include "soft/uapi/vfio_fixture.h"
 
 #include <errno.h>
@@ -16,7 +19,8 @@
 
 #define BELL "0000:02:00.0"
 #define BELL_MSI "0000:03:00.0"
-#define WINDOW 0x8000040	/* the first doorbell page in the SW_MSI window, and the register's offset */
+/* the first doorbell page in the SW_MSI window, and the register's offset */
+#define WINDOW 0x8000040
 
 #define NONE VFIO_IRQ_SET_DATA_NONE
 #define BOOL VFIO_IRQ_SET_DATA_BOOL
@@ -71,7 +75,8 @@ static void ring(unsigned int vector)
 
 static uint16_t control(uint8_t cap)
 {
-	return (uint16_t)pci_config_read(dev.soft->pci, pci_find_capability(dev.soft->pci, cap) + 2, 2);
+	return (uint16_t)pci_config_read(dev.soft->pci, pci_find_capability(dev.soft->pci, cap) + 2,
+					 2);
 }
 
 /* --- GET_IRQ_INFO --- */
@@ -97,7 +102,8 @@ static void info(void **state)
 	info.index = VFIO_PCI_NUM_IRQS;
 	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_GET_IRQ_INFO, &info), -EINVAL);
 
-	irq_info(&dev, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, 0);
+	irq_info(&dev, VFIO_PCI_INTX_IRQ_INDEX,
+		 VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, 0);
 	irq_info(&dev, MSI, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, 0);
 	irq_info(&dev, MSIX, VFIO_IRQ_INFO_EVENTFD, 2048);
 	irq_info(&dev, VFIO_PCI_ERR_IRQ_INDEX, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, 1);
@@ -112,7 +118,9 @@ static void info(void **state)
 
 static void ranges_and_flags(void **state)
 {
-	struct vfio_irq_set set = { .argsz = sizeof(set) - 1, .flags = NONE | TRIGGER, .index = MSIX };
+	struct vfio_irq_set set = { .argsz = sizeof(set) - 1,
+				    .flags = NONE | TRIGGER,
+				    .index = MSIX };
 	uint8_t one = 1;
 
 	(void)state;
@@ -122,14 +130,18 @@ static void ranges_and_flags(void **state)
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, UINT32_MAX, 1, NULL, 0), -EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, 1, UINT32_MAX - 1, NULL, 0), -EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER | 1 << 8, MSIX, 0, 1, NULL, 0), -EINVAL);
-	assert_int_equal(set_irqs(&dev, NONE | TRIGGER | VFIO_IRQ_SET_DATA_MSI_IOVA, MSIX, 0, 1, NULL, 0), -EINVAL);
+	assert_int_equal(
+		set_irqs(&dev, NONE | TRIGGER | VFIO_IRQ_SET_DATA_MSI_IOVA, MSIX, 0, 1, NULL, 0),
+		-EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, 2048, 0, NULL, 0), -EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, 2047, 2, NULL, 0), -EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, 0, 2049, NULL, 0), -EINVAL);
 	/* An index without vectors has no range at all; so INTx. */
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSI, 0, 0, NULL, 0), -EINVAL);
-	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, NULL, 0), -EINVAL);
-	assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds, 4), -EINVAL);
+	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, NULL, 0),
+			 -EINVAL);
+	assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds, 4),
+			 -EINVAL);
 
 	assert_int_equal(set_irqs(&dev, TRIGGER, MSIX, 0, 1, fds, 4), -EINVAL);
 	assert_int_equal(set_irqs(&dev, NONE | BOOL | TRIGGER, MSIX, 0, 1, &one, 1), -EINVAL);
@@ -140,7 +152,8 @@ static void ranges_and_flags(void **state)
 	assert_int_equal(set_irqs(&dev, NONE | MASK, MSIX, 0, 1, NULL, 0), -ENOTTY);
 	assert_int_equal(set_irqs(&dev, NONE | UNMASK, MSIX, 0, 1, NULL, 0), -ENOTTY);
 	assert_int_equal(set_irqs(&dev, NONE | MASK | TRIGGER, MSIX, 0, 1, NULL, 0), -ENOTTY);
-	assert_int_equal(set_irqs(&dev, NONE | MASK, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, NULL, 0), -ENOTTY);
+	assert_int_equal(set_irqs(&dev, NONE | MASK, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, NULL, 0),
+			 -ENOTTY);
 	/* Loopback and disable want it enabled. */
 	assert_int_equal(set_irqs(&dev, NONE | TRIGGER, MSIX, 0, 1, NULL, 0), -EINVAL);
 	assert_int_equal(disarm_all(&dev, MSIX), -EINVAL);
@@ -170,7 +183,9 @@ static void msix(void **state)
 {
 	(void)state;
 	assert_int_equal(arm(&dev, MSIX, 0, 4, fds), 0);
-	assert_int_equal(control(PCI_CAP_ID_MSIX) & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL), PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(control(PCI_CAP_ID_MSIX) &
+				 (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL),
+			 PCI_MSIX_FLAGS_ENABLE);
 	for (unsigned int i = 0; i < 4; i++) {
 		assert_int_equal(msix_address(&dev, i), WINDOW);
 		assert_int_equal(msix_data(&dev, i), i);
@@ -364,7 +379,9 @@ static void mapped_table_is_rewritten(void **state)
 
 	(void)state;
 	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
-	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table), 0);
+	assert_int_equal(
+		f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table),
+		0);
 	f.sys->ops->mmio_write(f.sys, table, 8, 0xdead0000);
 	ring(0);
 	assert_int_equal(take(fds[0]), 0);
@@ -440,7 +457,8 @@ static void single(void **state)
 		assert_int_equal(set_irqs(&dev, BOOL | TRIGGER, index, 0, 1, &one, 1), 0);
 		assert_int_equal(set_irqs(&dev, BOOL | TRIGGER, index, 0, 0, &one, 1), -EINVAL);
 		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 0, fds, 4), -EINVAL);
-		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &minus_two, 4), -EINVAL);
+		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &minus_two, 4),
+				 -EINVAL);
 		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 1, 1, fds, 4), -EINVAL);
 
 		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &fds[index], 4), 0);
@@ -451,7 +469,8 @@ static void single(void **state)
 		assert_int_equal(set_irqs(&dev, NONE | TRIGGER, index, 0, 0, NULL, 0), 0);
 		assert_int_equal(set_irqs(&dev, NONE | TRIGGER, index, 0, 1, NULL, 0), -EINVAL);
 		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &fds[index], 4), 0);
-		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &(int){ -1 }, 4), 0);
+		assert_int_equal(set_irqs(&dev, EVENTFD | TRIGGER, index, 0, 1, &(int){ -1 }, 4),
+				 0);
 		assert_int_equal(set_irqs(&dev, NONE | TRIGGER, index, 0, 1, NULL, 0), -EINVAL);
 	}
 }
@@ -461,7 +480,8 @@ static void single(void **state)
 static void few_spis(void **state)
 {
 	(void)state;
-	start("its v2m base=0x8020000 spis=64+6\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell msi=4\n", BELL);
+	start("its v2m base=0x8020000 spis=64+6\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell msi=4\n",
+	      BELL);
 	irq_info(&dev, MSIX, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, 2048);
 	/* How many there would have been; and then none is enabled. */
 	assert_int_equal(arm(&dev, MSIX, 0, 8, fds), 6);
@@ -536,7 +556,8 @@ static void pre_its(void **state)
 
 	(void)state;
 	start("its pre-its base=0x8080000 window=0x58000000\n"
-	      "device 0000:02:00.0 bell device-id=0x21\ndevice 0000:03:00.0 bell device-id=0x400", BELL);
+	      "device 0000:02:00.0 bell device-id=0x21\ndevice 0000:03:00.0 bell device-id=0x400",
+	      BELL);
 	device_start(&f, "0000:03:00.0", &other);
 	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
 	assert_int_equal(arm(&other, MSIX, 0, 2, &fds[2]), 0);
@@ -551,7 +572,10 @@ static void pre_its(void **state)
 	device_close(&other);
 }
 
-/* Not attached, a device gets the doorbell itself, which does it no good: the SMMU lets nothing through. */
+/*
+ * Not attached, a device gets the doorbell itself, which does it no good: the SMMU lets nothing
+ * through.
+ */
 static void detached(void **state)
 {
 	struct vfio_device_detach_iommufd_pt detach = { .argsz = 8 };
@@ -610,7 +634,10 @@ static void fails_whole(void **state)
 	assert_int_equal(soft_alloc_live(), before);
 }
 
-/* Interrupts in a storm while their vectors are armed, changed and disarmed: none to the wrong eventfd, none after the end. */
+/*
+ * Interrupts in a storm while their vectors are armed, changed and disarmed: none to the wrong
+ * eventfd, none after the end.
+ */
 static void *storm(void *arg)
 {
 	const volatile bool *stop = arg;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The native interface: ACTION_PREPARE, the doorbell mapped by the user, and when a vector without an address is refused. */
+/*
+ * The native interface: ACTION_PREPARE, the doorbell mapped by the user, and when a vector without
+ * an address is refused.
+ */
 #include "soft/uapi/vfio_fixture.h"
 
 #include <errno.h>
@@ -295,7 +298,9 @@ static void fall_through(void **state)
 	(void)state;
 	map_doorbell(&dev, IPA);
 	/* The guest's addresses go into the table past the kernel. */
-	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table), 0);
+	assert_int_equal(
+		f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table),
+		0);
 	for (unsigned int i = 0; i < 4; i++)
 		f.sys->ops->mmio_write(f.sys, (char *)table + 16 * i, 8, IPA + 0x1000 * i + 0x40);
 	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 4, take_some, 4), 0);
@@ -353,14 +358,18 @@ static void wrong_doorbell(void **state)
 	uint64_t iova = IPA;
 
 	(void)state;
-	start("its its base=0x8080000\nits its base=0x80a0000\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell its=1", BELL, true);
+	start("its its base=0x8080000\nits its base=0x80a0000\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell its=1",
+	      BELL, true);
 	device_start(&f, "0000:03:00.0", &other);
 	map_doorbell(&other, IPA);
 	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
 	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), -ENXIO);
 	map_doorbell(&dev, IPA + 0x1000);
 	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
-	/* The address is the user's business. The write goes to the other ITS, which does not know the device. */
+	/*
+	 * The address is the user's business. The write goes to the other ITS, which does not know
+	 * the device.
+	 */
 	ring(0);
 	assert_int_equal(take(fds[0]), 0);
 	iova = IPA + 0x1000;
@@ -383,7 +392,9 @@ static void isolation(void **state)
 	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
 	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
 	assert_int_equal(arm(&other, MSIX, 0, 4, &fds[1]), 0);
-	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table), 0);
+	assert_int_equal(
+		f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 2ull << 40, &table),
+		0);
 	for (uint32_t data = 1; data < 5000; data++) {
 		f.sys->ops->mmio_write(f.sys, (char *)table + 8, 4, data);
 		ring(0);

@@ -85,7 +85,8 @@ static void info_of_each(void **state)
 	assert_int_equal(region(0, sizeof(info), &info), 0);
 	assert_true(info.size >= 4096);
 	assert_int_equal(info.offset, 0);
-	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP);
+	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+					     VFIO_REGION_INFO_FLAG_MMAP);
 }
 
 static void mappable_table(void **state)
@@ -100,8 +101,9 @@ static void mappable_table(void **state)
 	assert_int_equal(region(BELL_TABLE, sizeof(reply.info), &reply.info), 0);
 	assert_int_equal(reply.info.argsz, sizeof(reply));
 	assert_int_equal(reply.info.cap_offset, 0);
-	assert_int_equal(reply.info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP |
-					   VFIO_REGION_INFO_FLAG_CAPS);
+	assert_int_equal(reply.info.flags,
+			 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+				 VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS);
 	assert_int_equal(region(BELL_TABLE, sizeof(reply), &reply.info), 0);
 	assert_int_equal(reply.info.argsz, sizeof(reply));
 	assert_int_equal(reply.info.cap_offset, sizeof(reply.info));
@@ -120,7 +122,9 @@ static void sparse(void **state)
 	void *addr;
 
 	(void)state;
-	fixture_create(&f, "device 0000:01:00.0 nvme io-queues=3 not-mappable\ndevice 0000:02:00.0 bell not-mappable");
+	fixture_create(
+		&f,
+		"device 0000:01:00.0 nvme io-queues=3 not-mappable\ndevice 0000:02:00.0 bell not-mappable");
 	device_start(&f, NVME, &dev);
 	memset(&reply, 0, sizeof(reply));
 	assert_int_equal(region(0, sizeof(reply), &reply.info), 0);
@@ -183,7 +187,8 @@ static void table_is_hidden(void **state)
 
 	(void)state;
 	memset(buf, 0, sizeof(buf));
-	assert_int_equal(bar_write(BELL_TABLE, 0, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20", 16), 16);
+	assert_int_equal(bar_write(BELL_TABLE, 0, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20", 16),
+			 16);
 	assert_int_equal(msix_address(&dev, 0), 0);
 	assert_int_equal(bar_read(BELL_TABLE, 0, buf, 16), 16);
 	for (int i = 0; i < 16; i++)
@@ -234,7 +239,8 @@ static void mmap_rules(void **state)
 	assert_int_equal(f.sys->ops->munmap(f.sys, (char *)addr + 4096, 4096), -EINVAL);
 	assert_int_equal(f.sys->ops->munmap(f.sys, addr, 8192), -EINVAL);
 	f.sys->ops->mmio_write(f.sys, (char *)addr + BELL_DST, 8, 0x123456789abcdef0);
-	assert_int_equal(f.sys->ops->mmio_read(f.sys, (char *)addr + BELL_DST, 8), 0x123456789abcdef0);
+	assert_int_equal(f.sys->ops->mmio_read(f.sys, (char *)addr + BELL_DST, 8),
+			 0x123456789abcdef0);
 	assert_int_equal(f.sys->ops->mmio_read(f.sys, (char *)addr + BELL_DST, 4), 0x9abcdef0);
 	assert_int_equal(bar_get(&dev, 0, BELL_DST + 4), 0x12345678);
 	assert_int_equal(f.sys->ops->munmap(f.sys, addr, 1), 0);

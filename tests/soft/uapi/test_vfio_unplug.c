@@ -37,7 +37,9 @@ static int teardown(void **state)
 
 static void request_eventfd(int fd)
 {
-	assert_int_equal(set_irqs(&dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd, 4), 0);
+	assert_int_equal(set_irqs(&dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				  VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &fd, 4),
+			 0);
 }
 
 static ssize_t write_file(const char *path, const char *text)
@@ -65,7 +67,8 @@ static void is_gone(void *map)
 	assert_int_equal(arm(&dev, MSIX, 0, 1, &(int){ -1 }), -ENODEV);
 	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, &value, 4, 0), -EIO);
 	assert_int_equal(f.sys->ops->pread(f.sys, dev.fd, &value, 4, 7ull << 40), -EIO);
-	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ, dev.fd, 0, &(void *){ NULL }), -ENODEV);
+	assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ, dev.fd, 0, &(void *){ NULL }),
+			 -ENODEV);
 	assert_int_equal(f.sys->ops->mmio_read(f.sys, map, 4), 0xffffffff);
 	f.sys->ops->mmio_write(f.sys, (char *)map + BELL_RING, 4, 0);
 	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach), 0);
@@ -135,7 +138,10 @@ static void unbind(void **state)
 	close(req);
 }
 
-/* The doorbell's mapping goes with the last device that asked for it; until then it serves the others. */
+/*
+ * The doorbell's mapping goes with the last device that asked for it; until then it serves the
+ * others.
+ */
 static void doorbell_is_revoked(void **state)
 {
 	struct vfio_device_feature_msi_doorbell doorbell;
@@ -144,7 +150,10 @@ static void doorbell_is_revoked(void **state)
 	struct nest nest;
 	int fd = new_eventfd(), dmabuf;
 	struct iommu_ioas_map_file map = {
-		.size = sizeof(map), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE, .ioas_id = f.ioas, .iova = IPA + 0x10000,
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = f.ioas,
+		.iova = IPA + 0x10000,
 		.length = 4096,
 	};
 
@@ -213,7 +222,9 @@ static void in_full_use(void **state)
 	(void)state;
 	for (unsigned int round = 0; round < 20; round++) {
 		user.stop = false;
-		assert_int_equal(f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 0, &user.map), 0);
+		assert_int_equal(
+			f.sys->ops->mmap(f.sys, 4096, PROT_READ | PROT_WRITE, dev.fd, 0, &user.map),
+			0);
 		for (unsigned int i = 0; i < 2; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, use, &user), 0);
 		usleep(2000);

@@ -25,7 +25,8 @@ void fixture_create(struct fixture *f, const char *machine)
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct iommu_ioas_map map = {
 		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
 		.iova = FIXTURE_IOVA,
 		.length = FIXTURE_MEMORY,
 	};
@@ -39,7 +40,8 @@ void fixture_create(struct fixture *f, const char *machine)
 	assert_int_equal(fixture_ioctl(f, f->iommufd, IOMMU_IOAS_ALLOC, &alloc), 0);
 	f->ioas = alloc.out_ioas_id;
 
-	f->memory = aligned_alloc(FIXTURE_MEMORY, FIXTURE_MEMORY);	/* for all page sizes of the host */
+	/* for all page sizes of the host */
+	f->memory = aligned_alloc(FIXTURE_MEMORY, FIXTURE_MEMORY);
 	assert_non_null(f->memory);
 	memset(f->memory, 0, FIXTURE_MEMORY);
 	map.ioas_id = f->ioas;
@@ -68,7 +70,8 @@ void device_open(struct fixture *f, const char *address, struct fixture_device *
 
 void device_bind(struct fixture_device *dev)
 {
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = dev->f->iommufd };
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind),
+						 .iommufd = dev->f->iommufd };
 
 	assert_int_equal(device_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
 	dev->id = bind.out_devid;
@@ -101,8 +104,8 @@ int device_ioctl(struct fixture_device *dev, unsigned long request, void *arg)
 	return fixture_ioctl(dev->f, dev->fd, request, arg);
 }
 
-int set_irqs(struct fixture_device *dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const void *data,
-	     size_t size)
+int set_irqs(struct fixture_device *dev, uint32_t flags, uint32_t index, uint32_t start,
+	     uint32_t count, const void *data, size_t size)
 {
 	struct vfio_irq_set *set = calloc(1, offsetof(struct vfio_irq_set, data) + size);
 	int ret;
@@ -122,15 +125,18 @@ int set_irqs(struct fixture_device *dev, uint32_t flags, uint32_t index, uint32_
 
 int arm(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count, const int *fds)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, fds, count * sizeof(*fds));
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start,
+			count, fds, count * sizeof(*fds));
 }
 
 int disarm_all(struct fixture_device *dev, uint32_t index)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL, 0);
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0,
+			NULL, 0);
 }
 
-static uint32_t alloc_hwpt(struct fixture_device *dev, uint32_t pt, uint32_t flags, struct iommu_hwpt_arm_smmuv3 *ste)
+static uint32_t alloc_hwpt(struct fixture_device *dev, uint32_t pt, uint32_t flags,
+			   struct iommu_hwpt_arm_smmuv3 *ste)
 {
 	struct iommu_hwpt_alloc alloc = {
 		.size = sizeof(alloc), .flags = flags, .dev_id = dev->id, .pt_id = pt,
@@ -144,9 +150,14 @@ static uint32_t alloc_hwpt(struct fixture_device *dev, uint32_t pt, uint32_t fla
 
 void device_nest(struct fixture_device *dev, uint64_t virt_sid, struct nest *nest)
 {
-	struct iommu_hwpt_arm_smmuv3 bypass = { .ste = { htole64(1 | 4 << 1) } };	/* V, Config = bypass */
-	struct iommu_viommu_alloc viommu = { .size = sizeof(viommu), .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3, .dev_id = dev->id };
-	struct iommu_vdevice_alloc vdevice = { .size = sizeof(vdevice), .dev_id = dev->id, .virt_id = virt_sid };
+	/* V, Config = bypass */
+	struct iommu_hwpt_arm_smmuv3 bypass = { .ste = { htole64(1 | 4 << 1) } };
+	struct iommu_viommu_alloc viommu = { .size = sizeof(viommu),
+					     .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+					     .dev_id = dev->id };
+	struct iommu_vdevice_alloc vdevice = { .size = sizeof(vdevice),
+					       .dev_id = dev->id,
+					       .virt_id = virt_sid };
 
 	nest->f = dev->f;
 	nest->parent = alloc_hwpt(dev, dev->f->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, NULL);
@@ -183,7 +194,8 @@ int get_doorbell(struct fixture_device *dev, struct vfio_device_feature_msi_door
 		struct vfio_device_feature header;
 		struct vfio_device_feature_msi_doorbell doorbell;
 	} feature = {
-		.header = { .argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL },
+		.header = { .argsz = sizeof(feature),
+			    .flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL },
 		.doorbell.open_flags = O_CLOEXEC,
 	};
 	int ret = device_ioctl(dev, VFIO_DEVICE_FEATURE, &feature);
@@ -196,7 +208,10 @@ void map_doorbell(struct fixture_device *dev, uint64_t ipa)
 {
 	struct vfio_device_feature_msi_doorbell doorbell;
 	struct iommu_ioas_map_file map = {
-		.size = sizeof(map), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE, .ioas_id = dev->f->ioas, .iova = ipa,
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = dev->f->ioas,
+		.iova = ipa,
 	};
 
 	map.fd = get_doorbell(dev, &doorbell);
@@ -208,41 +223,52 @@ void map_doorbell(struct fixture_device *dev, uint64_t ipa)
 
 void unmap(struct fixture *f, uint64_t iova, uint64_t length)
 {
-	struct iommu_ioas_unmap unmap = { .size = sizeof(unmap), .ioas_id = f->ioas, .iova = iova, .length = length };
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap), .ioas_id = f->ioas, .iova = iova, .length = length
+	};
 
 	assert_int_equal(fixture_ioctl(f, f->iommufd, IOMMU_IOAS_UNMAP, &unmap), 0);
 }
 
-int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count, const uint64_t *iova)
+int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count,
+	    const uint64_t *iova)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, index, start, count, iova,
-			count * sizeof(*iova));
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, index, start,
+			count, iova, count * sizeof(*iova));
 }
 
 uint32_t config_get(struct fixture_device *dev, unsigned int off, unsigned int size)
 {
 	uint32_t value = 0;
 
-	assert_int_equal(dev->f->sys->ops->pread(dev->f->sys, dev->fd, &value, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off), size);
+	assert_int_equal(dev->f->sys->ops->pread(dev->f->sys, dev->fd, &value, size,
+						 REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off),
+			 size);
 	return value;
 }
 
 void config_set(struct fixture_device *dev, unsigned int off, unsigned int size, uint32_t value)
 {
-	assert_int_equal(dev->f->sys->ops->pwrite(dev->f->sys, dev->fd, &value, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off), size);
+	assert_int_equal(dev->f->sys->ops->pwrite(dev->f->sys, dev->fd, &value, size,
+						  REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off),
+			 size);
 }
 
 uint32_t bar_get(struct fixture_device *dev, unsigned int bar, uint64_t off)
 {
 	uint32_t value = 0;
 
-	assert_int_equal(dev->f->sys->ops->pread(dev->f->sys, dev->fd, &value, sizeof(value), REGION(bar) + off), sizeof(value));
+	assert_int_equal(dev->f->sys->ops->pread(dev->f->sys, dev->fd, &value, sizeof(value),
+						 REGION(bar) + off),
+			 sizeof(value));
 	return value;
 }
 
 void bar_set(struct fixture_device *dev, unsigned int bar, uint64_t off, uint32_t value)
 {
-	assert_int_equal(dev->f->sys->ops->pwrite(dev->f->sys, dev->fd, &value, sizeof(value), REGION(bar) + off), sizeof(value));
+	assert_int_equal(dev->f->sys->ops->pwrite(dev->f->sys, dev->fd, &value, sizeof(value),
+						  REGION(bar) + off),
+			 sizeof(value));
 }
 
 void set_bus_master(struct fixture_device *dev)
@@ -266,12 +292,15 @@ static uint32_t msix_entry(struct fixture_device *dev, unsigned int vector, unsi
 {
 	const struct pci_shape *shape = pci_dev_shape(dev->soft->pci);
 
-	return (uint32_t)pci_bar_read(dev->soft->pci, shape->msix_bar, shape->msix_table_off + vector * PCI_MSIX_ENTRY_SIZE + reg, 4);
+	return (uint32_t)pci_bar_read(dev->soft->pci, shape->msix_bar,
+				      shape->msix_table_off + vector * PCI_MSIX_ENTRY_SIZE + reg,
+				      4);
 }
 
 uint64_t msix_address(struct fixture_device *dev, unsigned int vector)
 {
-	return msix_entry(dev, vector, PCI_MSIX_ENTRY_LOWER_ADDR) | (uint64_t)msix_entry(dev, vector, PCI_MSIX_ENTRY_UPPER_ADDR) << 32;
+	return msix_entry(dev, vector, PCI_MSIX_ENTRY_LOWER_ADDR) |
+	       (uint64_t)msix_entry(dev, vector, PCI_MSIX_ENTRY_UPPER_ADDR) << 32;
 }
 
 uint32_t msix_data(struct fixture_device *dev, unsigned int vector)

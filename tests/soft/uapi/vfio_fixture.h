@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A software host and devices of it, used as a VMM would through the seam. What fails here ends the test. */
+/*
+ * A software host and devices of it, used as a VMM would through the seam. What fails here ends the
+ * test.
+ */
 #ifndef TESTS_SOFT_UAPI_VFIO_FIXTURE_H
 #define TESTS_SOFT_UAPI_VFIO_FIXTURE_H
 
@@ -51,16 +54,17 @@ void device_start(struct fixture *f, const char *address, struct fixture_device 
 int device_ioctl(struct fixture_device *dev, unsigned long request, void *arg);
 
 /* SET_IRQS with @size bytes of data. */
-int set_irqs(struct fixture_device *dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const void *data,
-	     size_t size);
+int set_irqs(struct fixture_device *dev, uint32_t flags, uint32_t index, uint32_t start,
+	     uint32_t count, const void *data, size_t size);
 
 /* ACTION_TRIGGER with eventfds; with none and count 0: disable. */
 int arm(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count, const int *fds);
 int disarm_all(struct fixture_device *dev, uint32_t index);
 
 /*
- * Behind a vIOMMU: a nest parent of the IOAS and a nested HWPT whose stage 1 is bypassed, so that IOVA = IPA; attached. @virt_sid is the device's
- * StreamID there. nest_end() undoes it, the device being closed.
+ * Behind a vIOMMU: a nest parent of the IOAS and a nested HWPT whose stage 1 is bypassed, so that
+ * IOVA = IPA; attached. @virt_sid is the device's StreamID there. nest_end() undoes it, the device
+ * being closed.
  */
 struct nest {
 	struct fixture *f;
@@ -76,7 +80,8 @@ void map_doorbell(struct fixture_device *dev, uint64_t ipa);
 void unmap(struct fixture *f, uint64_t iova, uint64_t length);
 
 /* ACTION_PREPARE with DATA_MSI_IOVA. */
-int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count, const uint64_t *iova);
+int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count,
+	    const uint64_t *iova);
 
 /* Config space and BARs through the device's file. */
 uint32_t config_get(struct fixture_device *dev, unsigned int off, unsigned int size);
