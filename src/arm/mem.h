@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Both calls access one naturally aligned dword as a single-copy atomic access, little-endian in memory and host-endian in the argument.
- * They return 0, or a negative errno when the address is not memory (an external abort). They may be called by several threads at once.
+ * Both calls access one naturally aligned dword as a single-copy atomic access, little-endian in
+ * memory and host-endian in the argument. They return 0, or a negative errno when the address is
+ * not memory (an external abort). They may be called by several threads at once.
  */
 struct arm_mem {
 	int (*read64)(void *ctx, uint64_t pa, uint64_t *value);

@@ -10,7 +10,10 @@
 /* One configuration cache entry for so many TLB entries. */
 #define TLB_PER_CONFIG 8
 
-/* Model choice: an SMMU of at least one set, and no more than a set for each 4 KiB of the largest sensible TLB. */
+/*
+ * Model choice: an SMMU of at least one set, and no more than a set for each 4 KiB of the largest
+ * sensible TLB.
+ */
 #define TLB_MIN_ENTRIES 64u
 #define TLB_MAX_ENTRIES (UINT32_C(1) << 24)
 
@@ -45,10 +48,14 @@ struct smmu *smmu_init(void *memory, const struct smmu_config *config)
 	memset(smmu, 0, sizeof(*smmu));
 	smmu->mem = config->mem;
 	smmu_features_decode(&smmu->features, config->idr);
-	smmu->two_level_streams = FIELD_GET64(SMMU_IDR0_ST_LEVEL, config->idr[0]) == SMMU_IDR0_ST_LEVEL_TWO;
+	smmu->two_level_streams =
+		FIELD_GET64(SMMU_IDR0_ST_LEVEL, config->idr[0]) == SMMU_IDR0_ST_LEVEL_TWO;
 	tlb_init(&smmu->tlb, sets, entries);
 	cache_init(&smmu->cache, sets + tlb_footprint(entries), entries / TLB_PER_CONFIG);
-	/* Until smmu_set_stream_table() no StreamID is in range but 0, whose STE at address 0 is hardly memory. */
+	/*
+	 * Until smmu_set_stream_table() no StreamID is in range but 0, whose STE at address 0 is
+	 * hardly memory.
+	 */
 	return smmu;
 }
 
@@ -64,12 +71,16 @@ void smmu_set_stream_table(struct smmu *smmu, uint64_t strtab_base, uint32_t str
 	/* §6.3.25: other values are Reserved and behave as 6. */
 	if (split != 8 && split != 10)
 		split = 6;
-	smmu->strtab_2level = smmu->two_level_streams &&
-			      FIELD_GET64(SMMU_STRTAB_BASE_CFG_FMT, strtab_base_cfg) == SMMU_STRTAB_BASE_CFG_FMT_2LVL;
+	smmu->strtab_2level =
+		smmu->two_level_streams && FIELD_GET64(SMMU_STRTAB_BASE_CFG_FMT, strtab_base_cfg) ==
+						   SMMU_STRTAB_BASE_CFG_FMT_2LVL;
 	smmu->strtab_log2size = log2size;
 	smmu->strtab_split = split;
 
-	/* §6.3.24: the base is aligned to the table's size, by ignoring the bits below; of a first-level table, to 64 bytes at least. */
+	/*
+	 * §6.3.24: the base is aligned to the table's size, by ignoring the bits below; of a
+	 * first-level table, to 64 bytes at least.
+	 */
 	if (!smmu->strtab_2level)
 		size = BIT64(log2size + SMMU_STE_SHIFT);
 	else
@@ -88,11 +99,12 @@ static int translate_bypass(struct smmu_walk *w)
 	w->res->pa = w->txn->addr;
 	w->res->page_size = BIT64(w->smmu->features.oa_bits);
 	if (smmu_traced(w))
-		smmu_trace(w, &(struct smmu_step){ .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = w->txn->addr });
+		smmu_trace_pa(w, w->txn->addr);
 	return 0;
 }
 
-static __attribute__((noinline)) int translate_walk(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+static __attribute__((noinline)) int translate_walk(struct smmu *smmu, const struct smmu_txn *txn,
+						    struct smmu_result *res)
 {
 	struct smmu_walk w;
 	int rc;
@@ -132,35 +144,45 @@ static inline int hit_result(const struct tlb_hit *hit, uint64_t va, struct smmu
 }
 
 /*
- * Not the likeliest hit: other sizes and places, overridden attributes, addresses of which the top byte is ignored; and misses.
+ * Not the likeliest hit: other sizes and places, overridden attributes, addresses of which the top
+ * byte is ignored; and misses.
  */
-static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res,
+static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu,
+							const struct smmu_txn *txn,
+							struct smmu_result *res,
 							struct smmu_hot hot)
 {
 	bool privileged = overridden(FIELD_GET64(SMMU_HOT_PRIVILEGED, hot.flags), txn->privileged);
-	bool instruction = overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, hot.flags), txn->instruction);
+	bool instruction =
+		overridden(FIELD_GET64(SMMU_HOT_INSTRUCTION, hot.flags), txn->instruction);
 	uint64_t va = txn->addr;
 	struct tlb_hit hit;
 
 	if (hot.flags & (va >> 55 & 1 ? SMMU_HOT_TBI1 : SMMU_HOT_TBI0))
 		va = smmu_ignore_top_byte(va);
-	if (tlb_lookup_all(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, va, &hit) &&
+	if (tlb_lookup_all(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix,
+			   va, &hit) &&
 	    hit.data & vmsa_perm(privileged, txn->access == SMMU_WRITE, instruction))
 		return hit_result(&hit, va, res);
 	return translate_walk(smmu, txn, res);
 }
 
-/* The likeliest hit is all here, so that it needs few registers and no stack, and waits for nothing that a predicted branch can pass. */
+/*
+ * The likeliest hit is all here, so that it needs few registers and no stack, and waits for nothing
+ * that a predicted branch can pass.
+ */
 int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
 	struct smmu_hot hot;
 	struct tlb_hit hit;
 
-	if (txn->tracer || !cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid), &hot) ||
+	if (txn->tracer ||
+	    !cache_hot(&smmu->cache, cache_key(txn->sid, txn->ssid, txn->ssid_valid), &hot) ||
 	    !(hot.flags & SMMU_HOT_TRANSLATE))
 		return translate_walk(smmu, txn, res);
 	if (!(hot.flags & SMMU_HOT_RARE) &&
-	    tlb_lookup_likely(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context, hot.mix, txn->addr, &hit) &&
+	    tlb_lookup_likely(&smmu->tlb, FIELD_GET64(SMMU_HOT_KIND, hot.flags), hot.context,
+			      hot.mix, txn->addr, &hit) &&
 	    hit.data & vmsa_perm(txn->privileged, txn->access == SMMU_WRITE, txn->instruction))
 		return hit_result(&hit, txn->addr, res);
 	return translate_unlikely(smmu, txn, res, hot);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SMMUv3 (Arm IHI 0070): translation of device accesses by stream table, context descriptors and VMSAv8-64 tables of both stages,
- * with a configuration cache and a TLB.
+ * SMMUv3 (Arm IHI 0070): translation of device accesses by stream table, context descriptors and
+ * VMSAv8-64 tables of both stages, with a configuration cache and a TLB.
  *
- * smmu_translate() may be called by any number of threads at once, together with one caller at a time of smmu_command(). It takes no
- * lock and writes nothing shared when it hits. A command is finished for later translations when smmu_command() returns; a translation that
- * began before may still return the old result: who performs the access after translating must make CMD_SYNC wait for those (the software
- * host does so by RCU), since that is the point where the architecture promises that no old translation is in use (§4.7).
+ * smmu_translate() may be called by any number of threads at once, together with one caller at a
+ * time of smmu_command(). It takes no lock and writes nothing shared when it hits. A command is
+ * finished for later translations when smmu_command() returns; a translation that began before may
+ * still return the old result: who performs the access after translating must make CMD_SYNC wait
+ * for those (the software host does so by RCU), since that is the point where the architecture
+ * promises that no old translation is in use (§4.7).
  */
 #ifndef ARM_SMMU_H
 #define ARM_SMMU_H
@@ -26,11 +28,17 @@ struct smmu_config {
 	uint32_t tlb_entries;	/* rounded up to a power of two; 0 = a default */
 };
 
-/* Bytes of memory that smmu_init() needs for @config; the caller allocates (64-byte aligned) and later frees it. */
+/*
+ * Bytes of memory that smmu_init() needs for @config; the caller allocates (64-byte aligned) and
+ * later frees it.
+ */
 size_t smmu_footprint(const struct smmu_config *config);
 struct smmu *smmu_init(void *memory, const struct smmu_config *config);
 
-/* SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG (§6.3.24, §6.3.25); the caches forget all. Not concurrent with translations. */
+/*
+ * SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG (§6.3.24, §6.3.25); the caches forget all. Not
+ * concurrent with translations.
+ */
 void smmu_set_stream_table(struct smmu *smmu, uint64_t strtab_base, uint32_t strtab_base_cfg);
 
 enum smmu_access {
@@ -46,10 +54,14 @@ struct smmu_txn {
 	bool instruction;	/* InD */
 	enum smmu_access access;
 	uint64_t addr;
-	const struct smmu_tracer *tracer;	/* NULL, or be told of every step; the caches are then bypassed */
+	/* NULL, or be told of every step; the caches are then bypassed */
+	const struct smmu_tracer *tracer;
 };
 
-/* Event record, as it would be written to the event queue (§7.3): four little-endian dwords in host byte order. */
+/*
+ * Event record, as it would be written to the event queue (§7.3): four little-endian dwords in host
+ * byte order.
+ */
 struct smmu_event {
 	uint64_t dw[4];
 };
@@ -65,7 +77,10 @@ struct smmu_result {
 /* 0 and res->pa, or -EFAULT and the fault's fields. Only the fields that apply are written. */
 int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res);
 
-/* Executes one command (§4.1; two dwords). 0, or the CERROR code (§7.1): 1 CERROR_ILL, ... Memory is never touched by a command. */
+/*
+ * Executes one command (§4.1; two dwords). 0, or the CERROR code (§7.1): 1 CERROR_ILL, ... Memory
+ * is never touched by a command.
+ */
 #define SMMU_CERROR_NONE 0
 #define SMMU_CERROR_ILL 1
 #define SMMU_CERROR_ABT 2
@@ -86,8 +101,10 @@ struct smmu_step {
 	enum smmu_step_kind kind;
 	unsigned int level;	/* table level of a descriptor */
 	unsigned int index;	/* index in its table */
-	uint64_t input;		/* IA of this stage: gIOVA, or IPA (of the access or of a stage-1 table) */
-	uint64_t addr;		/* address the data was read from, in the space it was fetched from before stage 2 */
+	/* IA of this stage: gIOVA, or IPA (of the access or of a stage-1 table) */
+	uint64_t input;
+	/* address the data was read from, in the space it was fetched from before stage 2 */
+	uint64_t addr;
 	uint64_t pa;		/* its PA */
 	uint64_t data[8];
 	unsigned int depth;	/* 0: the access itself; 1: stage 2 of a stage-1 or CD fetch */

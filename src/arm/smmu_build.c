@@ -26,15 +26,22 @@ unsigned int smmu_ps_bits(unsigned int code)
 
 static uint64_t tg0_encode(unsigned int granule_shift)
 {
-	return granule_shift == 12 ? SMMU_TG0_4K : granule_shift == 14 ? SMMU_TG0_16K : SMMU_TG0_64K;
+	return granule_shift == 12   ? SMMU_TG0_4K
+	       : granule_shift == 14 ? SMMU_TG0_16K
+				     : SMMU_TG0_64K;
 }
 
 static uint64_t tg1_encode(unsigned int granule_shift)
 {
-	return granule_shift == 12 ? SMMU_TG1_4K : granule_shift == 14 ? SMMU_TG1_16K : SMMU_TG1_64K;
+	return granule_shift == 12   ? SMMU_TG1_4K
+	       : granule_shift == 14 ? SMMU_TG1_16K
+				     : SMMU_TG1_64K;
 }
 
-/* S2SL0 counts from another level for each granule (VTCR_EL2.SL0): 4K 2, 1, 0, 3 are 0 to 3; 16K and 64K 3, 2, 1 are 0 to 2. */
+/*
+ * S2SL0 counts from another level for each granule (VTCR_EL2.SL0): 4K 2, 1, 0, 3 are 0 to 3; 16K
+ * and 64K 3, 2, 1 are 0 to 2.
+ */
 static uint64_t sl0_encode(const struct vmsa_format *f)
 {
 	if (f->granule_shift != 12)
@@ -102,7 +109,8 @@ void smmu_ste_s2(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s2 *s2)
 	add_s2(ste, s2);
 }
 
-void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1, const struct smmu_ste_s2 *s2)
+void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1,
+		     const struct smmu_ste_s2 *s2)
 {
 	set_config(ste, SMMU_STE_0_CONFIG_NESTED);
 	add_s1(ste, s1);
@@ -111,9 +119,11 @@ void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1
 
 /* What a guest may set in its own STE: its stage 1 and no more. */
 #define VSTE_0_ALLOWED \
-	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | SMMU_STE_0_S1CDMAX)
+	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | \
+	 SMMU_STE_0_S1CDMAX)
 #define VSTE_1_ALLOWED \
-	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
+	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | \
+	 SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
 
 int smmu_vste_check(const uint64_t vste[2])
 {
@@ -124,14 +134,16 @@ int smmu_vste_check(const uint64_t vste[2])
 		return 0;
 	if (vste[0] & ~VSTE_0_ALLOWED || vste[1] & ~VSTE_1_ALLOWED)
 		return -EIO;
-	if (config != SMMU_STE_0_CONFIG_ABORT && config != SMMU_STE_0_CONFIG_BYPASS && config != SMMU_STE_0_CONFIG_S1)
+	if (config != SMMU_STE_0_CONFIG_ABORT && config != SMMU_STE_0_CONFIG_BYPASS &&
+	    config != SMMU_STE_0_CONFIG_S1)
 		return -EIO;
 	if (eats != SMMU_STE_1_EATS_ABORT && eats != SMMU_STE_1_EATS_TRANS)
 		return -EIO;
 	return 0;
 }
 
-void smmu_ste_from_vste(uint64_t ste[SMMU_STE_DWORDS], const uint64_t vste[2], const struct smmu_ste_s2 *s2)
+void smmu_ste_from_vste(uint64_t ste[SMMU_STE_DWORDS], const uint64_t vste[2],
+			const struct smmu_ste_s2 *s2)
 {
 	uint64_t config = FIELD_GET64(SMMU_STE_0_CONFIG, vste[0]);
 
@@ -156,7 +168,8 @@ void smmu_cd_build(uint64_t cd[SMMU_CD_DWORDS], const struct smmu_cd *config)
 		FIELD_PREP64(SMMU_CD_0_ASID, config->asid) |
 		(config->tbi0 ? SMMU_CD_0_TBI0 : 0) | (config->tbi1 ? SMMU_CD_0_TBI1 : 0);
 	if (ttb0 || ttb1)
-		cd[0] |= FIELD_PREP64(SMMU_CD_0_IPS, smmu_ps_encode(ttb0 ? ttb0->format.oa_bits : ttb1->format.oa_bits));
+		cd[0] |= FIELD_PREP64(SMMU_CD_0_IPS, smmu_ps_encode(ttb0 ? ttb0->format.oa_bits
+									 : ttb1->format.oa_bits));
 
 	if (ttb0) {
 		cd[0] |= FIELD_PREP64(SMMU_CD_0_T0SZ, 64 - ttb0->format.ia_bits) |
@@ -178,5 +191,6 @@ void smmu_cd_build(uint64_t cd[SMMU_CD_DWORDS], const struct smmu_cd *config)
 	} else {
 		cd[0] |= SMMU_CD_0_EPD1;
 	}
-	cd[3] = VMSA_MAIR_NORMAL_WB << (8 * VMSA_ATTRINDX_NORMAL) | VMSA_MAIR_DEVICE_NGNRE << (8 * VMSA_ATTRINDX_DEVICE);
+	cd[3] = VMSA_MAIR_NORMAL_WB << (8 * VMSA_ATTRINDX_NORMAL) |
+		VMSA_MAIR_DEVICE_NGNRE << (8 * VMSA_ATTRINDX_DEVICE);
 }

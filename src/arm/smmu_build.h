@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Building SMMUv3 stream table entries and context descriptors (Arm IHI 0070, §5.2, §5.4) as pure functions: values in, dwords out.
- * Installing them in memory in the right order (§3.21.3) is the caller's.
+ * Building SMMUv3 stream table entries and context descriptors (Arm IHI 0070, §5.2, §5.4) as pure
+ * functions: values in, dwords out. Installing them in memory in the right order (§3.21.3) is the
+ * caller's.
  */
 #ifndef ARM_SMMU_BUILD_H
 #define ARM_SMMU_BUILD_H
@@ -33,16 +34,22 @@ void smmu_ste_abort(uint64_t ste[SMMU_STE_DWORDS]);
 void smmu_ste_bypass(uint64_t ste[SMMU_STE_DWORDS]);
 void smmu_ste_s1(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1, uint16_t vmid);
 void smmu_ste_s2(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s2 *s2);
-void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1, const struct smmu_ste_s2 *s2);
+void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1,
+		     const struct smmu_ste_s2 *s2);
 
 /*
- * A guest's STE, of which only the first two dwords count (struct iommu_hwpt_arm_smmuv3 of the iommufd uAPI). 0, or -EIO when it sets a
- * field that is not the guest's, or asks for a stage 2. An invalid one (V = 0) is well-formed: it aborts.
+ * A guest's STE, of which only the first two dwords count (struct iommu_hwpt_arm_smmuv3 of the
+ * iommufd uAPI). 0, or -EIO when it sets a field that is not the guest's, or asks for a stage 2. An
+ * invalid one (V = 0) is well-formed: it aborts.
  */
 int smmu_vste_check(const uint64_t vste[2]);
 
-/* The STE of a device whose guest wrote @vste (checked): abort, stage 2 alone, or the guest's stage 1 over @s2. */
-void smmu_ste_from_vste(uint64_t ste[SMMU_STE_DWORDS], const uint64_t vste[2], const struct smmu_ste_s2 *s2);
+/*
+ * The STE of a device whose guest wrote @vste (checked): abort, stage 2 alone, or the guest's stage
+ * 1 over @s2.
+ */
+void smmu_ste_from_vste(uint64_t ste[SMMU_STE_DWORDS], const uint64_t vste[2],
+			const struct smmu_ste_s2 *s2);
 
 /* Context descriptor: TTB0, TTB1 or both; a NULL table is disabled (EPDn). */
 struct smmu_cd_table {
@@ -59,7 +66,9 @@ struct smmu_cd {
 /* MAIR has the two attributes that vmsa_map() uses; faults are recorded and abort. */
 void smmu_cd_build(uint64_t cd[SMMU_CD_DWORDS], const struct smmu_cd *config);
 
-/* CD.IPS, STE.S2PS and IDR5.OAS share one encoding of address sizes. @bits: 32, 36, 40, 42, 44, 48. */
+/*
+ * CD.IPS, STE.S2PS and IDR5.OAS share one encoding of address sizes. @bits: 32, 36, 40, 42, 44, 48.
+ */
 unsigned int smmu_ps_encode(unsigned int bits);
 unsigned int smmu_ps_bits(unsigned int code);	/* codes beyond 48 bits behave as 48 */
 

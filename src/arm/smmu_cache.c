@@ -47,12 +47,15 @@ bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b)
 
 static uint64_t hot_flags(const struct smmu_binding *b)
 {
-	static const uint8_t kind[] = { [SMMU_MODE_S1] = TLB_S1, [SMMU_MODE_NESTED] = TLB_NESTED, [SMMU_MODE_S2] = TLB_S2 };
+	static const uint8_t kind[] = {
+		[SMMU_MODE_S1] = TLB_S1, [SMMU_MODE_NESTED] = TLB_NESTED, [SMMU_MODE_S2] = TLB_S2
+	};
 
 	if (b->mode < SMMU_MODE_S1)
 		return 0;
-	return SMMU_HOT_TRANSLATE | (b->tbi[0] ? SMMU_HOT_TBI0 : 0) | (b->tbi[1] ? SMMU_HOT_TBI1 : 0) |
-	       FIELD_PREP64(SMMU_HOT_PRIVILEGED, b->privileged) | FIELD_PREP64(SMMU_HOT_INSTRUCTION, b->instruction) |
+	return SMMU_HOT_TRANSLATE | (b->tbi[0] ? SMMU_HOT_TBI0 : 0) |
+	       (b->tbi[1] ? SMMU_HOT_TBI1 : 0) | FIELD_PREP64(SMMU_HOT_PRIVILEGED, b->privileged) |
+	       FIELD_PREP64(SMMU_HOT_INSTRUCTION, b->instruction) |
 	       FIELD_PREP64(SMMU_HOT_KIND, kind[b->mode]);
 }
 
@@ -88,7 +91,8 @@ static struct cache_entry *choose(struct cache *c, uint64_t key)
 	return k2 == key || !(k2 & CACHE_KEY_VALID) ? second : first;
 }
 
-void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, const struct tlb_ticket *ticket)
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b,
+		  const struct tlb_ticket *ticket)
 {
 	struct cache_entry *e = choose(c, key);
 	uint64_t words[SMMU_BINDING_WORDS];
@@ -138,7 +142,8 @@ static void purge(struct cache_entry *e, const struct scope *s)
 	entry_done(e, seq);
 }
 
-static void move_epochs(struct cache *c, const struct scope *s, void (*move)(_Atomic uint64_t *epoch))
+static void move_epochs(struct cache *c, const struct scope *s,
+			void (*move)(_Atomic uint64_t *epoch))
 {
 	unsigned int i;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration cache: what (StreamID, SubstreamID) was found to mean. Two ways; read as the TLB is (see smmu_tlb.h): a sequence
- * number for each entry, no lock and no write for readers, epochs (chosen by StreamID) against insertions that an invalidation overtook.
+ * The configuration cache: what (StreamID, SubstreamID) was found to mean. Two ways; read as the
+ * TLB is (see smmu_tlb.h): a sequence number for each entry, no lock and no write for readers,
+ * epochs (chosen by StreamID) against insertions that an invalidation overtook.
  */
 #ifndef ARM_SMMU_CACHE_H
 #define ARM_SMMU_CACHE_H
@@ -38,7 +39,7 @@ struct smmu_binding {
 _Static_assert(sizeof(struct smmu_binding) % 8 == 0, "a binding is cached as dwords");
 
 /* What a TLB hit needs of a binding: flags, and the context with its tlb_mix(). */
-#define SMMU_HOT_TRANSLATE BIT64(0)		/* some stage translates; else the kind means nothing */
+#define SMMU_HOT_TRANSLATE BIT64(0)	/* some stage translates; else the kind means nothing */
 #define SMMU_HOT_TBI0 BIT64(1)
 #define SMMU_HOT_TBI1 BIT64(2)
 #define SMMU_HOT_PRIVILEGED GENMASK64(4, 3)	/* enum smmu_override */
@@ -68,7 +69,8 @@ struct cache_entry {
 struct cache {
 	struct cache_entry *entries;
 	uint64_t mask;
-	_Atomic bool substreams;	/* some entry has SSV: invalidation of a StreamID has to look everywhere */
+	/* some entry has SSV: invalidation of a StreamID has to look everywhere */
+	_Atomic bool substreams;
 	_Alignas(64) _Atomic uint64_t epoch[TLB_EPOCHS];
 };
 
@@ -112,7 +114,8 @@ static inline bool cache_hot(const struct cache *c, uint64_t key, struct smmu_ho
 {
 	uint64_t index = cache_index(c, key);
 
-	return __builtin_expect(cache_probe(&c->entries[index], key, hot), 1) || cache_probe(&c->entries[index ^ 1], key, hot);
+	return __builtin_expect(cache_probe(&c->entries[index], key, hot), 1) ||
+	       cache_probe(&c->entries[index ^ 1], key, hot);
 }
 
 static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint32_t sid)
@@ -123,10 +126,17 @@ static inline const _Atomic uint64_t *cache_epoch_of(const struct cache *c, uint
 /* The whole binding, copied out. */
 bool cache_lookup(const struct cache *c, uint64_t key, struct smmu_binding *b);
 
-/* @ticket: its first epoch was that of cache_epoch_of() before the STE was read. Any number of callers. */
-void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b, const struct tlb_ticket *ticket);
+/*
+ * @ticket: its first epoch was that of cache_epoch_of() before the STE was read. Any number of
+ * callers.
+ */
+void cache_insert(struct cache *c, uint64_t key, const struct smmu_binding *b,
+		  const struct tlb_ticket *ticket);
 
-/* StreamIDs [first, last]; with @cd_only_ssid not NULL only what was made from CD *cd_only_ssid of theirs. One caller at a time. */
+/*
+ * StreamIDs [first, last]; with @cd_only_ssid not NULL only what was made from CD *cd_only_ssid of
+ * theirs. One caller at a time.
+ */
 void cache_invalidate(struct cache *c, uint32_t first, uint32_t last, const uint32_t *cd_only_ssid);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands (§4). Model choice: Reserved fields that are not zero are ignored, except where §4 says CERROR_ILL. */
+/*
+ * Commands (§4). Model choice: Reserved fields that are not zero are ignored, except where §4 says
+ * CERROR_ILL.
+ */
 #include "arm/smmu_internal.h"
 
 static const struct tlb_scope everything = {
@@ -27,8 +30,8 @@ static int cfgi_ste(struct smmu *smmu, const uint64_t cmd[2])
 }
 
 /*
- * First-level descriptors are not cached by themselves, so Leaf does not matter. CD_ALL drops the STE with its CDs, as they are cached
- * in one.
+ * First-level descriptors are not cached by themselves, so Leaf does not matter. CD_ALL drops the
+ * STE with its CDs, as they are cached in one.
  */
 static int cfgi_cd(struct smmu *smmu, const uint64_t cmd[2], bool all)
 {
@@ -43,7 +46,9 @@ static int cfgi_cd(struct smmu *smmu, const uint64_t cmd[2], bool all)
 
 /* --- TLBI_*, §4.4 --- */
 
-/* The VMID and ASID of a command. Without stage 2, VMID is not matched and everything has VMID 0. */
+/*
+ * The VMID and ASID of a command. Without stage 2, VMID is not matched and everything has VMID 0.
+ */
 static struct tlb_scope scope_of(const struct smmu *smmu, const uint64_t cmd[2])
 {
 	return (struct tlb_scope){
@@ -79,13 +84,15 @@ static int tlbi_asid(struct smmu *smmu, const uint64_t cmd[2])
 }
 
 /*
- * The addresses of an address-based command: one page, or a range when RIL is implemented and TG is set (§4.4.1.1). TTL and Leaf only
- * narrow what has to go; the model looks at every level, which costs it nothing. SMMU_CERROR_ILL for the Reserved combination.
+ * The addresses of an address-based command: one page, or a range when RIL is implemented and TG is
+ * set (§4.4.1.1). TTL and Leaf only narrow what has to go; the model looks at every level, which
+ * costs it nothing. SMMU_CERROR_ILL for the Reserved combination.
  *
- * Without TG the granule is not known: the command's address is any in the entry. With TG an unaligned address is
- * UNPREDICTABLE; the model starts at the granule that holds it.
+ * Without TG the granule is not known: the command's address is any in the entry. With TG an
+ * unaligned address is UNPREDICTABLE; the model starts at the granule that holds it.
  */
-static int set_range(const struct smmu *smmu, const uint64_t cmd[2], uint64_t addr, struct tlb_scope *scope)
+static int set_range(const struct smmu *smmu, const uint64_t cmd[2], uint64_t addr,
+		     struct tlb_scope *scope)
 {
 	unsigned int tg = FIELD_GET64(SMMU_CMD_TLBI_1_TG, cmd[1]);
 	uint64_t num = FIELD_GET64(SMMU_CMD_TLBI_0_NUM, cmd[0]);
@@ -178,10 +185,18 @@ int smmu_command(struct smmu *smmu, const uint64_t cmd[2])
 		tlb_invalidate(&smmu->tlb, &everything);
 		return 0;
 	case SMMU_CMD_OP_SYNC:
-		/* Commands complete as they are executed; waiting for accesses under way is the caller's (smmu.h). CS 3 is Reserved. */
-		return FIELD_GET64(SMMU_CMD_SYNC_0_CS, cmd[0]) > SMMU_CMD_SYNC_0_CS_SEV ? SMMU_CERROR_ILL : 0;
+		/*
+		 * Commands complete as they are executed; waiting for accesses under way is the
+		 * caller's (smmu.h). CS 3 is Reserved.
+		 */
+		return FIELD_GET64(SMMU_CMD_SYNC_0_CS, cmd[0]) > SMMU_CMD_SYNC_0_CS_SEV
+			       ? SMMU_CERROR_ILL
+			       : 0;
 	default:
-		/* Not implemented here, so ILLEGAL: EL2 and EL3 (Hyp = 0), ATC_INV and PRI_RESP, RESUME and STALL_TERM, VMS_PIDM. */
+		/*
+		 * Not implemented here, so ILLEGAL: EL2 and EL3 (Hyp = 0), ATC_INV and PRI_RESP,
+		 * RESUME and STALL_TERM, VMS_PIDM.
+		 */
 		return SMMU_CERROR_ILL;
 	}
 }

@@ -18,8 +18,8 @@ static int read_dwords(const struct smmu *smmu, uint64_t pa, uint64_t *dw, unsig
 	return 0;
 }
 
-static void trace_dwords(const struct smmu_walk *w, enum smmu_step_kind kind, uint64_t index, uint64_t addr, uint64_t pa,
-			 const uint64_t *dw, unsigned int count)
+static void trace_dwords(const struct smmu_walk *w, enum smmu_step_kind kind, uint64_t index,
+			 uint64_t addr, uint64_t pa, const uint64_t *dw, unsigned int count)
 {
 	struct smmu_step step = {
 		.kind = kind,
@@ -50,7 +50,8 @@ static int find_ste_2level(struct smmu_walk *w, uint64_t *ste_pa)
 		trace_dwords(w, SMMU_STEP_PTR, index, pa, pa, &l1std, 1);
 	/* §7.3.3: no table, a Reserved span, one larger than the split, or a StreamID beyond it. */
 	span = FIELD_GET64(SMMU_L1STD_SPAN, l1std);
-	if (!span || span > SMMU_L1STD_SPAN_MAX || span > smmu->strtab_split + 1u || low >> (span - 1))
+	if (!span || span > SMMU_L1STD_SPAN_MAX || span > smmu->strtab_split + 1u ||
+	    low >> (span - 1))
 		return smmu_fault_config(w, SMMU_EVT_C_BAD_STREAMID);
 	table = l1std & SMMU_L1STD_L2PTR & ~((UINT64_C(1) << (SMMU_STE_SHIFT + span - 1)) - 1);
 	*ste_pa = table + (low << SMMU_STE_SHIFT);
@@ -64,7 +65,10 @@ static int find_ste(struct smmu_walk *w, struct smmu_ste *ste)
 	uint64_t pa;
 	int rc = 0;
 
-	/* §7.3.3. Model choice: events of out-of-range StreamIDs are recorded, as with CR2.RECINVSID = 1. */
+	/*
+	 * §7.3.3. Model choice: events of out-of-range StreamIDs are recorded, as with
+	 * CR2.RECINVSID = 1.
+	 */
 	if ((uint64_t)w->txn->sid >> smmu->strtab_log2size)
 		return smmu_fault_config(w, SMMU_EVT_C_BAD_STREAMID);
 	pa = smmu->strtab_base + ((uint64_t)w->txn->sid << SMMU_STE_SHIFT);
@@ -85,7 +89,8 @@ static int find_ste(struct smmu_walk *w, struct smmu_ste *ste)
 /* --- CD --- */
 
 /* Reads @count dwords of CD table at @addr: an IPA in a nested configuration. */
-static int fetch_cd(struct smmu_walk *w, enum smmu_step_kind kind, uint64_t index, uint64_t addr, uint64_t *dw, unsigned int count)
+static int fetch_cd(struct smmu_walk *w, enum smmu_step_kind kind, uint64_t index, uint64_t addr,
+		    uint64_t *dw, unsigned int count)
 {
 	uint64_t pa = addr;
 
@@ -103,7 +108,8 @@ static int fetch_cd(struct smmu_walk *w, enum smmu_step_kind kind, uint64_t inde
 }
 
 /* §5.2 S1Fmt: 4 KiB second-level tables hold 64 CDs, 64 KiB ones 1,024. */
-static int find_cd_2level(struct smmu_walk *w, const struct smmu_ste *ste, uint32_t ssid, uint64_t *cd_addr)
+static int find_cd_2level(struct smmu_walk *w, const struct smmu_ste *ste, uint32_t ssid,
+			  uint64_t *cd_addr)
 {
 	unsigned int split = ste->cd_format == SMMU_STE_0_S1FMT_4K_L2 ? 6 : 10;
 	unsigned int l1_bits = ste->cd_max > split ? ste->cd_max - split : 0;
@@ -122,11 +128,13 @@ static int find_cd_2level(struct smmu_walk *w, const struct smmu_ste *ste, uint3
 	return 0;
 }
 
-static int find_cd(struct smmu_walk *w, const struct smmu_ste *ste, uint32_t ssid, struct smmu_context *cd)
+static int find_cd(struct smmu_walk *w, const struct smmu_ste *ste, uint32_t ssid,
+		   struct smmu_context *cd)
 {
 	uint64_t dw[SMMU_CD_DWORDS];
 	/* S1ContextPtr's bits below the table's size are RES0: the model ignores them. */
-	uint64_t addr = (ste->cd_table & ~((UINT64_C(64) << ste->cd_max) - 1)) + ((uint64_t)ssid << SMMU_CD_SHIFT);
+	uint64_t addr = (ste->cd_table & ~((UINT64_C(64) << ste->cd_max) - 1)) +
+			((uint64_t)ssid << SMMU_CD_SHIFT);
 	int rc = 0;
 
 	if (ste->cd_format != SMMU_STE_0_S1FMT_LINEAR)
@@ -143,10 +151,11 @@ static int find_cd(struct smmu_walk *w, const struct smmu_ste *ste, uint32_t ssi
 /* --- Both --- */
 
 /*
- * §3.9, §5.2 S1DSS, §7.3.7, §7.3.9: does the transaction's SubstreamID, or its lack, go with the STE? Says whether stage 1 takes part, and
- * through which CD.
+ * §3.9, §5.2 S1DSS, §7.3.7, §7.3.9: does the transaction's SubstreamID, or its lack, go with the
+ * STE? Says whether stage 1 takes part, and through which CD.
  */
-static int select_substream(struct smmu_walk *w, const struct smmu_ste *ste, bool *stage1, uint32_t *ssid)
+static int select_substream(struct smmu_walk *w, const struct smmu_ste *ste, bool *stage1,
+			    uint32_t *ssid)
 {
 	*stage1 = ste->s1;
 	*ssid = 0;
@@ -169,7 +178,8 @@ static int select_substream(struct smmu_walk *w, const struct smmu_ste *ste, boo
 static void bind_ste(struct smmu_binding *b, const struct smmu_ste *ste, bool stage1)
 {
 	memset(b, 0, sizeof(*b));
-	b->mode = stage1 ? (ste->s2 ? SMMU_MODE_NESTED : SMMU_MODE_S1) : (ste->s2 ? SMMU_MODE_S2 : SMMU_MODE_BYPASS);
+	b->mode = stage1 ? (ste->s2 ? SMMU_MODE_NESTED : SMMU_MODE_S1)
+			 : (ste->s2 ? SMMU_MODE_S2 : SMMU_MODE_BYPASS);
 	b->vmid = ste->vmid;
 	b->privileged = ste->privileged;
 	b->instruction = ste->instruction;
@@ -199,8 +209,10 @@ static void apply_overrides(struct smmu_walk *w)
 {
 	const struct smmu_txn *txn = w->txn;
 
-	w->privileged = w->b.privileged == SMMU_INCOMING ? txn->privileged : w->b.privileged == SMMU_FORCE_SET;
-	w->instruction = w->b.instruction == SMMU_INCOMING ? txn->instruction : w->b.instruction == SMMU_FORCE_SET;
+	w->privileged = w->b.privileged == SMMU_INCOMING ? txn->privileged
+							 : w->b.privileged == SMMU_FORCE_SET;
+	w->instruction = w->b.instruction == SMMU_INCOMING ? txn->instruction
+							   : w->b.instruction == SMMU_FORCE_SET;
 	/* §13.1.2: writes are data whatever they say. */
 	w->instruction = w->instruction && txn->access == SMMU_READ;
 	w->perm = vmsa_perm(w->privileged, txn->access == SMMU_WRITE, w->instruction);

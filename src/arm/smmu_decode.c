@@ -25,7 +25,8 @@ void smmu_features_decode(struct smmu_features *f, const uint32_t idr[6])
 		.stt = idr[3] & SMMU_IDR3_STT,
 		.ril = idr[3] & SMMU_IDR3_RIL,
 		.perms_override = idr[1] & SMMU_IDR1_ATTR_PERMS_OVR,
-		.granules = (idr[5] & SMMU_IDR5_GRAN4K ? 1 : 0) | (idr[5] & SMMU_IDR5_GRAN16K ? 2 : 0) |
+		.granules = (idr[5] & SMMU_IDR5_GRAN4K ? 1 : 0) |
+			    (idr[5] & SMMU_IDR5_GRAN16K ? 2 : 0) |
 			    (idr[5] & SMMU_IDR5_GRAN64K ? 4 : 0),
 		.ssid_bits = FIELD_GET64(SMMU_IDR1_SSIDSIZE, idr[1]),
 		.sid_bits = FIELD_GET64(SMMU_IDR1_SIDSIZE, idr[1]),
@@ -69,8 +70,10 @@ static unsigned int tg1_shift(const struct smmu_features *f, uint64_t tg)
 
 static bool txsz_valid(const struct smmu_features *f, unsigned int txsz, unsigned int granule_shift)
 {
-	unsigned int max = !f->stt ? TXSZ_MAX : granule_shift == 16 ? TXSZ_MAX_STT - 1 : TXSZ_MAX_STT;
+	unsigned int max = TXSZ_MAX;
 
+	if (f->stt)
+		max = granule_shift == 16 ? TXSZ_MAX_STT - 1 : TXSZ_MAX_STT;
 	return txsz >= TXSZ_MIN && txsz <= max;
 }
 
@@ -80,20 +83,25 @@ static unsigned int min(unsigned int a, unsigned int b)
 }
 
 /*
- * The root of the start level. Address bits below the table's alignment are RES0: the model ignores them (D8.2.5). A table is
- * aligned to its size, and to 64 bytes at least.
+ * The root of the start level. Address bits below the table's alignment are RES0: the model ignores
+ * them (D8.2.5). A table is aligned to its size, and to 64 bytes at least.
  */
 static uint64_t aligned_root(const struct vmsa_regime *r, uint64_t ttb)
 {
-	uint64_t size = UINT64_C(8) << (r->ia_bits - vmsa_level_shift(r->granule_shift, r->start_level));
+	unsigned int entry_shift = vmsa_level_shift(r->granule_shift, r->start_level);
+	uint64_t size = UINT64_C(8) << (r->ia_bits - entry_shift);
 
-	return ttb & ~((size < 64 ? 64 : size) - 1);
+	return ttb & ~((size < VMSA_ROOT_MIN ? VMSA_ROOT_MIN : size) - 1);
 }
 
 /* --- Stage 2 of an STE --- */
 
-/* The start level of S2SL0 (VTCR_EL2.SL0), or -1 where Reserved or beyond what the PA size allows (S2InvalidSL, J1.1). */
-static int s2_start_level(const struct smmu_features *f, unsigned int granule_shift, unsigned int sl0)
+/*
+ * The start level of S2SL0 (VTCR_EL2.SL0), or -1 where Reserved or beyond what the PA size allows
+ * (S2InvalidSL, J1.1).
+ */
+static int s2_start_level(const struct smmu_features *f, unsigned int granule_shift,
+			  unsigned int sl0)
 {
 	if (granule_shift == 12) {
 		if (sl0 == 3)
@@ -107,15 +115,20 @@ static int s2_start_level(const struct smmu_features *f, unsigned int granule_sh
 	return VMSA_LAST_LEVEL - (int)sl0;
 }
 
-/* S2InconsistentSL (J1.1): the start level resolves at least one bit, and at most a table's worth with 16 concatenated. */
-static bool s2_start_consistent(unsigned int granule_shift, unsigned int start_level, unsigned int ia_bits)
+/*
+ * S2InconsistentSL (J1.1): the start level resolves at least one bit, and at most a table's worth
+ * with 16 concatenated.
+ */
+static bool s2_start_consistent(unsigned int granule_shift, unsigned int start_level,
+				unsigned int ia_bits)
 {
 	unsigned int below = vmsa_level_shift(granule_shift, start_level);
 
 	return ia_bits > below && ia_bits <= below + vmsa_stride(granule_shift) + 4;
 }
 
-static const char *decode_s2(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS], struct smmu_ste *out)
+static const char *decode_s2(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS],
+			     struct smmu_ste *out)
 {
 	unsigned int t0sz = FIELD_GET64(SMMU_STE_2_S2T0SZ, ste[2]);
 	unsigned int granule_shift = tg0_shift(f, FIELD_GET64(SMMU_STE_2_S2TG, ste[2]));
@@ -160,7 +173,8 @@ static const char *decode_s2(const struct smmu_features *f, const uint64_t ste[S
 
 /* --- Stage 1 of an STE --- */
 
-static const char *decode_s1(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS], struct smmu_ste *out)
+static const char *decode_s1(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS],
+			     struct smmu_ste *out)
 {
 	unsigned int format = FIELD_GET64(SMMU_STE_0_S1FMT, ste[0]);
 
@@ -169,7 +183,10 @@ static const char *decode_s1(const struct smmu_features *f, const uint64_t ste[S
 	if (ste[1] & SMMU_STE_1_S1STALLD)
 		return "S1STALLD is set but the stall model is not implemented";
 
-	/* S1CDMax, S1Fmt and S1DSS are ignored where substreams are not implemented, the last two also where they are disabled. */
+	/*
+	 * S1CDMax, S1Fmt and S1DSS are ignored where substreams are not implemented, the last two
+	 * also where they are disabled.
+	 */
 	out->cd_max = f->ssid_bits ? FIELD_GET64(SMMU_STE_0_S1CDMAX, ste[0]) : 0;
 	if (out->cd_max > f->ssid_bits)
 		return "S1CDMax exceeds SSIDSIZE";
@@ -193,10 +210,13 @@ static enum smmu_override override(const struct smmu_features *f, uint64_t cfg)
 {
 	if (!f->perms_override)
 		return SMMU_INCOMING;
-	return cfg == SMMU_STE_1_CFG_CLEAR ? SMMU_FORCE_CLEAR : cfg == SMMU_STE_1_CFG_SET ? SMMU_FORCE_SET : SMMU_INCOMING;
+	if (cfg == SMMU_STE_1_CFG_CLEAR)
+		return SMMU_FORCE_CLEAR;
+	return cfg == SMMU_STE_1_CFG_SET ? SMMU_FORCE_SET : SMMU_INCOMING;
 }
 
-const char *smmu_ste_decode(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS], struct smmu_ste *out)
+const char *smmu_ste_decode(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS],
+			    struct smmu_ste *out)
 {
 	uint64_t config = FIELD_GET64(SMMU_STE_0_CONFIG, ste[0]);
 	const char *why = NULL;
@@ -227,8 +247,9 @@ const char *smmu_ste_decode(const struct smmu_features *f, const uint64_t ste[SM
 
 /* --- Context descriptor --- */
 
-static const char *decode_ttb(const struct smmu_features *f, struct vmsa_regime *r, unsigned int granule_shift, unsigned int txsz,
-			      uint64_t ttb, uint64_t cd0, bool flat)
+static const char *decode_ttb(const struct smmu_features *f, struct vmsa_regime *r,
+			      unsigned int granule_shift, unsigned int txsz, uint64_t ttb,
+			      uint64_t cd0, bool flat)
 {
 	unsigned int ips = min(smmu_ps_bits(FIELD_GET64(SMMU_CD_0_IPS, cd0)), f->oa_bits);
 	unsigned int levels;
@@ -240,7 +261,8 @@ static const char *decode_ttb(const struct smmu_features *f, struct vmsa_regime 
 	if (ttb >> ips)
 		return "TTB0 or TTB1 lies beyond IPS";
 
-	levels = (64 - txsz - granule_shift + vmsa_stride(granule_shift) - 1) / vmsa_stride(granule_shift);
+	levels = (64 - txsz - granule_shift + vmsa_stride(granule_shift) - 1) /
+		 vmsa_stride(granule_shift);
 	*r = (struct vmsa_regime){
 		.granule_shift = granule_shift,
 		.ia_bits = 64 - txsz,
@@ -253,7 +275,8 @@ static const char *decode_ttb(const struct smmu_features *f, struct vmsa_regime 
 	return NULL;
 }
 
-const char *smmu_cd_decode(const struct smmu_features *f, const uint64_t cd[SMMU_CD_DWORDS], struct smmu_context *out)
+const char *smmu_cd_decode(const struct smmu_features *f, const uint64_t cd[SMMU_CD_DWORDS],
+			   struct smmu_context *out)
 {
 	const char *why = NULL;
 

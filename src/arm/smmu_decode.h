@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading stream table entries and context descriptors: is it legal (§5.2.2, §5.4.2), and what does it say? Pure functions.
+ * Reading stream table entries and context descriptors: is it legal (§5.2.2, §5.4.2), and what does
+ * it say? Pure functions.
  *
- * What the model implements, whatever IDR claims beyond it: VMSAv8-64 tables, little-endian, up to 48 bits; no hardware update of AF and
- * dirty state; no stall model; StreamWorld NS-EL1 only (IDR0.Hyp = 0); no ATS, PRI or MPAM; Non-secure state only.
+ * What the model implements, whatever IDR claims beyond it: VMSAv8-64 tables, little-endian, up to
+ * 48 bits; no hardware update of AF and dirty state; no stall model; StreamWorld NS-EL1 only
+ * (IDR0.Hyp = 0); no ATS, PRI or MPAM; Non-secure state only.
  */
 #ifndef ARM_SMMU_DECODE_H
 #define ARM_SMMU_DECODE_H
@@ -36,7 +38,8 @@ enum smmu_override {
 };
 
 struct smmu_ste {
-	bool abort;			/* Config 0b0xx: nothing passes, nothing is recorded; the rest is not valid */
+	/* Config 0b0xx: nothing passes, nothing is recorded; the rest is not valid */
+	bool abort;
 	bool s1, s2;
 	enum smmu_override privileged, instruction;
 	uint16_t vmid;			/* 0 where there is no stage 2 in the SMMU */
@@ -54,7 +57,8 @@ struct smmu_ste {
 };
 
 /* NULL and *out, or why the STE is ILLEGAL (C_BAD_STE). */
-const char *smmu_ste_decode(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS], struct smmu_ste *out);
+const char *smmu_ste_decode(const struct smmu_features *f, const uint64_t ste[SMMU_STE_DWORDS],
+			    struct smmu_ste *out);
 
 struct smmu_context {
 	struct vmsa_regime ttb[2];	/* not valid with epd */
@@ -65,6 +69,7 @@ struct smmu_context {
 };
 
 /* NULL and *out, or why the CD is ILLEGAL (C_BAD_CD). */
-const char *smmu_cd_decode(const struct smmu_features *f, const uint64_t cd[SMMU_CD_DWORDS], struct smmu_context *out);
+const char *smmu_cd_decode(const struct smmu_features *f, const uint64_t cd[SMMU_CD_DWORDS],
+			   struct smmu_context *out);
 
 #endif

@@ -13,7 +13,8 @@ static uint64_t who(const struct smmu_walk *w, uint64_t id)
 	if (!txn->ssid_valid)
 		return dw;
 	/* §7.3.9: C_BAD_SUBSTREAMID implies a SubstreamID and has no SSV bit. */
-	return dw | (id == SMMU_EVT_C_BAD_SUBSTREAMID ? 0 : SMMU_EVT_0_SSV) | FIELD_PREP64(SMMU_EVT_0_SSID, txn->ssid);
+	return dw | (id == SMMU_EVT_C_BAD_SUBSTREAMID ? 0 : SMMU_EVT_0_SSV) |
+	       FIELD_PREP64(SMMU_EVT_0_SSID, txn->ssid);
 }
 
 /* The access as it arrived, with the STE's overrides. */
@@ -59,7 +60,8 @@ int smmu_fault_walk(struct smmu_walk *w, bool stage2, uint64_t class, uint64_t p
 	struct smmu_event e = {
 		.dw = {
 			who(w, SMMU_EVT_F_WALK_EABT),
-			access(w) | (stage2 ? SMMU_EVT_1_S2 : 0) | FIELD_PREP64(SMMU_EVT_1_CLASS, class),
+			access(w) | (stage2 ? SMMU_EVT_1_S2 : 0) |
+				FIELD_PREP64(SMMU_EVT_1_CLASS, class),
 			w->txn->addr,
 			pa & SMMU_EVT_3_FETCH_ADDR,
 		},
@@ -89,7 +91,8 @@ int smmu_fault_s2(struct smmu_walk *w, uint64_t id, uint64_t class, uint64_t ipa
 	struct smmu_event e = {
 		.dw = {
 			who(w, id),
-			access(w) | SMMU_EVT_1_S2 | FIELD_PREP64(SMMU_EVT_1_CLASS, class) | (table_read ? SMMU_EVT_1_TTRNW : 0),
+			access(w) | SMMU_EVT_1_S2 | FIELD_PREP64(SMMU_EVT_1_CLASS, class) |
+				(table_read ? SMMU_EVT_1_TTRNW : 0),
 			w->txn->addr,
 			ipa & SMMU_EVT_3_IPA,
 		},

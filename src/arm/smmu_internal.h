@@ -23,8 +23,9 @@ struct smmu {
 };
 
 /*
- * A translation under way, past the caches' first look. Made in this order: the first three by smmu_translate(), the rest but va by
- * smmu_find_binding(). On its failure before the STE is known, the attributes are the incoming ones.
+ * A translation under way, past the caches' first look. Made in this order: the first three by
+ * smmu_translate(), the rest but va by smmu_find_binding(). On its failure before the STE is known,
+ * the attributes are the incoming ones.
  */
 struct smmu_walk {
 	struct smmu *smmu;
@@ -37,13 +38,19 @@ struct smmu_walk {
 	unsigned int perm;		/* the one VMSA_PERM_ bit that the access needs */
 };
 
-/* What the stream and substream are configured for: w->b, from the cache or from memory. 0, or -EFAULT and the event. smmu_config.c */
+/*
+ * What the stream and substream are configured for: w->b, from the cache or from memory. 0, or
+ * -EFAULT and the event. smmu_config.c
+ */
 int smmu_find_binding(struct smmu_walk *w);
 
 /* Walks the tables of w->b for w->va. 0 and the result, or -EFAULT and the event. smmu_walk.c */
 int smmu_walk_tables(struct smmu_walk *w);
 
-/* Stage 2 of w->b, for an access that the SMMU makes itself to IPA @ipa (a CD, or a table of stage 1): 0 and *pa, or -EFAULT and the event. */
+/*
+ * Stage 2 of w->b, for an access that the SMMU makes itself to IPA @ipa (a CD, or a table of stage
+ * 1): 0 and *pa, or -EFAULT and the event.
+ */
 int smmu_walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, uint64_t *pa);
 
 /* --- Events (smmu_event.c). All return -EFAULT. --- */
@@ -77,6 +84,14 @@ static inline bool smmu_traced(const struct smmu_walk *w)
 static inline void smmu_trace(const struct smmu_walk *w, const struct smmu_step *step)
 {
 	w->txn->tracer->step(w->txn->tracer->ctx, step);
+}
+
+/* The end of a translation that succeeded. */
+static inline void smmu_trace_pa(const struct smmu_walk *w, uint64_t pa)
+{
+	struct smmu_step step = { .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = pa };
+
+	smmu_trace(w, &step);
 }
 
 #endif

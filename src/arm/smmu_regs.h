@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Layouts of SMMUv3 registers and in-memory structures (Arm IHI 0070): one name for each field, REG_FIELD and REG_FIELD_VALUE, with the
- * dword in the name for structures of several.
+ * Layouts of SMMUv3 registers and in-memory structures (Arm IHI 0070): one name for each field,
+ * REG_FIELD and REG_FIELD_VALUE, with the dword in the name for structures of several.
  */
 #ifndef ARM_SMMU_REGS_H
 #define ARM_SMMU_REGS_H

@@ -56,7 +56,8 @@ static const struct event_kind {
 	{ SMMU_EVT_C_BAD_SUBSTREAMID, IMPLIED_SSID, "C_BAD_SUBSTREAMID" },
 	{ SMMU_EVT_F_CD_FETCH, HAS_SSID | HAS_FETCH, "F_CD_FETCH" },
 	{ SMMU_EVT_C_BAD_CD, HAS_SSID, "C_BAD_CD" },
-	{ SMMU_EVT_F_WALK_EABT, HAS_SSID | HAS_ACCESS | HAS_ADDR | HAS_STAGE | HAS_FETCH, "F_WALK_EABT" },
+	{ SMMU_EVT_F_WALK_EABT, HAS_SSID | HAS_ACCESS | HAS_ADDR | HAS_STAGE | HAS_FETCH,
+	  "F_WALK_EABT" },
 	{ SMMU_EVT_F_TRANSLATION, HAS_TRANSLATION, "F_TRANSLATION" },
 	{ SMMU_EVT_F_ADDR_SIZE, HAS_TRANSLATION, "F_ADDR_SIZE" },
 	{ SMMU_EVT_F_ACCESS, HAS_TRANSLATION, "F_ACCESS" },
@@ -101,7 +102,9 @@ size_t smmu_event_describe(const struct smmu_event *event, char *buf, size_t siz
 	const struct event_kind *kind = find_event(id);
 
 	if (!kind) {
-		add(&t, "event 0x%02" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64,
+		add(&t,
+		    "event 0x%02" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64
+		    " 0x%016" PRIx64,
 		    id, dw[0], dw[1], dw[2], dw[3]);
 		return t.len;
 	}
@@ -192,8 +195,10 @@ static void add_range(struct text *t, const uint64_t cmd[2])
 	uint64_t tg = FIELD_GET64(SMMU_CMD_TLBI_1_TG, cmd[1]);
 
 	if (tg)
-		add(t, " num %" PRIu64 " scale %" PRIu64 " ttl %" PRIu64 " tg %s", FIELD_GET64(SMMU_CMD_TLBI_0_NUM, cmd[0]),
-		    FIELD_GET64(SMMU_CMD_TLBI_0_SCALE, cmd[0]), FIELD_GET64(SMMU_CMD_TLBI_1_TTL, cmd[1]), granules[tg]);
+		add(t, " num %" PRIu64 " scale %" PRIu64 " ttl %" PRIu64 " tg %s",
+		    FIELD_GET64(SMMU_CMD_TLBI_0_NUM, cmd[0]),
+		    FIELD_GET64(SMMU_CMD_TLBI_0_SCALE, cmd[0]),
+		    FIELD_GET64(SMMU_CMD_TLBI_1_TTL, cmd[1]), granules[tg]);
 	if (cmd[1] & SMMU_CMD_TLBI_1_LEAF)
 		add(t, " leaf");
 }
@@ -204,7 +209,8 @@ size_t smmu_command_describe(const uint64_t cmd[2], char *buf, size_t size)
 	const struct command_kind *kind = find_command(FIELD_GET64(SMMU_CMD_0_OP, cmd[0]));
 
 	if (!kind) {
-		add(&t, "command 0x%02" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64, FIELD_GET64(SMMU_CMD_0_OP, cmd[0]), cmd[0], cmd[1]);
+		add(&t, "command 0x%02" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64,
+		    FIELD_GET64(SMMU_CMD_0_OP, cmd[0]), cmd[0], cmd[1]);
 		return t.len;
 	}
 	add(&t, "%s", kind->name);

@@ -6,7 +6,9 @@
 const uint8_t tlb_class_shift[TLB_CLASSES] = { 12, 14, 16, 21, 25, 29, 30 };
 
 /* By log2 of a leaf's size. */
-static const uint8_t class_of[] = { [12] = 0, [14] = 1, [16] = 2, [21] = 3, [25] = 4, [29] = 5, [30] = 6 };
+static const uint8_t class_of[] = {
+	[12] = 0, [14] = 1, [16] = 2, [21] = 3, [25] = 4, [29] = 5, [30] = 6
+};
 
 size_t tlb_footprint(uint32_t entries)
 {
@@ -34,23 +36,28 @@ void tlb_flush(struct tlb *t)
 /* --- Looking up --- */
 
 /* A look at the key alone first: mostly it is another, and nothing else need be read. */
-static inline bool probe(const struct tlb *t, const struct tlb_set *set, unsigned int way, uint64_t key, uint32_t context, uint64_t addr,
-			 uint64_t *data)
+static inline bool probe(const struct tlb *t, const struct tlb_set *set, unsigned int way,
+			 uint64_t key, uint32_t context, uint64_t addr, uint64_t *data)
 {
-	return atomic_load_explicit(&set->key[way], memory_order_relaxed) == key && tlb_probe(t, set, way, key, context, addr, data);
+	return atomic_load_explicit(&set->key[way], memory_order_relaxed) == key &&
+	       tlb_probe(t, set, way, key, context, addr, data);
 }
 
 /* One size: the four places. */
-static inline bool search(const struct tlb *t, uint64_t key, uint32_t context, uint32_t mix, uint64_t addr, unsigned int shift,
-			  uint64_t *data)
+static inline bool search(const struct tlb *t, uint64_t key, uint32_t context, uint32_t mix,
+			  uint64_t addr, unsigned int shift, uint64_t *data)
 {
-	const struct tlb_set *set = tlb_set_of(t, tlb_place(mix, addr >> shift)), *next = tlb_neighbour(t, set);
+	const struct tlb_set *set = tlb_set_of(t, tlb_place(mix, addr >> shift)),
+			     *next = tlb_neighbour(t, set);
 
-	return probe(t, set, 0, key, context, addr, data) || probe(t, set, 1, key, context, addr, data) ||
-	       probe(t, next, 0, key, context, addr, data) || probe(t, next, 1, key, context, addr, data);
+	return probe(t, set, 0, key, context, addr, data) ||
+	       probe(t, set, 1, key, context, addr, data) ||
+	       probe(t, next, 0, key, context, addr, data) ||
+	       probe(t, next, 1, key, context, addr, data);
 }
 
-bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix,
+		    uint64_t addr, struct tlb_hit *hit)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
 	uint32_t own = classes & ((1u << TLB_CLASSES) - 1), global = classes >> TLB_CLASSES;
@@ -60,7 +67,8 @@ bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, u
 		unsigned int class = __builtin_ctz(own), shift = tlb_class_shift[class];
 
 		hit->shift = shift;
-		if (search(t, (addr >> shift << shift) | key | FIELD_PREP64(TLB_KEY_CLASS, class), context, mix, addr, shift, &hit->data))
+		if (search(t, (addr >> shift << shift) | key | FIELD_PREP64(TLB_KEY_CLASS, class),
+			   context, mix, addr, shift, &hit->data))
 			return true;
 	}
 	context &= ~UINT32_C(0xffff);
@@ -68,8 +76,10 @@ bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, u
 		unsigned int class = __builtin_ctz(global), shift = tlb_class_shift[class];
 
 		hit->shift = shift;
-		if (search(t, (addr >> shift << shift) | key | TLB_KEY_GLOBAL | FIELD_PREP64(TLB_KEY_CLASS, class), context,
-			   tlb_mix(context), addr, shift, &hit->data))
+		if (search(t,
+			   (addr >> shift << shift) | key | TLB_KEY_GLOBAL |
+				   FIELD_PREP64(TLB_KEY_CLASS, class),
+			   context, tlb_mix(context), addr, shift, &hit->data))
 			return true;
 	}
 	return false;
@@ -88,7 +98,10 @@ static void set_done(struct tlb_set *set, uint32_t seq)
 	atomic_store_explicit(&set->seq, seq + 2, memory_order_release);
 }
 
-/* Says that look-ups have to try this class; before the entry can be found, and before the ticket is looked at. */
+/*
+ * Says that look-ups have to try this class; before the entry can be found, and before the ticket
+ * is looked at.
+ */
 static void announce(_Atomic uint32_t *mask, uint32_t bit)
 {
 	if (!(atomic_load_explicit(mask, memory_order_acquire) & bit))
@@ -108,21 +121,26 @@ static struct place nth_place(const struct tlb *t, uint64_t place, unsigned int 
 	return (struct place){ n < TLB_WAYS ? set : tlb_neighbour(t, set), (place ^ n) & 1 };
 }
 
-/* Where to enter @key: the same region's old place, else the first free one, else the next in turn. Without the sets taken: a good guess. */
+/*
+ * Where to enter @key: the same region's old place, else the first free one, else the next in turn.
+ * Without the sets taken: a good guess.
+ */
 static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t key, uint32_t context)
 {
 	struct place preferred = nth_place(t, hash, 0), free = { NULL, 0 };
 	uint32_t victim;
 	unsigned int n;
 
-	if (!(atomic_load_explicit(&preferred.set->key[preferred.way], memory_order_relaxed) & TLB_KEY_VALID))
+	if (!(atomic_load_explicit(&preferred.set->key[preferred.way], memory_order_relaxed) &
+	      TLB_KEY_VALID))
 		return preferred;
 
 	for (n = 0; n < 2 * TLB_WAYS; n++) {
 		struct place p = nth_place(t, hash, n);
 		uint64_t k = atomic_load_explicit(&p.set->key[p.way], memory_order_relaxed);
 
-		if (k == key && atomic_load_explicit(&p.set->context[p.way], memory_order_relaxed) == context)
+		if (k == key &&
+		    atomic_load_explicit(&p.set->context[p.way], memory_order_relaxed) == context)
 			return p;
 		if (!(k & TLB_KEY_VALID) && !free.set)
 			free = p;
@@ -135,8 +153,9 @@ static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t ke
 }
 
 /*
- * For a table: a place in its set that is free or has a table. A translation gives way to a table now and then only: often enough that a
- * full TLB gets the tables it needs, seldom enough that pages far apart, with a table each, do not lose half of their places.
+ * For a table: a place in its set that is free or has a table. A translation gives way to a table
+ * now and then only: often enough that a full TLB gets the tables it needs, seldom enough that
+ * pages far apart, with a table each, do not lose half of their places.
  */
 #define TABLE_PATIENCE 4
 
@@ -169,7 +188,8 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 
 	key = (e->addr & region) | TLB_KEY_VALID | (e->global ? TLB_KEY_GLOBAL : 0) |
 	      FIELD_PREP64(TLB_KEY_KIND, e->kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
-	data = (e->pa & TLB_DATA_ADDR) | (e->device ? TLB_DATA_DEVICE : 0) | FIELD_PREP64(TLB_DATA_PERMS, e->perms);
+	data = (e->pa & TLB_DATA_ADDR) | (e->device ? TLB_DATA_DEVICE : 0) |
+	       FIELD_PREP64(TLB_DATA_PERMS, e->perms);
 	if (leaf_class > class) {
 		data |= TLB_DATA_FRAGMENT | FIELD_PREP64(TLB_DATA_LEAF_CLASS, leaf_class);
 		announce(&t->broken, UINT32_C(1) << leaf_class);
@@ -177,11 +197,13 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 	announce(&t->classes[e->kind], UINT32_C(1) << (e->global ? TLB_CLASSES + class : class));
 
 	hash = tlb_place(tlb_mix(context), e->addr >> tlb_class_shift[class]);
-	p = tlb_kind_of_table(e->kind) ? choose_table_place(t, hash, key) : choose_place(t, hash, key, context);
+	p = tlb_kind_of_table(e->kind) ? choose_table_place(t, hash, key)
+				       : choose_place(t, hash, key, context);
 	if (!p.set || !set_try(p.set, &seq))
 		return;
 	if (data & TLB_DATA_FRAGMENT)
-		generation = atomic_load(&t->generation[tlb_generation_index(e->vmid, e->addr, tlb_class_shift[leaf_class])]);
+		generation = atomic_load(&t->generation[tlb_generation_index(
+			e->vmid, e->addr, tlb_class_shift[leaf_class])]);
 	if (tlb_ticket_valid(ticket, 0) && tlb_ticket_valid(ticket, 1)) {
 		atomic_store_explicit(&p.set->key[p.way], key, memory_order_release);
 		atomic_store_explicit(&p.set->context[p.way], context, memory_order_release);
@@ -197,8 +219,9 @@ void tlb_insert(struct tlb *t, const struct tlb_entry *e, const struct tlb_ticke
 static bool covered(const struct tlb_scope *s, uint64_t key, uint32_t context, uint64_t data)
 {
 	enum tlb_kind kind = FIELD_GET64(TLB_KEY_KIND, key);
-	unsigned int class = FIELD_GET64(data & TLB_DATA_FRAGMENT ? TLB_DATA_LEAF_CLASS : TLB_KEY_CLASS,
-					 data & TLB_DATA_FRAGMENT ? data : key);
+	unsigned int class =
+		FIELD_GET64(data & TLB_DATA_FRAGMENT ? TLB_DATA_LEAF_CLASS : TLB_KEY_CLASS,
+			    data & TLB_DATA_FRAGMENT ? data : key);
 	uint64_t region = ~UINT64_C(0) << tlb_class_shift[class];
 	uint64_t addr = key & TLB_KEY_ADDR;
 
@@ -206,7 +229,9 @@ static bool covered(const struct tlb_scope *s, uint64_t key, uint32_t context, u
 		return false;
 	if (!s->any_vmid && context >> 16 != s->vmid)
 		return false;
-	if (key & TLB_KEY_GLOBAL ? s->keep_global : !s->any_asid && !tlb_kind_of_ipa(kind) && (context & 0xffff) != s->asid)
+	if (key & TLB_KEY_GLOBAL
+		    ? s->keep_global
+		    : !s->any_asid && !tlb_kind_of_ipa(kind) && (context & 0xffff) != s->asid)
 		return false;
 	return (addr | ~region) >= s->first && (addr & region) <= s->last;
 }
@@ -229,8 +254,12 @@ static void set_purge(struct tlb_set *set, const struct tlb_scope *scope)
 	uint32_t seq = atomic_load(&set->seq);
 	unsigned int way;
 
-	/* Nobody writes it, and it holds nothing to remove: an insertion that comes later has seen the epoch. */
-	if (!(seq & 1) && !set_has(set, scope) && atomic_load_explicit(&set->seq, memory_order_relaxed) == seq)
+	/*
+	 * Nobody writes it, and it holds nothing to remove: an insertion that comes later has seen
+	 * the epoch.
+	 */
+	if (!(seq & 1) && !set_has(set, scope) &&
+	    atomic_load_explicit(&set->seq, memory_order_relaxed) == seq)
 		return;
 	/* An insertion holds a set for some tens of instructions. */
 	while (!set_try(set, &seq))
@@ -244,7 +273,8 @@ static void set_purge(struct tlb_set *set, const struct tlb_scope *scope)
 	set_done(set, seq);
 }
 
-static void move_epochs(struct tlb *t, const struct tlb_scope *s, void (*move)(_Atomic uint64_t *epoch))
+static void move_epochs(struct tlb *t, const struct tlb_scope *s,
+			void (*move)(_Atomic uint64_t *epoch))
 {
 	unsigned int i;
 
@@ -325,7 +355,8 @@ static void end_generations(struct tlb *t, const struct tlb_scope *s)
 		uint64_t n = regions(s, shift), addr = s->first;
 
 		for (;; addr += BIT64(shift)) {
-			atomic_fetch_add(&t->generation[tlb_generation_index(s->vmid, addr, shift)], 1);
+			atomic_fetch_add(&t->generation[tlb_generation_index(s->vmid, addr, shift)],
+					 1);
 			if (!n--)
 				break;
 		}

@@ -1,34 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The TLB of the SMMU model: a set-associative table that readers search without a lock and without writing.
+ * The TLB of the SMMU model: a set-associative table that readers search without a lock and without
+ * writing.
  *
- * What an entry is. The translation of one naturally aligned region by everything between its input and its output: both stages for
- * nested streams. Its size is the smallest leaf on the way, its tag {kind, VMID, ASID, input region}. A global translation is tagged
- * with the VMID only. Each size that was ever inserted is one probe of a look-up, smallest first. The contiguous hint makes no larger
- * entries, so an invalidation never has to guess what a hint covered.
+ * What an entry is. The translation of one naturally aligned region by everything between its input
+ * and its output: both stages for nested streams. Its size is the smallest leaf on the way, its tag
+ * {kind, VMID, ASID, input region}. A global translation is tagged with the VMID only. Each size
+ * that was ever inserted is one probe of a look-up, smallest first. The contiguous hint makes no
+ * larger entries, so an invalidation never has to guess what a hint covered.
  *
- * Where an entry is. A set is one cache line with two ways; an entry may be in the set that its hash says or in that one's neighbour, so four
- * places in all. It goes to the one place that the hash prefers if that is free, and look-ups try it first: nearly always the only
- * line that they touch, and a branch that goes the same way.
+ * Where an entry is. A set is one cache line with two ways; an entry may be in the set that its
+ * hash says or in that one's neighbour, so four places in all. It goes to the one place that the
+ * hash prefers if that is free, and look-ups try it first: nearly always the only line that they
+ * touch, and a branch that goes the same way.
  *
- * Fragments. Where stage 2 has smaller leaves than stage 1, one stage-1 leaf becomes many entries, and an invalidation by any address in the leaf
- * must hit them all (§4.4). Finding them would cost what the leaf covers; instead each fragment remembers the generation of its
- * leaf (a counter chosen by hash of VMID and leaf address) and is dead once an invalidation has moved it on. So invalidating an address
- * is one probe for each size of entry and one increment for each size of broken-up leaf, whatever the TLB holds.
+ * Fragments. Where stage 2 has smaller leaves than stage 1, one stage-1 leaf becomes many entries,
+ * and an invalidation by any address in the leaf must hit them all (§4.4). Finding them would cost
+ * what the leaf covers; instead each fragment remembers the generation of its leaf (a counter
+ * chosen by hash of VMID and leaf address) and is dead once an invalidation has moved it on. So
+ * invalidating an address is one probe for each size of entry and one increment for each size of
+ * broken-up leaf, whatever the TLB holds.
  *
- * Readers and writers. Each set has a sequence number, odd while it is written. Readers load it (acquire), then the entry, then it again;
- * an entry's words are stored with release and loaded with acquire, so a reader that sees a word of a later write also sees the later sequence number.
- * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set taken gives up, an invalidation waits. Two
- * insertions of one translation may leave it twice; an invalidation looks in all four places.
+ * Readers and writers. Each set has a sequence number, odd while it is written. Readers load it
+ * (acquire), then the entry, then it again; an entry's words are stored with release and loaded
+ * with acquire, so a reader that sees a word of a later write also sees the later sequence number.
+ * Writers of a set take turns by compare-and-swap of the number; an insertion that finds a set
+ * taken gives up, an invalidation waits. Two insertions of one translation may leave it twice; an
+ * invalidation looks in all four places.
  *
- * Insertion against invalidation. An epoch, one for each group of VMIDs, is odd while an invalidation is at work and even otherwise. A walk
- * takes a ticket (the epoch) before it reads tables or looks for what earlier walks found of them, and its result is entered only if
- * the epoch was even and is the same with the set taken. So:
- * - a walk that began before the invalidation, and a walk that began during it and may have used an entry still to be removed, enter nothing;
- * - of an insertion with a good ticket and an invalidation of the same set, either the insertion sees the epoch move, or the invalidation
- *   sees the set taken, waits, and removes the entry (both orders by sequentially consistent accesses);
- * - a walk that begins after it finds nothing that it removed (the epoch becomes even with release, and is read with acquire).
- * After an invalidation no result of an older walk is found, nor of a newer one that built on an older.
+ * Insertion against invalidation. An epoch, one for each group of VMIDs, is odd while an
+ * invalidation is at work and even otherwise. A walk takes a ticket (the epoch) before it reads
+ * tables or looks for what earlier walks found of them, and its result is entered only if the epoch
+ * was even and is the same with the set taken. So:
+ * - a walk that began before the invalidation, and a walk that began during it and may have used
+ *   an entry still to be removed, enter nothing;
+ * - of an insertion with a good ticket and an invalidation of the same set, either the insertion
+ *   sees the epoch move, or the invalidation sees the set taken, waits, and removes the entry (both
+ *   orders by sequentially consistent accesses);
+ * - a walk that begins after it finds nothing that it removed (the epoch becomes even with
+ *   release, and is read with acquire).
+ *
+ * After an invalidation no result of an older walk is found, nor of a newer one that built on an
+ * older.
  */
 #ifndef ARM_SMMU_TLB_H
 #define ARM_SMMU_TLB_H
@@ -49,14 +62,20 @@ enum tlb_kind {
 	TLB_S1,		/* VA to PA, stage 1 alone */
 	TLB_NESTED,	/* VA to PA */
 	TLB_S2,		/* IPA to PA: accesses without stage 1, and the tables of stage 1 */
-	/* Walk cache: the PA of the last-level table of stage 1 that a VA's walk ends in, and what the tables above it took away. */
+	/*
+	 * Walk cache: the PA of the last-level table of stage 1 that a VA's walk ends in, and what
+	 * the tables above it took away.
+	 */
 	TLB_S1_TABLE,
 	TLB_NESTED_TABLE,
 	TLB_S2_TABLE,	/* the same of an IPA's walk */
 	TLB_KINDS,
 };
 
-/* Tables are looked for, and entered, in one set only: not to find one costs a walk little, to look further nearly as much. */
+/*
+ * Tables are looked for, and entered, in one set only: not to find one costs a walk little, to look
+ * further nearly as much.
+ */
 static inline bool tlb_kind_of_table(enum tlb_kind kind)
 {
 	return kind >= TLB_S1_TABLE;
@@ -79,7 +98,7 @@ extern const uint8_t tlb_class_shift[TLB_CLASSES];
 #define TLB_KEY_ADDR GENMASK64(63, 12)
 
 /* tlb_set.data: output address, and what is allowed */
-#define TLB_DATA_PERMS GENMASK64(5, 0)		/* VMSA_PERM_*; of tables, their VMSA_TABLE_HIERARCHY */
+#define TLB_DATA_PERMS GENMASK64(5, 0)	/* VMSA_PERM_*; of tables, VMSA_TABLE_HIERARCHY */
 #define TLB_DATA_DEVICE BIT64(6)		/* TLB_S2: Device memory */
 #define TLB_DATA_FRAGMENT BIT64(7)
 #define TLB_DATA_LEAF_CLASS GENMASK64(10, 8)	/* of the stage-1 leaf, for a fragment */
@@ -87,7 +106,8 @@ extern const uint8_t tlb_class_shift[TLB_CLASSES];
 
 struct tlb_set {
 	_Alignas(64) _Atomic uint32_t seq;
-	_Atomic uint32_t victim;		/* the place to give up next, of this set's and its neighbour's four; a hint */
+	/* the place to give up next, of this set's and its neighbour's four; a hint */
+	_Atomic uint32_t victim;
 	_Atomic uint64_t key[TLB_WAYS];
 	_Atomic uint64_t data[TLB_WAYS];
 	_Atomic uint64_t generation[TLB_WAYS];
@@ -129,8 +149,8 @@ static inline uint32_t tlb_mix(uint32_t context)
 }
 
 /*
- * The place of an entry: way in bit 0, set above. The page number folded, so that pages in a row and pages at any power-of-two distance
- * spread evenly.
+ * The place of an entry: way in bit 0, set above. The page number folded, so that pages in a row
+ * and pages at any power-of-two distance spread evenly.
  */
 static inline uint64_t tlb_place(uint32_t mix, uint64_t page)
 {
@@ -152,7 +172,8 @@ static inline struct tlb_set *tlb_neighbour(const struct tlb *t, const struct tl
 	return &t->sets[(set - t->sets) ^ 1];
 }
 
-static inline unsigned int tlb_generation_index(uint16_t vmid, uint64_t addr, unsigned int leaf_shift)
+static inline unsigned int tlb_generation_index(uint16_t vmid, uint64_t addr,
+						unsigned int leaf_shift)
 {
 	uint64_t h = ((addr >> leaf_shift) + ((uint64_t)vmid << 40)) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -161,17 +182,19 @@ static inline unsigned int tlb_generation_index(uint16_t vmid, uint64_t addr, un
 
 _Static_assert(TLB_GENERATIONS == 1 << (64 - 54), "tlb_generation_index() covers the counters");
 
-static inline bool tlb_fragment_alive(const struct tlb *t, uint64_t data, uint64_t generation, uint16_t vmid, uint64_t addr)
+static inline bool tlb_fragment_alive(const struct tlb *t, uint64_t data, uint64_t generation,
+				      uint16_t vmid, uint64_t addr)
 {
 	unsigned int leaf_shift = tlb_class_shift[FIELD_GET64(TLB_DATA_LEAF_CLASS, data)];
 
-	return generation == atomic_load_explicit(&t->generation[tlb_generation_index(vmid, addr, leaf_shift)],
-						  memory_order_acquire);
+	return generation ==
+	       atomic_load_explicit(&t->generation[tlb_generation_index(vmid, addr, leaf_shift)],
+				    memory_order_acquire);
 }
 
 /* A seqlock read of one way. */
-static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, unsigned int way, uint64_t key, uint32_t context, uint64_t addr,
-			     uint64_t *data)
+static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, unsigned int way,
+			     uint64_t key, uint32_t context, uint64_t addr, uint64_t *data)
 {
 	uint32_t seq = atomic_load_explicit(&set->seq, memory_order_acquire);
 
@@ -180,7 +203,8 @@ static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uns
 		return false;
 	*data = atomic_load_explicit(&set->data[way], memory_order_acquire);
 	if (__builtin_expect(*data & TLB_DATA_FRAGMENT, 0)) {
-		uint64_t generation = atomic_load_explicit(&set->generation[way], memory_order_acquire);
+		uint64_t generation =
+			atomic_load_explicit(&set->generation[way], memory_order_acquire);
 
 		if (!tlb_fragment_alive(t, *data, generation, context >> 16, addr))
 			return false;
@@ -189,36 +213,42 @@ static inline bool tlb_probe(const struct tlb *t, const struct tlb_set *set, uns
 }
 
 /* @addr: VA in its canonical form, or IPA. @context: with ASID 0 for TLB_S2. */
-bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit);
+bool tlb_lookup_all(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix,
+		    uint64_t addr, struct tlb_hit *hit);
 
 /* The key of @addr at the smallest size that this kind has. */
-static inline uint64_t tlb_likely_key(const struct tlb *t, enum tlb_kind kind, uint64_t addr, unsigned int *shift)
+static inline uint64_t tlb_likely_key(const struct tlb *t, enum tlb_kind kind, uint64_t addr,
+				      unsigned int *shift)
 {
 	uint32_t classes = atomic_load_explicit(&t->classes[kind], memory_order_relaxed);
 	unsigned int class = __builtin_ctz(classes | 1u << (TLB_CLASSES - 1));
 
 	*shift = tlb_class_shift[class];
-	return (addr >> *shift << *shift) | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) | FIELD_PREP64(TLB_KEY_CLASS, class);
+	return (addr >> *shift << *shift) | TLB_KEY_VALID | FIELD_PREP64(TLB_KEY_KIND, kind) |
+	       FIELD_PREP64(TLB_KEY_CLASS, class);
 }
 
 /* Only the likeliest place: smallest size, preferred way. @mix is tlb_mix(@context). */
-static inline bool tlb_lookup_likely(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr,
-				     struct tlb_hit *hit)
+static inline bool tlb_lookup_likely(const struct tlb *t, enum tlb_kind kind, uint32_t context,
+				     uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
 	uint64_t key = tlb_likely_key(t, kind, addr, &hit->shift);
 	uint64_t place = tlb_place(mix, addr >> hit->shift);
 
-	return __builtin_expect(tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1);
+	return __builtin_expect(
+		tlb_probe(t, tlb_set_of(t, place), place & 1, key, context, addr, &hit->data), 1);
 }
 
-static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr, struct tlb_hit *hit)
+static inline bool tlb_lookup(const struct tlb *t, enum tlb_kind kind, uint32_t context,
+			      uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
-	return tlb_lookup_likely(t, kind, context, mix, addr, hit) || tlb_lookup_all(t, kind, context, mix, addr, hit);
+	return tlb_lookup_likely(t, kind, context, mix, addr, hit) ||
+	       tlb_lookup_all(t, kind, context, mix, addr, hit);
 }
 
 /* For tables: both ways of the preferred set. */
-static inline bool tlb_lookup_table(const struct tlb *t, enum tlb_kind kind, uint32_t context, uint32_t mix, uint64_t addr,
-				    struct tlb_hit *hit)
+static inline bool tlb_lookup_table(const struct tlb *t, enum tlb_kind kind, uint32_t context,
+				    uint32_t mix, uint64_t addr, struct tlb_hit *hit)
 {
 	uint64_t key = tlb_likely_key(t, kind, addr, &hit->shift);
 	const struct tlb_set *set = tlb_set_of(t, tlb_place(mix, addr >> hit->shift));
@@ -233,7 +263,8 @@ struct tlb_ticket {
 	uint64_t value[2];
 };
 
-static inline void tlb_ticket_take(struct tlb_ticket *ticket, unsigned int n, const _Atomic uint64_t *epoch)
+static inline void tlb_ticket_take(struct tlb_ticket *ticket, unsigned int n,
+				   const _Atomic uint64_t *epoch)
 {
 	ticket->epoch[n] = epoch;
 	ticket->value[n] = atomic_load_explicit(epoch, memory_order_acquire);
@@ -252,7 +283,8 @@ static inline void tlb_epoch_begin(_Atomic uint64_t *epoch)
 
 static inline void tlb_epoch_end(_Atomic uint64_t *epoch)
 {
-	atomic_store_explicit(epoch, atomic_load_explicit(epoch, memory_order_relaxed) + 1, memory_order_release);
+	atomic_store_explicit(epoch, atomic_load_explicit(epoch, memory_order_relaxed) + 1,
+			      memory_order_release);
 }
 
 static inline const _Atomic uint64_t *tlb_epoch_of(const struct tlb *t, uint16_t vmid)
@@ -268,7 +300,8 @@ struct tlb_entry {
 	uint64_t addr;			/* any in the region */
 	uint64_t pa;			/* of the region's start; of the table */
 	unsigned int shift;		/* log2 of the region: a leaf size */
-	unsigned int leaf_shift;	/* of the stage-1 leaf; equal to shift, or larger: a fragment */
+	/* of the stage-1 leaf; equal to shift, or larger: a fragment */
+	unsigned int leaf_shift;
 	unsigned int perms;		/* TLB_DATA_PERMS */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table walks of a TLB miss: stage 1, stage 2, and stage 1 through stage 2. At most 4 x 5 + 4 descriptors, each read once.
+ * The table walks of a TLB miss: stage 1, stage 2, and stage 1 through stage 2. At most 4 x 5 + 4
+ * descriptors, each read once.
  */
 #include <errno.h>
 
@@ -30,8 +31,10 @@ static uint64_t event_of(enum vmsa_status fault)
 }
 
 /* The walk's state by value: an address taken would keep it out of registers when nobody traces. */
-static __attribute__((noinline)) void trace_descriptor(const struct smmu_walk *w, enum smmu_step_kind kind, struct vmsa_walk t, uint64_t pa,
-						       uint64_t desc, unsigned int depth)
+static __attribute__((noinline)) void trace_descriptor(const struct smmu_walk *w,
+						       enum smmu_step_kind kind, struct vmsa_walk t,
+						       uint64_t pa, uint64_t desc,
+						       unsigned int depth)
 {
 	struct smmu_step step = {
 		.kind = kind,
@@ -54,34 +57,48 @@ static inline int read_pa(const struct smmu_walk *w, uint64_t pa, uint64_t *desc
 
 /* --- The walk cache: last-level tables, by the address that led to them --- */
 
-/* Begins a walk: in the last level's table if that is known, else at the root. */
-VMSA_SPECIALISED enum vmsa_status start_walk(const struct smmu_walk *w, struct vmsa_walk *t, const struct vmsa_regime *r,
-					     unsigned int granule_shift, uint64_t ia, bool upper, enum tlb_kind kind, uint16_t asid,
-					     bool cacheable, bool *skipped)
-{
-	uint32_t context = tlb_context(w->b.vmid, asid);
-	struct tlb_hit hit;
+/* One stage of a walk, and under what its last-level tables are remembered. */
+struct stage {
+	const struct vmsa_regime *regime;
+	uint64_t ia;
+	bool upper;			/* stage 1: TTB1's half */
+	enum tlb_kind tables;
+	uint16_t asid;
+	bool cacheable;			/* there is a last-level table below the root, at one PA */
+};
 
-	/* Another granule's table, of an address space that was given this VMID or ASID wrongly, is none. */
-	*skipped = cacheable && !smmu_traced(w) && vmsa_in_range(r, ia, upper) &&
-		   tlb_lookup_table(&w->smmu->tlb, kind, context, tlb_mix(context), ia, &hit) &&
+/* Begins a walk: in the last level's table if that is known, else at the root. */
+VMSA_SPECIALISED enum vmsa_status start_walk(const struct smmu_walk *w, struct vmsa_walk *t,
+					     const struct stage *s, unsigned int granule_shift,
+					     bool *skipped)
+{
+	uint32_t context = tlb_context(w->b.vmid, s->asid);
+	struct tlb_hit hit;
+	uint64_t hierarchy;
+
+	/* Another granule's table, if this VMID or ASID was given to two address spaces, is none. */
+	*skipped = s->cacheable && !smmu_traced(w) && vmsa_in_range(s->regime, s->ia, s->upper) &&
+		   tlb_lookup_table(&w->smmu->tlb, s->tables, context, tlb_mix(context), s->ia,
+				    &hit) &&
 		   hit.shift == granule_shift + vmsa_stride(granule_shift);
 	if (!*skipped)
-		return vmsa_walk_start(t, r, granule_shift, ia, upper);
-	return vmsa_walk_resume(t, r, granule_shift, ia, hit.data & TLB_DATA_ADDR,
-				FIELD_PREP64(VMSA_TABLE_HIERARCHY, FIELD_GET64(TLB_DATA_PERMS, hit.data)));
+		return vmsa_walk_start(t, s->regime, granule_shift, s->ia, s->upper);
+	hierarchy = FIELD_PREP64(VMSA_TABLE_HIERARCHY, FIELD_GET64(TLB_DATA_PERMS, hit.data));
+	return vmsa_walk_resume(t, s->regime, granule_shift, s->ia, hit.data & TLB_DATA_ADDR,
+				hierarchy);
 }
 
-/* The walk of @ia ended at the last level, in the table that holds the descriptor at @pa. */
-static __attribute__((noinline)) void remember_table(const struct smmu_walk *w, enum tlb_kind kind, uint16_t asid, uint64_t ia,
-						     unsigned int granule_shift, uint64_t pa, uint64_t hierarchy)
+/* The walk ended at the last level, in the table that holds the descriptor at @pa. */
+static __attribute__((noinline)) void remember_table(const struct smmu_walk *w, struct stage s,
+						     uint64_t pa, uint64_t hierarchy)
 {
+	unsigned int granule_shift = s.regime->granule_shift;
 	unsigned int region = granule_shift + vmsa_stride(granule_shift);
 	struct tlb_entry e = {
-		.kind = kind,
+		.kind = s.tables,
 		.vmid = w->b.vmid,
-		.asid = asid,
-		.addr = ia,
+		.asid = s.asid,
+		.addr = s.ia,
 		.pa = pa & ~(BIT64(granule_shift) - 1),
 		.shift = region,
 		.leaf_shift = region,
@@ -93,8 +110,8 @@ static __attribute__((noinline)) void remember_table(const struct smmu_walk *w, 
 }
 
 /*
- * A table is worth remembering if other pages of its region follow. So every other page does it: in dense regions the next one soon, and
- * of pages far apart half save the effort.
+ * A table is worth remembering if other pages of its region follow. So every other page does it: in
+ * dense regions the next one soon, and of pages far apart half save the effort.
  */
 static inline bool worth_remembering(uint64_t ia, unsigned int granule_shift)
 {
@@ -105,12 +122,18 @@ static inline bool worth_remembering(uint64_t ia, unsigned int granule_shift)
 
 /* --- Stage 2 --- */
 
-VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_shift, uint64_t ipa, uint64_t class, struct s2_result *out)
+VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_shift, uint64_t ipa,
+				     uint64_t class, struct s2_result *out)
 {
-	const struct vmsa_regime *r = &w->b.s2;
-	bool cacheable = r->start_level < VMSA_LAST_LEVEL, skipped;
+	const struct stage s = {
+		.regime = &w->b.s2,
+		.ia = ipa,
+		.tables = TLB_S2_TABLE,
+		.cacheable = w->b.s2.start_level < VMSA_LAST_LEVEL,
+	};
 	struct vmsa_walk t;
-	enum vmsa_status status = start_walk(w, &t, r, granule_shift, ipa, false, TLB_S2_TABLE, 0, cacheable, &skipped);
+	bool skipped;
+	enum vmsa_status status = start_walk(w, &t, &s, granule_shift, &skipped);
 	uint64_t pa = 0;
 
 	while (status == VMSA_NEXT) {
@@ -120,13 +143,14 @@ VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_s
 		if (read_pa(w, pa, &desc))
 			return smmu_fault_walk(w, true, class, pa);
 		if (__builtin_expect(smmu_traced(w), 0))
-			trace_descriptor(w, SMMU_STEP_S2, t, pa, desc, class != SMMU_EVT_1_CLASS_IN);
+			trace_descriptor(w, SMMU_STEP_S2, t, pa, desc,
+					 class != SMMU_EVT_1_CLASS_IN);
 		status = vmsa_walk_step(&t, desc);
 	}
 	if (status)
 		return smmu_fault_s2(w, event_of(status), class, ipa);
-	if (cacheable && !skipped && t.shift == granule_shift)
-		remember_table(w, TLB_S2_TABLE, 0, ipa, granule_shift, pa, 0);
+	if (s.cacheable && !skipped && t.shift == granule_shift)
+		remember_table(w, s, pa, 0);
 	out->pa = t.oa;
 	out->shift = t.shift;
 	out->perms = vmsa_s2_perms(t.desc, w->smmu->features.xnx);
@@ -134,7 +158,10 @@ VMSA_SPECIALISED int walk_s2_granule(struct smmu_walk *w, unsigned int granule_s
 	return 0;
 }
 
-/* Walks stage 2 for @ipa. @class says for what; it goes into the event of a fault. Permissions are the caller's to check. */
+/*
+ * Walks stage 2 for @ipa. @class says for what; it goes into the event of a fault. Permissions are
+ * the caller's to check.
+ */
 static int walk_s2(struct smmu_walk *w, uint64_t ipa, uint64_t class, struct s2_result *out)
 {
 	if (w->b.s2.granule_shift == 12)
@@ -142,13 +169,17 @@ static int walk_s2(struct smmu_walk *w, uint64_t ipa, uint64_t class, struct s2_
 	return walk_s2_granule(w, w->b.s2.granule_shift, ipa, class, out);
 }
 
-/* May the SMMU read a table there? As unprivileged data (stage 2 does not tell privilege apart for data), and not from a device under S2PTW. */
+/*
+ * May the SMMU read a table there? As unprivileged data (stage 2 does not tell privilege apart for
+ * data), and not from a device under S2PTW.
+ */
 static bool own_read_allowed(const struct smmu_walk *w, unsigned int perms, bool device)
 {
 	return perms & VMSA_PERM_R && !(device && w->b.s2_protect_walks);
 }
 
-static __attribute__((noinline)) int walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, bool keep, uint64_t *pa)
+static __attribute__((noinline)) int walk_s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class,
+						 bool keep, uint64_t *pa)
 {
 	struct s2_result r;
 	struct tlb_entry e;
@@ -176,15 +207,18 @@ static __attribute__((noinline)) int walk_s2_own(struct smmu_walk *w, uint64_t i
 }
 
 /*
- * With @keep, what is found is looked for and entered in the TLB; without, it is known to be of use once. An entry that does not allow the
- * read does not end it: the walk finds out why, or that the tables say otherwise by now.
+ * With @keep, what is found is looked for and entered in the TLB; without, it is known to be of use
+ * once. An entry that does not allow the read does not end it: the walk finds out why, or that the
+ * tables say otherwise by now.
  */
-VMSA_SPECIALISED int s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, bool keep, uint64_t *pa)
+VMSA_SPECIALISED int s2_own(struct smmu_walk *w, uint64_t ipa, uint64_t class, bool keep,
+			    uint64_t *pa)
 {
 	uint32_t context = tlb_context(w->b.vmid, 0);
 	struct tlb_hit hit;
 
-	if (!keep || smmu_traced(w) || !tlb_lookup(&w->smmu->tlb, TLB_S2, context, tlb_mix(context), ipa, &hit) ||
+	if (!keep || smmu_traced(w) ||
+	    !tlb_lookup(&w->smmu->tlb, TLB_S2, context, tlb_mix(context), ipa, &hit) ||
 	    !own_read_allowed(w, hit.data & TLB_DATA_PERMS, hit.data & TLB_DATA_DEVICE))
 		return walk_s2_own(w, ipa, class, keep, pa);
 	*pa = (hit.data & TLB_DATA_ADDR) | (ipa & (BIT64(hit.shift) - 1));
@@ -205,19 +239,29 @@ struct s1_result {
 	bool global;
 };
 
-/* A table of stage 1 that stage 2 may scatter has no one PA: its pages are larger than stage 2's. */
+/*
+ * A table of stage 1 that stage 2 may scatter has no one PA: its pages are larger than stage 2's.
+ */
 static inline bool scattered(const struct smmu_walk *w, unsigned int granule_shift)
 {
 	return w->b.mode == SMMU_MODE_NESTED && w->b.s2.granule_shift < granule_shift;
 }
 
-VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper, struct s1_result *out)
+VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_shift, bool upper,
+				     struct s1_result *out)
 {
 	const struct vmsa_regime *r = &w->b.ttb[upper];
-	enum tlb_kind kind = w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED_TABLE : TLB_S1_TABLE;
-	bool cacheable = r->start_level < VMSA_LAST_LEVEL && !scattered(w, granule_shift), skipped;
+	const struct stage s = {
+		.regime = r,
+		.ia = w->va,
+		.upper = upper,
+		.tables = w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED_TABLE : TLB_S1_TABLE,
+		.asid = w->b.asid,
+		.cacheable = r->start_level < VMSA_LAST_LEVEL && !scattered(w, granule_shift),
+	};
 	struct vmsa_walk t;
-	enum vmsa_status status = start_walk(w, &t, r, granule_shift, w->va, upper, kind, w->b.asid, cacheable, &skipped);
+	bool skipped;
+	enum vmsa_status status = start_walk(w, &t, &s, granule_shift, &skipped);
 	uint64_t pa = 0;
 
 	while (status == VMSA_NEXT) {
@@ -226,7 +270,7 @@ VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_s
 		pa = vmsa_walk_addr(&t);
 		if (w->b.mode == SMMU_MODE_NESTED && !skipped) {
 			/* The walk cache will know this one. */
-			bool keep = !cacheable || t.shift != granule_shift;
+			bool keep = !s.cacheable || t.shift != granule_shift;
 			int rc = s2_own(w, pa, SMMU_EVT_1_CLASS_TTD, keep, &pa);
 
 			if (rc)
@@ -240,8 +284,9 @@ VMSA_SPECIALISED int walk_s1_granule(struct smmu_walk *w, unsigned int granule_s
 	}
 	if (status)
 		return smmu_fault_s1(w, event_of(status));
-	if (cacheable && !skipped && t.shift == granule_shift && worth_remembering(w->va, granule_shift))
-		remember_table(w, kind, w->b.asid, w->va, granule_shift, pa, vmsa_walk_hierarchy(&t));
+	if (s.cacheable && !skipped && t.shift == granule_shift &&
+	    worth_remembering(w->va, granule_shift))
+		remember_table(w, s, pa, vmsa_walk_hierarchy(&t));
 	out->oa = t.oa;
 	out->shift = t.shift;
 	out->perms = vmsa_s1_perms(t.desc, vmsa_walk_hierarchy(&t), w->b.wxn, w->b.pan);
@@ -260,6 +305,13 @@ static int walk_s1(struct smmu_walk *w, struct s1_result *out)
 	if (w->b.ttb[upper].granule_shift == 12)
 		return walk_s1_granule(w, 12, upper, out);
 	return walk_s1_granule(w, w->b.ttb[upper].granule_shift, upper, out);
+}
+
+static enum tlb_kind leaf_kind(enum smmu_mode mode)
+{
+	if (mode == SMMU_MODE_S1)
+		return TLB_S1;
+	return mode == SMMU_MODE_NESTED ? TLB_NESTED : TLB_S2;
 }
 
 int smmu_walk_tables(struct smmu_walk *w)
@@ -286,7 +338,7 @@ int smmu_walk_tables(struct smmu_walk *w)
 			return rc;
 	}
 	e = (struct tlb_entry){
-		.kind = w->b.mode == SMMU_MODE_S1 ? TLB_S1 : w->b.mode == SMMU_MODE_NESTED ? TLB_NESTED : TLB_S2,
+		.kind = leaf_kind(w->b.mode),
 		.vmid = w->b.vmid,
 		.asid = w->b.asid,
 		.global = s1.global,
@@ -300,7 +352,7 @@ int smmu_walk_tables(struct smmu_walk *w)
 	w->res->pa = s2.pa;
 	w->res->page_size = BIT64(e.shift);
 	if (smmu_traced(w))
-		smmu_trace(w, &(struct smmu_step){ .kind = SMMU_STEP_PA, .input = w->txn->addr, .pa = s2.pa });
+		smmu_trace_pa(w, s2.pa);
 	else
 		tlb_insert(&w->smmu->tlb, &e, &w->ticket);
 	return 0;

@@ -28,8 +28,9 @@ static unsigned int start_level(unsigned int granule_shift, unsigned int ia_bits
 }
 
 /*
- * D8.2.4: concatenation saves a level when the start level's table would have 16 entries or fewer. It is also the only legal way to
- * avoid a start level that the PA size does not allow (VTCR_EL2.SL0), since ia_bits <= oa_bits for a usable stage 2.
+ * D8.2.4: concatenation saves a level when the start level's table would have 16 entries or fewer.
+ * It is also the only legal way to avoid a start level that the PA size does not allow
+ * (VTCR_EL2.SL0), since ia_bits <= oa_bits for a usable stage 2.
  */
 static void concatenate(struct vmsa_format *f)
 {
@@ -70,9 +71,13 @@ int vmsa_format_init(struct vmsa_format *f, enum vmsa_stage stage, unsigned int 
 
 uint64_t vmsa_root_size(const struct vmsa_format *f)
 {
-	uint64_t size = UINT64_C(8) << (f->ia_bits - vmsa_level_shift(f->granule_shift, f->start_level));
+	uint64_t size = UINT64_C(8)
+			<< (f->ia_bits - vmsa_level_shift(f->granule_shift, f->start_level));
 
-	/* A table of less than eight entries is still aligned to 64 bytes (D8.2.3): what the root register cannot say is 0. */
+	/*
+	 * A table of less than eight entries is still aligned to 64 bytes (D8.2.3): what the root
+	 * register cannot say is 0.
+	 */
 	return size < VMSA_ROOT_MIN ? VMSA_ROOT_MIN : size;
 }
 

@@ -2,9 +2,10 @@
 /*
  * Building VMSAv8-64 tables.
  *
- * Whatever can fail comes first: the tables that a change needs are counted and allocated into a pool before the first descriptor is
- * written, so a change is done whole or not at all. A table is filled before the descriptor that points to it is written, and tables that
- * fall out of use are handed to the caller, so a walk at any moment sees the old tables or the new.
+ * Whatever can fail comes first: the tables that a change needs are counted and allocated into a
+ * pool before the first descriptor is written, so a change is done whole or not at all. A table is
+ * filled before the descriptor that points to it is written, and tables that fall out of use are
+ * handed to the caller, so a walk at any moment sees the old tables or the new.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -12,7 +13,10 @@
 #include "arm/vmsa.h"
 #include "arm/vmsa_desc.h"
 
-/* The part of a table, at @level and beginning at @ia, that a change covers: [from, last], both within the table. */
+/*
+ * The part of a table, at @level and beginning at @ia, that a change covers: [from, last], both
+ * within the table.
+ */
 struct span {
 	uint64_t table;
 	uint64_t ia;
@@ -56,7 +60,8 @@ static uint64_t index_in(const struct vmsa_table *t, const struct span *s, uint6
 }
 
 /* The part of @s that falls on entry @index. */
-static struct span entry_span(const struct vmsa_table *t, const struct span *s, uint64_t index, uint64_t desc)
+static struct span entry_span(const struct vmsa_table *t, const struct span *s, uint64_t index,
+			      uint64_t desc)
 {
 	unsigned int shift = shift_of(t, s->level);
 	uint64_t first = s->ia + (index << shift);
@@ -91,7 +96,8 @@ static bool range_valid(const struct vmsa_table *t, uint64_t ia, uint64_t size)
 {
 	uint64_t mask = table_size(t) - 1;
 
-	return size && !(ia & mask) && !(size & mask) && ia + size - 1 >= ia && !((ia + size - 1) >> t->format.ia_bits);
+	return size && !(ia & mask) && !(size & mask) && ia + size - 1 >= ia &&
+	       !((ia + size - 1) >> t->format.ia_bits);
 }
 
 /* --- The pool --- */
@@ -150,7 +156,8 @@ static int pool_fill(struct vmsa_table *t, struct pool *pool, uint64_t count)
 
 static uint64_t s1_attributes(unsigned int prot)
 {
-	uint64_t d = FIELD_PREP64(VMSA_S1_ATTRINDX, prot & VMSA_DEVICE ? VMSA_ATTRINDX_DEVICE : VMSA_ATTRINDX_NORMAL);
+	uint64_t d = FIELD_PREP64(VMSA_S1_ATTRINDX,
+				  prot & VMSA_DEVICE ? VMSA_ATTRINDX_DEVICE : VMSA_ATTRINDX_NORMAL);
 
 	if (!(prot & VMSA_PRIV_ONLY))
 		d |= VMSA_S1_AP_UNPRIV;
@@ -165,7 +172,8 @@ static uint64_t s1_attributes(unsigned int prot)
 
 static uint64_t s2_attributes(unsigned int prot)
 {
-	uint64_t d = FIELD_PREP64(VMSA_S2_MEMATTR, prot & VMSA_DEVICE ? VMSA_S2_MEMATTR_DEVICE_NGNRE : VMSA_S2_MEMATTR_NORMAL_WB);
+	uint64_t d = FIELD_PREP64(VMSA_S2_MEMATTR, prot & VMSA_DEVICE ? VMSA_S2_MEMATTR_DEVICE_NGNRE
+								      : VMSA_S2_MEMATTR_NORMAL_WB);
 
 	if (prot & VMSA_READ)
 		d |= VMSA_S2_S2AP_READ;
@@ -203,11 +211,14 @@ static bool leaf_fits(const struct map_job *job, const struct span *entry)
 	unsigned int level = entry->level - 1;
 	uint64_t oa = entry->from + job->oa_offset;
 
-	return vmsa_leaf_allowed(job->t->format.granule_shift, level) && covers_entry(job->t, entry) &&
-	       !(oa & (BIT64(shift_of(job->t, level)) - 1));
+	return vmsa_leaf_allowed(job->t->format.granule_shift, level) &&
+	       covers_entry(job->t, entry) && !(oa & (BIT64(shift_of(job->t, level)) - 1));
 }
 
-/* Does the change map the whole contiguous group that @entry is in, with one suitably aligned output range? D8.7.1. */
+/*
+ * Does the change map the whole contiguous group that @entry is in, with one suitably aligned
+ * output range? D8.7.1.
+ */
 static bool contiguous(const struct map_job *job, const struct span *entry)
 {
 	unsigned int level = entry->level - 1;
@@ -217,12 +228,13 @@ static bool contiguous(const struct map_job *job, const struct span *entry)
 
 	if (!cont || shift > job->t->format.ia_bits)
 		return false;
-	return (entry->from & ~mask) >= job->from && (entry->from | mask) <= job->last && !(job->oa_offset & mask);
+	return (entry->from & ~mask) >= job->from && (entry->from | mask) <= job->last &&
+	       !(job->oa_offset & mask);
 }
 
 /*
- * Counts the tables that mapping @s needs, and finds whether any of it is mapped. A table that does not exist yet (@s->table 0 below the
- * root) needs itself and what lies under it.
+ * Counts the tables that mapping @s needs, and finds whether any of it is mapped. A table that does
+ * not exist yet (@s->table 0 below the root) needs itself and what lies under it.
  */
 static int map_count(struct map_job *job, const struct span *s, bool exists, uint64_t *count)
 {
@@ -261,7 +273,8 @@ static int map_entry(struct map_job *job, const struct span *s, uint64_t index, 
 	if (is_table(s->level, desc))
 		return map_write(job, &entry);
 	if (leaf_fits(job, &entry)) {
-		desc = ((entry.from + job->oa_offset) & VMSA_DESC_ADDR) | job->attributes | leaf_type(s->level);
+		desc = ((entry.from + job->oa_offset) & VMSA_DESC_ADDR) | job->attributes |
+		       leaf_type(s->level);
 		if (contiguous(job, &entry))
 			desc |= VMSA_LEAF_CONT;
 		return put(job->t, s->table, index, desc);
@@ -301,9 +314,13 @@ int vmsa_map(struct vmsa_table *t, uint64_t ia, uint64_t oa, uint64_t size, unsi
 	struct span s;
 	int rc;
 
-	if (!range_valid(t, ia, size) || oa & (table_size(t) - 1) || oa + size - 1 < oa || (oa + size - 1) >> t->format.oa_bits)
+	if (!range_valid(t, ia, size) || oa & (table_size(t) - 1) || oa + size - 1 < oa ||
+	    (oa + size - 1) >> t->format.oa_bits)
 		return -EINVAL;
-	/* Stage 1 has no encoding for "nothing" or "write only": read comes with every mapping (D8.4.1.2). */
+	/*
+	 * Stage 1 has no encoding for "nothing" or "write only": read comes with every mapping
+	 * (D8.4.1.2).
+	 */
 	if (t->format.stage == VMSA_S1 && !(prot & (VMSA_READ | VMSA_WRITE | VMSA_EXEC)))
 		return -EINVAL;
 
@@ -320,16 +337,18 @@ int vmsa_map(struct vmsa_table *t, uint64_t ia, uint64_t oa, uint64_t size, unsi
 /* --- Unmapping --- */
 
 /*
- * Finds the leaf that @ia cuts in two: its level in *@level and its place in *@table and *@index. Returns 1 if there is one, 0 if @ia is at
- * a border or unmapped, or an error of the memory.
+ * Finds the leaf that @ia cuts in two: its level in *@level and its place in *@table and *@index.
+ * Returns 1 if there is one, 0 if @ia is at a border or unmapped, or an error of the memory.
  */
-static int find_cut(struct vmsa_table *t, uint64_t ia, unsigned int *level, uint64_t *table, uint64_t *index, uint64_t *desc)
+static int find_cut(struct vmsa_table *t, uint64_t ia, unsigned int *level, uint64_t *table,
+		    uint64_t *index, uint64_t *desc)
 {
 	*table = t->root;
 	for (*level = t->format.start_level;; ++*level) {
 		unsigned int shift = shift_of(t, *level);
-		unsigned int bits = *level == t->format.start_level ? t->format.ia_bits - shift
-								   : vmsa_stride(t->format.granule_shift);
+		unsigned int bits = *level == t->format.start_level
+					    ? t->format.ia_bits - shift
+					    : vmsa_stride(t->format.granule_shift);
 		int rc;
 
 		*index = (ia >> shift) & (BIT64(bits) - 1);
@@ -354,7 +373,10 @@ static unsigned int cut_depth(const struct vmsa_table *t, uint64_t ia, unsigned 
 	return depth;
 }
 
-/* A contiguous group that loses a member is no group any more: the hint must go from the members that stay (D8.7.1). */
+/*
+ * A contiguous group that loses a member is no group any more: the hint must go from the members
+ * that stay (D8.7.1).
+ */
 static int drop_hint(struct vmsa_table *t, unsigned int level, uint64_t table, uint64_t index)
 {
 	unsigned int cont = vmsa_cont_shift(t->format.granule_shift, level);
@@ -374,7 +396,8 @@ static int drop_hint(struct vmsa_table *t, unsigned int level, uint64_t table, u
 }
 
 /* Replaces one leaf by a table of smaller ones that map the same. */
-static int split_leaf(struct vmsa_table *t, struct pool *pool, unsigned int level, uint64_t table, uint64_t index, uint64_t desc)
+static int split_leaf(struct vmsa_table *t, struct pool *pool, unsigned int level, uint64_t table,
+		      uint64_t index, uint64_t desc)
 {
 	unsigned int below = shift_of(t, level + 1);
 	uint64_t oa = desc & VMSA_DESC_ADDR & ~(BIT64(shift_of(t, level)) - 1);
@@ -389,7 +412,10 @@ static int split_leaf(struct vmsa_table *t, struct pool *pool, unsigned int leve
 	return rc ? rc : put(t, table, index, fresh | VMSA_DESC_TYPE_TABLE);
 }
 
-/* Makes @ia a border between leaves. Blocks are allowed at every level from the first that has them, so each step is one split. */
+/*
+ * Makes @ia a border between leaves. Blocks are allowed at every level from the first that has
+ * them, so each step is one split.
+ */
 static int cut(struct vmsa_table *t, struct pool *pool, uint64_t ia)
 {
 	for (;;) {
@@ -437,7 +463,8 @@ static int cut_both(struct vmsa_table *t, uint64_t ia, uint64_t end)
 
 static int clear_leaf(struct vmsa_table *t, const struct span *s, uint64_t index, uint64_t desc)
 {
-	unsigned int shift = shift_of(t, s->level) + vmsa_cont_shift(t->format.granule_shift, s->level);
+	unsigned int shift =
+		shift_of(t, s->level) + vmsa_cont_shift(t->format.granule_shift, s->level);
 	uint64_t mask = BIT64(shift) - 1;
 	uint64_t ia = s->ia + (index << shift_of(t, s->level));
 
@@ -452,8 +479,9 @@ static int clear_leaf(struct vmsa_table *t, const struct span *s, uint64_t index
 }
 
 /*
- * Is the table of @s empty, now that [from, last] was unmapped? The entries at the ends of that, and their neighbours, answer for dense tables,
- * so that unmapping page by page is linear; only for sparse ones is the table read through.
+ * Is the table of @s empty, now that [from, last] was unmapped? The entries at the ends of that,
+ * and their neighbours, answer for dense tables, so that unmapping page by page is linear; only for
+ * sparse ones is the table read through.
  */
 static int table_empty(struct vmsa_table *t, const struct span *s, bool *empty)
 {
@@ -479,7 +507,8 @@ static int table_empty(struct vmsa_table *t, const struct span *s, bool *empty)
 
 static int unmap_span(struct vmsa_table *t, const struct span *s, uint64_t *freed);
 
-static int unmap_subtable(struct vmsa_table *t, const struct span *s, uint64_t index, const struct span *entry, uint64_t *freed)
+static int unmap_subtable(struct vmsa_table *t, const struct span *s, uint64_t index,
+			  const struct span *entry, uint64_t *freed)
 {
 	bool empty = true;
 	int rc = unmap_span(t, entry, freed);

@@ -8,7 +8,10 @@
 #define VMSA_LAST_LEVEL 3
 #define VMSA_MAX_OA_BITS 48
 
-/* D8.3.1: the type of a descriptor. At the last level, PAGE is encoded as TABLE is elsewhere, and BLOCK is reserved. */
+/*
+ * D8.3.1: the type of a descriptor. At the last level, PAGE is encoded as TABLE is elsewhere, and
+ * BLOCK is reserved.
+ */
 #define VMSA_DESC_TYPE GENMASK64(1, 0)
 #define VMSA_DESC_TYPE_BLOCK UINT64_C(1)
 #define VMSA_DESC_TYPE_TABLE UINT64_C(3)
@@ -49,7 +52,8 @@
 #define VMSA_S2_XN1 BIT64(54)
 
 /*
- * The stage-1 builder uses two memory types; a CD made by smmu_cd_build() gives them these places in MAIR.
+ * The stage-1 builder uses two memory types; a CD made by smmu_cd_build() gives them these places
+ * in MAIR.
  */
 #define VMSA_ATTRINDX_NORMAL 0
 #define VMSA_ATTRINDX_DEVICE 1
@@ -80,7 +84,10 @@ static inline _Bool vmsa_leaf_allowed(unsigned int granule_shift, unsigned int l
 	return vmsa_level_shift(granule_shift, level) <= vmsa_max_leaf_shift(granule_shift);
 }
 
-/* log2 of how many leaves at @level the contiguous hint joins (D8.7.1); 0: the hint has no meaning there. */
+/*
+ * log2 of how many leaves at @level the contiguous hint joins (D8.7.1); 0: the hint has no meaning
+ * there.
+ */
 static inline unsigned int vmsa_cont_shift(unsigned int granule_shift, unsigned int level)
 {
 	switch (granule_shift) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Walking VMSAv8-64 tables (Arm DDI 0487, D8.2 to D8.4), one descriptor at a time. The caller reads the descriptors, each exactly once:
+ * Walking VMSAv8-64 tables (Arm DDI 0487, D8.2 to D8.4), one descriptor at a time. The caller reads
+ * the descriptors, each exactly once:
  *
  *	status = vmsa_walk_start(&walk, &regime, regime.granule_shift, ia, upper);
  *	while (status == VMSA_NEXT) {
@@ -8,8 +9,8 @@
  *		status = vmsa_walk_step(&walk, desc);
  *	}
  *
- * so that stage 1 can fetch through stage 2 without this file knowing. At most four steps, whatever the tables hold. All inline: this is
- * the inner loop of a TLB miss.
+ * so that stage 1 can fetch through stage 2 without this file knowing. At most four steps, whatever
+ * the tables hold. All inline: this is the inner loop of a TLB miss.
  */
 #ifndef ARM_VMSA_WALK_H
 #define ARM_VMSA_WALK_H
@@ -28,7 +29,8 @@ struct vmsa_regime {
 	uint8_t oa_bits;
 	uint8_t start_level;
 	bool af_fault;		/* AF = 0 faults (AFFD = 0); there is no hardware update of AF */
-	bool flat;		/* hierarchical permissions disabled (HAD), or stage 2, which has none */
+	/* hierarchical permissions disabled (HAD), or stage 2, which has none */
+	bool flat;
 };
 
 enum vmsa_status {
@@ -57,8 +59,10 @@ struct vmsa_walk {
 #define VMSA_SPECIALISED static inline __attribute__((always_inline))
 
 /* Stands at table @table, of which an entry maps 2^@shift and @index_bits choose the entry. */
-VMSA_SPECIALISED enum vmsa_status vmsa_walk_stand(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
-						  uint64_t table, unsigned int shift, unsigned int index_bits, uint64_t hierarchy)
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_stand(struct vmsa_walk *w, const struct vmsa_regime *r,
+						  unsigned int granule_shift, uint64_t ia,
+						  uint64_t table, unsigned int shift,
+						  unsigned int index_bits, uint64_t hierarchy)
 {
 	w->regime = r;
 	w->ia = ia;
@@ -77,10 +81,12 @@ static inline bool vmsa_in_range(const struct vmsa_regime *r, uint64_t ia, bool 
 }
 
 /*
- * Begins at the start level. A fault when @ia is outside the input range; @ia is canonical otherwise (the bits above ia_bits are not looked
- * at again). @granule_shift is the regime's: given apart, so that it can be a constant.
+ * Begins at the start level. A fault when @ia is outside the input range; @ia is canonical
+ * otherwise (the bits above ia_bits are not looked at again). @granule_shift is the regime's: given
+ * apart, so that it can be a constant.
  */
-VMSA_SPECIALISED enum vmsa_status vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_start(struct vmsa_walk *w, const struct vmsa_regime *r,
+						  unsigned int granule_shift, uint64_t ia,
 						  bool upper)
 {
 	unsigned int shift = vmsa_level_shift(granule_shift, r->start_level);
@@ -91,10 +97,12 @@ VMSA_SPECIALISED enum vmsa_status vmsa_walk_start(struct vmsa_walk *w, const str
 }
 
 /* Begins at the last level, in a table that an earlier walk of @ia's region found. */
-VMSA_SPECIALISED enum vmsa_status vmsa_walk_resume(struct vmsa_walk *w, const struct vmsa_regime *r, unsigned int granule_shift, uint64_t ia,
+VMSA_SPECIALISED enum vmsa_status vmsa_walk_resume(struct vmsa_walk *w, const struct vmsa_regime *r,
+						   unsigned int granule_shift, uint64_t ia,
 						   uint64_t table, uint64_t hierarchy)
 {
-	return vmsa_walk_stand(w, r, granule_shift, ia, table, granule_shift, vmsa_stride(granule_shift), hierarchy);
+	return vmsa_walk_stand(w, r, granule_shift, ia, table, granule_shift,
+			       vmsa_stride(granule_shift), hierarchy);
 }
 
 static inline unsigned int vmsa_walk_level(const struct vmsa_walk *w)
@@ -114,8 +122,9 @@ static inline uint64_t vmsa_walk_addr(const struct vmsa_walk *w)
 }
 
 /*
- * Takes the descriptor that was read from vmsa_walk_addr(). Output addresses are 48 bits at most, so bits above are not part of the address
- * (RES0, ignored). Model choice: the contiguous hint is ignored by walks, as an implementation may.
+ * Takes the descriptor that was read from vmsa_walk_addr(). Output addresses are 48 bits at most,
+ * so bits above are not part of the address (RES0, ignored). Model choice: the contiguous hint is
+ * ignored by walks, as an implementation may.
  */
 VMSA_SPECIALISED enum vmsa_status vmsa_walk_step(struct vmsa_walk *w, uint64_t desc)
 {
@@ -132,8 +141,12 @@ VMSA_SPECIALISED enum vmsa_status vmsa_walk_step(struct vmsa_walk *w, uint64_t d
 		w->index_mask = BIT64(vmsa_stride(w->granule_shift)) - 1;
 		return VMSA_NEXT;
 	}
-	/* A leaf: a page at the last level, a block above it where blocks may be. All else is invalid or reserved. */
-	if (type != (last ? VMSA_DESC_TYPE_PAGE : VMSA_DESC_TYPE_BLOCK) || w->shift > vmsa_max_leaf_shift(w->granule_shift))
+	/*
+	 * A leaf: a page at the last level, a block above it where blocks may be. All else is
+	 * invalid or reserved.
+	 */
+	if (type != (last ? VMSA_DESC_TYPE_PAGE : VMSA_DESC_TYPE_BLOCK) ||
+	    w->shift > vmsa_max_leaf_shift(w->granule_shift))
 		return VMSA_FAULT_TRANSLATION;
 	addr &= ~(BIT64(w->shift) - 1);
 	if (addr & w->oa_beyond)
@@ -168,8 +181,8 @@ static inline unsigned int vmsa_perm(bool privileged, bool write, bool instructi
 }
 
 /*
- * Stage 1 with two privilege levels (D8.4.1 to D8.4.3): the leaf, then what tables above it took away, then WXN and PAN. What
- * unprivileged accesses may write, privileged ones never execute.
+ * Stage 1 with two privilege levels (D8.4.1 to D8.4.3): the leaf, then what tables above it took
+ * away, then WXN and PAN. What unprivileged accesses may write, privileged ones never execute.
  */
 static inline unsigned int vmsa_s1_perms(uint64_t desc, uint64_t hierarchy, bool wxn, bool pan)
 {
@@ -181,18 +194,25 @@ static inline unsigned int vmsa_s1_perms(uint64_t desc, uint64_t hierarchy, bool
 	bool pdata = !(pan && unpriv);
 
 	return (unpriv ? VMSA_PERM_R : 0) | (uw ? VMSA_PERM_W : 0) | (ux ? VMSA_PERM_X : 0) |
-	       ((pdata ? VMSA_PERM_R : 0) | (pdata && write ? VMSA_PERM_W : 0) | (px ? VMSA_PERM_X : 0)) << VMSA_PERM_PRIV_SHIFT;
+	       ((pdata ? VMSA_PERM_R : 0) | (pdata && write ? VMSA_PERM_W : 0) |
+		(px ? VMSA_PERM_X : 0))
+		       << VMSA_PERM_PRIV_SHIFT;
 }
 
-/* Stage 2 (D8.4.4): execution does not need the right to read. @xnx: FEAT_XNX, XN[0] splits execution by privilege. */
+/*
+ * Stage 2 (D8.4.4): execution does not need the right to read. @xnx: FEAT_XNX, XN[0] splits
+ * execution by privilege.
+ */
 static inline unsigned int vmsa_s2_perms(uint64_t desc, bool xnx)
 {
-	unsigned int rw = (desc & VMSA_S2_S2AP_READ ? VMSA_PERM_R : 0) | (desc & VMSA_S2_S2AP_WRITE ? VMSA_PERM_W : 0);
+	unsigned int rw = (desc & VMSA_S2_S2AP_READ ? VMSA_PERM_R : 0) |
+			  (desc & VMSA_S2_S2AP_WRITE ? VMSA_PERM_W : 0);
 	bool xn1 = desc & VMSA_S2_XN1;
 	bool xn0 = xnx && desc & VMSA_S2_XN0;
 
 	/* XN[1:0]: 00 both, 01 unprivileged only, 10 none, 11 privileged only. */
-	return rw | rw << VMSA_PERM_PRIV_SHIFT | (!xn1 ? VMSA_PERM_X : 0) | (xn1 == xn0 ? VMSA_PERM_X << VMSA_PERM_PRIV_SHIFT : 0);
+	return rw | rw << VMSA_PERM_PRIV_SHIFT | (!xn1 ? VMSA_PERM_X : 0) |
+	       (xn1 == xn0 ? VMSA_PERM_X << VMSA_PERM_PRIV_SHIFT : 0);
 }
 
 #endif

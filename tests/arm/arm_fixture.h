@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A machine for the tests of src/arm: some memory at a high address, an allocator of tables in it, and an SMMU with a stream table.
+ * A machine for the tests of src/arm: some memory at a high address, an allocator of tables in it,
+ * and an SMMU with a stream table.
  */
 #ifndef TESTS_ARM_FIXTURE_H
 #define TESTS_ARM_FIXTURE_H
@@ -133,10 +134,13 @@ static inline uint64_t ram_new(struct ram *ram, uint64_t size)
 
 /* --- Tables --- */
 
-static inline struct vmsa_table table_make(struct ram *ram, enum vmsa_stage stage, unsigned int granule_shift,
-					   unsigned int ia_bits, unsigned int oa_bits)
+static inline struct vmsa_table table_make(struct ram *ram, enum vmsa_stage stage,
+					   unsigned int granule_shift, unsigned int ia_bits,
+					   unsigned int oa_bits)
 {
-	struct vmsa_table t = { .mem = ram_mem(ram), .alloc = ram_alloc, .free = ram_free, .ctx = ram };
+	struct vmsa_table t = {
+		.mem = ram_mem(ram), .alloc = ram_alloc, .free = ram_free, .ctx = ram
+	};
 
 	assert_int_equal(vmsa_format_init(&t.format, stage, granule_shift, ia_bits, oa_bits), 0);
 	assert_int_equal(vmsa_table_init(&t), 0);
@@ -158,16 +162,22 @@ struct machine {
 static inline void machine_idr(uint32_t idr[6])
 {
 	memset(idr, 0, 6 * sizeof(idr[0]));
-	idr[0] = SMMU_IDR0_S1P | SMMU_IDR0_S2P | FIELD_PREP64(SMMU_IDR0_TTF, SMMU_IDR0_TTF_AARCH64) | SMMU_IDR0_ASID16 |
-		 SMMU_IDR0_VMID16 | SMMU_IDR0_CD2L | FIELD_PREP64(SMMU_IDR0_TTENDIAN, SMMU_IDR0_TTENDIAN_LITTLE) |
+	idr[0] = SMMU_IDR0_S1P | SMMU_IDR0_S2P |
+		 FIELD_PREP64(SMMU_IDR0_TTF, SMMU_IDR0_TTF_AARCH64) | SMMU_IDR0_ASID16 |
+		 SMMU_IDR0_VMID16 | SMMU_IDR0_CD2L |
+		 FIELD_PREP64(SMMU_IDR0_TTENDIAN, SMMU_IDR0_TTENDIAN_LITTLE) |
 		 FIELD_PREP64(SMMU_IDR0_STALL_MODEL, SMMU_IDR0_STALL_MODEL_NONE) |
 		 FIELD_PREP64(SMMU_IDR0_ST_LEVEL, SMMU_IDR0_ST_LEVEL_TWO);
-	idr[1] = FIELD_PREP64(SMMU_IDR1_SIDSIZE, 16) | FIELD_PREP64(SMMU_IDR1_SSIDSIZE, 16) | SMMU_IDR1_ATTR_PERMS_OVR;
+	idr[1] = FIELD_PREP64(SMMU_IDR1_SIDSIZE, 16) | FIELD_PREP64(SMMU_IDR1_SSIDSIZE, 16) |
+		 SMMU_IDR1_ATTR_PERMS_OVR;
 	idr[3] = SMMU_IDR3_HAD | SMMU_IDR3_XNX | SMMU_IDR3_FWB | SMMU_IDR3_STT | SMMU_IDR3_RIL;
-	idr[5] = FIELD_PREP64(SMMU_IDR5_OAS, SMMU_IDR5_OAS_48) | SMMU_IDR5_GRAN4K | SMMU_IDR5_GRAN16K | SMMU_IDR5_GRAN64K;
+	idr[5] = FIELD_PREP64(SMMU_IDR5_OAS, SMMU_IDR5_OAS_48) | SMMU_IDR5_GRAN4K |
+		 SMMU_IDR5_GRAN16K | SMMU_IDR5_GRAN64K;
 }
 
-/* (Re)creates the SMMU from m->config, with a linear stream table in which all streams are invalid. */
+/*
+ * (Re)creates the SMMU from m->config, with a linear stream table in which all streams are invalid.
+ */
 static inline void machine_start(struct machine *m)
 {
 	free(m->memory);
@@ -216,7 +226,8 @@ static inline void machine_set_ste(struct machine *m, uint32_t sid, const uint64
 
 /* --- Translating --- */
 
-static inline int machine_read(struct machine *m, uint32_t sid, uint64_t addr, struct smmu_result *res)
+static inline int machine_read(struct machine *m, uint32_t sid, uint64_t addr,
+			       struct smmu_result *res)
 {
 	struct smmu_txn txn = { .sid = sid, .access = SMMU_READ, .addr = addr };
 
@@ -224,7 +235,8 @@ static inline int machine_read(struct machine *m, uint32_t sid, uint64_t addr, s
 	return smmu_translate(m->smmu, &txn, res);
 }
 
-static inline int machine_write(struct machine *m, uint32_t sid, uint64_t addr, struct smmu_result *res)
+static inline int machine_write(struct machine *m, uint32_t sid, uint64_t addr,
+				struct smmu_result *res)
 {
 	struct smmu_txn txn = { .sid = sid, .access = SMMU_WRITE, .addr = addr };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One stream behind stage 1, stage 2 or both, over the machine of arm_fixture.h. All memory is mapped 1:1 in stage 2, so the guest's
- * tables, which lie in it, have IPA = PA. */
+/*
+ * One stream behind stage 1, stage 2 or both, over the machine of arm_fixture.h. All memory is
+ * mapped 1:1 in stage 2, so the guest's tables, which lie in it, have IPA = PA.
+ */
 #ifndef TESTS_ARM_SMMU_SCENE_H
 #define TESTS_ARM_SMMU_SCENE_H
 
@@ -72,7 +74,10 @@ static inline void scene_s2_only(struct scene *s)
 	scene_set_ste(s, s->ste_words);
 }
 
-/* Stage 2 of @granule2 maps the memory 1:1 in its smallest pages' multiples; stage 1 of @granule1 is empty. */
+/*
+ * Stage 2 of @granule2 maps the memory 1:1 in its smallest pages' multiples; stage 1 of @granule1
+ * is empty.
+ */
 static inline void scene_init_with(struct scene *s, unsigned int granule1, unsigned int granule2)
 {
 	struct smmu_cd_table ttb0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Stream tables, STEs, CDs and substreams: finding, decoding, refusing, building, and their cache. */
+/*
+ * Stream tables, STEs, CDs and substreams: finding, decoding, refusing, building, and their cache.
+ */
 #include "smmu_scene.h"
 
 #include "arm/smmu_decode.h"
@@ -69,7 +71,10 @@ static void two_level_streams(void **state)
 	}
 }
 
-/* Without two-level support FMT is ignored; LOG2SIZE is no more than SIDSIZE; the base is aligned to the table's size. */
+/*
+ * Without two-level support FMT is ignored; LOG2SIZE is no more than SIDSIZE; the base is aligned
+ * to the table's size.
+ */
 static void stream_table_registers(void **state)
 {
 	struct scene *s = *state;
@@ -156,7 +161,10 @@ static void hierarchy(void **state)
 
 /* --- Substreams --- */
 
-/* @count CDs, each with a page of its own at VA: PAGE + n * 4096. Returns the CD of substream @ssid. */
+/*
+ * @count CDs, each with a page of its own at VA: PAGE + n * 4096. Returns the CD of substream
+ * @ssid.
+ */
 static void make_cd(struct scene *s, uint64_t addr, uint32_t n)
 {
 	struct vmsa_table t = table_make(&s->m.ram, VMSA_S1, 12, 32, 48);
@@ -240,7 +248,8 @@ static void substreams_two_level(void **state)
 		assert_int_equal(read_substream(s, ssid + 1, &pa), -EFAULT);
 		assert_int_equal(pa, SMMU_EVT_C_BAD_CD);
 		/* The table of substream 0 is not there, for those without one either. */
-		assert_int_equal(read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }), SMMU_EVT_C_BAD_SUBSTREAMID);
+		assert_int_equal(read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }),
+				 SMMU_EVT_C_BAD_SUBSTREAMID);
 	}
 }
 
@@ -256,7 +265,7 @@ static void ste_illegal(void **state)
 	static const struct change changes[] = {
 		{ 0, SMMU_STE_0_V, 0 },
 		{ 0, SMMU_STE_0_S1CDMAX, FIELD_PREP64(SMMU_STE_0_S1CDMAX, 17) },
-		{ 0, 0, UINT64_C(1) << 48 },				/* S1ContextPtr beyond OAS */
+		{ 0, 0, UINT64_C(1) << 48 }, /* S1ContextPtr beyond OAS */
 		{ 1, 0, SMMU_STE_1_S1STALLD },
 		{ 2, 0, SMMU_STE_2_S2S },
 		{ 2, SMMU_STE_2_S2AA64, 0 },
@@ -266,9 +275,12 @@ static void ste_illegal(void **state)
 		{ 2, 0, FIELD_PREP64(SMMU_STE_2_S2TG, 3) },
 		{ 2, SMMU_STE_2_S2T0SZ, FIELD_PREP64(SMMU_STE_2_S2T0SZ, 15) },
 		{ 2, SMMU_STE_2_S2T0SZ, FIELD_PREP64(SMMU_STE_2_S2T0SZ, 49) },
-		{ 2, SMMU_STE_2_S2SL0, FIELD_PREP64(SMMU_STE_2_S2SL0, 1) },	/* 48 bits from level 1 */
+		{ 2, SMMU_STE_2_S2SL0,
+		  FIELD_PREP64(SMMU_STE_2_S2SL0, 1) }, /* 48 bits from level 1 */
 		{ 2, SMMU_STE_2_S2SL0, FIELD_PREP64(SMMU_STE_2_S2SL0, 3) },
-		{ 2, SMMU_STE_2_S2PS, FIELD_PREP64(SMMU_STE_2_S2PS, 0) },	/* S2TTB beyond S2PS: the memory is above 4 GiB */
+		{ 2, SMMU_STE_2_S2PS,
+		  FIELD_PREP64(SMMU_STE_2_S2PS,
+			       0) }, /* S2TTB beyond S2PS: the memory is above 4 GiB */
 		{ 3, 0, UINT64_C(1) << 49 },
 	};
 	struct scene *s = *state;
@@ -279,9 +291,11 @@ static void ste_illegal(void **state)
 		uint64_t words[8];
 
 		memcpy(words, s->ste_words, sizeof(words));
-		words[changes[i].dword] = (words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
+		words[changes[i].dword] =
+			(words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
 		scene_set_ste(s, words);
-		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) != SMMU_EVT_C_BAD_STE)
+		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) !=
+		    SMMU_EVT_C_BAD_STE)
 			fail_msg("change %zu is not seen as illegal", i);
 	}
 	scene_set_ste(s, s->ste_words);
@@ -300,8 +314,9 @@ static void cd_illegal(void **state)
 		{ 0, SMMU_CD_0_T0SZ, FIELD_PREP64(SMMU_CD_0_T0SZ, 15) },
 		{ 0, SMMU_CD_0_T0SZ, FIELD_PREP64(SMMU_CD_0_T0SZ, 49) },
 		{ 0, 0, FIELD_PREP64(SMMU_CD_0_TG0, 3) },
-		{ 0, SMMU_CD_0_EPD1 | SMMU_CD_0_TG1, FIELD_PREP64(SMMU_CD_0_T1SZ, 16) },	/* TG1 0 is Reserved */
-		{ 0, SMMU_CD_0_IPS, 0 },			/* TTB0 beyond IPS */
+		{ 0, SMMU_CD_0_EPD1 | SMMU_CD_0_TG1,
+		  FIELD_PREP64(SMMU_CD_0_T1SZ, 16) }, /* TG1 0 is Reserved */
+		{ 0, SMMU_CD_0_IPS, 0 }, /* TTB0 beyond IPS */
 		{ 1, 0, UINT64_C(1) << 48 },
 	};
 	struct scene *s = *state;
@@ -312,9 +327,11 @@ static void cd_illegal(void **state)
 		uint64_t words[8];
 
 		memcpy(words, s->cd_words, sizeof(words));
-		words[changes[i].dword] = (words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
+		words[changes[i].dword] =
+			(words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
 		scene_set_cd(s, words);
-		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) != SMMU_EVT_C_BAD_CD)
+		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) !=
+		    SMMU_EVT_C_BAD_CD)
 			fail_msg("change %zu is not seen as illegal", i);
 	}
 	/* What belongs to a half that is disabled is ignored. */
@@ -378,7 +395,10 @@ static void illegal_by_features(void **state)
 	assert_int_equal(ste.cd_max, 0);
 }
 
-/* Every start level and concatenation that the builder makes is one that the decoder takes, and translates. */
+/*
+ * Every start level and concatenation that the builder makes is one that the decoder takes, and
+ * translates.
+ */
 static void every_stage2_shape(void **state)
 {
 	static const unsigned int granules[] = { 12, 14, 16 };
@@ -393,7 +413,8 @@ static void every_stage2_shape(void **state)
 			assert_non_null(s);
 			scene_init(s);
 			s->s2 = table_make(&s->m.ram, VMSA_S2, granules[i], bits, 48);
-			assert_int_equal(vmsa_map(&s->s2, top, PAGE, UINT64_C(1) << granules[i], RW), 0);
+			assert_int_equal(
+				vmsa_map(&s->s2, top, PAGE, UINT64_C(1) << granules[i], RW), 0);
 			scene_s2_only(s);
 			assert_pa(&s->m, SID, top + 0x123, PAGE + 0x123);
 			scene_fini(s);
@@ -422,8 +443,11 @@ static void every_stage1_shape(void **state)
 			high = table_make(&s->m.ram, VMSA_S1, granules[2 - i], bits, 48);
 			ttb0 = (struct smmu_cd_table){ low.format, low.root };
 			ttb1 = (struct smmu_cd_table){ high.format, high.root };
-			assert_int_equal(vmsa_map(&low, top, PAGE, UINT64_C(1) << granules[i], RW), 0);
-			assert_int_equal(vmsa_map(&high, 0, PAGE + 0x10000, UINT64_C(1) << granules[2 - i], RW), 0);
+			assert_int_equal(vmsa_map(&low, top, PAGE, UINT64_C(1) << granules[i], RW),
+					 0);
+			assert_int_equal(vmsa_map(&high, 0, PAGE + 0x10000,
+						  UINT64_C(1) << granules[2 - i], RW),
+					 0);
 			smmu_cd_build(s->cd_words, &cd);
 			scene_set_cd(s, s->cd_words);
 			assert_pa(&s->m, SID, top + 0x123, PAGE + 0x123);
@@ -510,9 +534,12 @@ static bool refetched(struct scene *s, const struct smmu_txn *txn, uint64_t dw0,
 static void configuration_cache(void **state)
 {
 	struct scene *s = *state;
-	struct smmu_ste_s1 s1 = { .cd_table = ram_new(&s->m.ram, 64 * 8), .cd_max = 3, .default_substream = SMMU_STE_1_S1DSS_SSID0 };
+	struct smmu_ste_s1 s1 = { .cd_table = ram_new(&s->m.ram, 64 * 8),
+				  .cd_max = 3,
+				  .default_substream = SMMU_STE_1_S1DSS_SSID0 };
 	struct smmu_ste_s2 s2 = scene_ste_s2(s);
-	struct smmu_txn plain = { .sid = SID, .addr = VA }, sub = { .sid = SID, .ssid_valid = true, .ssid = 2, .addr = VA };
+	struct smmu_txn plain = { .sid = SID, .addr = VA },
+			sub = { .sid = SID, .ssid_valid = true, .ssid = 2, .addr = VA };
 
 	make_cd(s, s1.cd_table, 0);
 	make_cd(s, s1.cd_table + 2 * 64, 2);
@@ -532,7 +559,8 @@ static void configuration_cache(void **state)
 	assert_false(refetched(s, &sub, CFGI(CFGI_STE_RANGE, SID ^ 2), 0));
 	assert_true(refetched(s, &sub, CFGI(CFGI_STE_RANGE, SID ^ 2), 1));
 	assert_false(refetched(s, &sub, CFGI(CFGI_STE_RANGE, 0x80000000u), 30));
-	assert_true(refetched(s, &sub, CFGI(CFGI_STE_RANGE, 0xffffffffu), SMMU_CMD_CFGI_1_RANGE_ALL));
+	assert_true(
+		refetched(s, &sub, CFGI(CFGI_STE_RANGE, 0xffffffffu), SMMU_CMD_CFGI_1_RANGE_ALL));
 	/* By CD: substream 0's is also that of accesses without a substream. */
 	assert_true(refetched(s, &plain, CFGI(CFGI_CD, SID) | SSID(0), 0));
 	assert_false(refetched(s, &plain, CFGI(CFGI_CD, SID) | SSID(2), 0));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every event record that the model writes, with all its fields (Arm IHI 0070, §7.3), and what becomes of the access. */
+/*
+ * Every event record that the model writes, with all its fields (Arm IHI 0070, §7.3), and what
+ * becomes of the access.
+ */
 #include "smmu_scene.h"
 
 /* What an event is expected to hold; what is left 0 must be 0. */
@@ -22,7 +25,8 @@ static void fault_txn(struct machine *m, const struct smmu_txn *txn, const struc
 	unsigned int pass;
 
 	if (txn->ssid_valid)
-		dw0 |= (uint64_t)txn->ssid << 12 | (e->id == SMMU_EVT_C_BAD_SUBSTREAMID ? 0 : SMMU_EVT_0_SSV);
+		dw0 |= (uint64_t)txn->ssid << 12 |
+		       (e->id == SMMU_EVT_C_BAD_SUBSTREAMID ? 0 : SMMU_EVT_0_SSV);
 	/* Twice: what the first one left in the caches must not change the second. */
 	for (pass = 0; pass < 2; pass++) {
 		memset(&res, 0xff, sizeof(res));
@@ -59,8 +63,10 @@ static void map_nested(struct scene *s, unsigned int prot1, unsigned int prot2)
 /* A table of stage 2 that was in use is no memory any more. */
 static void break_stage2(struct scene *s)
 {
-	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
-	machine_command(&s->m, SMMU_CMD_OP_TLBI_S12_VMALL | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID), 0);
+	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8,
+		(RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
+	machine_command(&s->m,
+			SMMU_CMD_OP_TLBI_S12_VMALL | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID), 0);
 }
 
 /* --- Configuration --- */
@@ -89,7 +95,8 @@ static void bad_ste(void **state)
 {
 	struct scene *s = *state;
 
-	fault_txn(&s->m, &(struct smmu_txn){ .sid = SID + 1, .addr = VA }, &(struct expect){ SMMU_EVT_C_BAD_STE });
+	fault_txn(&s->m, &(struct smmu_txn){ .sid = SID + 1, .addr = VA },
+		  &(struct expect){ SMMU_EVT_C_BAD_STE });
 }
 
 static void ste_abort(void **state)
@@ -167,7 +174,8 @@ static void cd_fetch(void **state)
 	s1.cd_table = IPA + 0x40;
 	smmu_ste_nested(s->ste_words, &s1, &s2);
 	scene_set_ste(s, s->ste_words);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_CD_FETCH, .dw3 = RAM_BASE + RAM_SIZE + 0x40 });
+	fault_read(s, VA,
+		   (struct expect){ SMMU_EVT_F_CD_FETCH, .dw3 = RAM_BASE + RAM_SIZE + 0x40 });
 }
 
 static void bad_cd(void **state)
@@ -190,18 +198,24 @@ static void cd_through_stage2(void **state)
 
 	smmu_ste_nested(s->ste_words, &s1, &s2);
 	scene_set_ste(s, s->ste_words);
-	fault_write(s, VA, (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(CD), VA, IPA + 0x1000 });
+	fault_write(s, VA,
+		    (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(CD), VA, IPA + 0x1000 });
 
 	assert_int_equal(vmsa_map(&s->s2, IPA, PAGE, 0x4000, VMSA_WRITE), 0);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_PERMISSION, RNW | S2 | CLASS(CD), VA, IPA + 0x1000 });
+	fault_read(
+		s, VA,
+		(struct expect){ SMMU_EVT_F_PERMISSION, RNW | S2 | CLASS(CD), VA, IPA + 0x1000 });
 
 	leaf = leaf_addr(&s->s2, IPA + 0x1000);
 	ram_put(&s->m.ram, leaf, ram_get(&s->m.ram, leaf) & ~VMSA_LEAF_AF);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_ACCESS, RNW | S2 | CLASS(CD), VA, IPA + 0x1000 });
+	fault_read(s, VA,
+		   (struct expect){ SMMU_EVT_F_ACCESS, RNW | S2 | CLASS(CD), VA, IPA + 0x1000 });
 
 	/* A table of stage 2 that is not memory. */
 	break_stage2(s);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(CD), VA, RAM_BASE + RAM_SIZE });
+	fault_read(s, VA,
+		   (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(CD), VA,
+				    RAM_BASE + RAM_SIZE });
 }
 
 /* --- Stage 1 --- */
@@ -212,7 +226,8 @@ static void stage1(void **state)
 	uint64_t leaf;
 
 	scene_s1_only(s);
-	fault_read(s, VA + 0x123, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA + 0x123 });
+	fault_read(s, VA + 0x123,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA + 0x123 });
 	fault_write(s, VA, (struct expect){ SMMU_EVT_F_TRANSLATION, CLASS(IN), VA });
 
 	assert_int_equal(vmsa_map(&s->s1, VA, PAGE, 0x4000, VMSA_READ), 0);
@@ -221,18 +236,21 @@ static void stage1(void **state)
 
 	leaf = leaf_addr(&s->s1, VA + 0x1000);
 	ram_put(&s->m.ram, leaf, ram_get(&s->m.ram, leaf) & ~VMSA_LEAF_AF);
-	fault_read(s, VA + 0x1000, (struct expect){ SMMU_EVT_F_ACCESS, RNW | CLASS(IN), VA + 0x1000 });
+	fault_read(s, VA + 0x1000,
+		   (struct expect){ SMMU_EVT_F_ACCESS, RNW | CLASS(IN), VA + 0x1000 });
 
 	/* IPS is 48 bits: make it 40. */
 	s->cd_words[0] = (s->cd_words[0] & ~SMMU_CD_0_IPS) | FIELD_PREP64(SMMU_CD_0_IPS, 2);
 	scene_set_cd(s, s->cd_words);
 	ram_put(&s->m.ram, leaf, UINT64_C(1) << 40 | VMSA_LEAF_AF | VMSA_DESC_TYPE_PAGE);
-	fault_read(s, VA + 0x1000, (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | CLASS(IN), VA + 0x1000 });
+	fault_read(s, VA + 0x1000,
+		   (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | CLASS(IN), VA + 0x1000 });
 
 	/* A table that is not memory: CLASS TTD although it is stage 1. */
 	ram_put(&s->m.ram, s->s1.root + 8 * 8, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
-	fault_read(s, UINT64_C(8) << 39, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), UINT64_C(8) << 39,
-							  RAM_BASE + RAM_SIZE });
+	fault_read(s, UINT64_C(8) << 39,
+		   (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), UINT64_C(8) << 39,
+				    RAM_BASE + RAM_SIZE });
 }
 
 static void input_range(void **state)
@@ -240,24 +258,33 @@ static void input_range(void **state)
 	struct scene *s = *state;
 
 	/* The upper half has no table; the sign bits must agree. */
-	fault_read(s, UINT64_C(0xffff000000000000), (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
-								     UINT64_C(0xffff000000000000) });
-	fault_read(s, UINT64_C(0x0001000000000000), (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
-								     UINT64_C(0x0001000000000000) });
+	fault_read(s, UINT64_C(0xffff000000000000),
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
+				    UINT64_C(0xffff000000000000) });
+	fault_read(s, UINT64_C(0x0001000000000000),
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
+				    UINT64_C(0x0001000000000000) });
 	assert_int_equal(vmsa_map(&s->s1, VA, RAM_BASE, 0x1000, RW), 0);
-	fault_read(s, UINT64_C(0x5a) << 56 | VA, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), UINT64_C(0x5a) << 56 | VA });
+	fault_read(s, UINT64_C(0x5a) << 56 | VA,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
+				    UINT64_C(0x5a) << 56 | VA });
 	/* TBI lets the top byte go; the event has it as it came. */
 	s->cd_words[0] |= SMMU_CD_0_TBI0;
 	scene_set_cd(s, s->cd_words);
 	assert_pa(&s->m, SID, UINT64_C(0x5a) << 56 | VA, RAM_BASE);
 	assert_pa(&s->m, SID, UINT64_C(0xa5) << 56 | VA, RAM_BASE);
 	fault_read(s, UINT64_C(0x5a) << 56 | (VA + 0x1000),
-		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), UINT64_C(0x5a) << 56 | (VA + 0x1000) });
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
+				    UINT64_C(0x5a) << 56 | (VA + 0x1000) });
 	fault_read(s, UINT64_C(0x5a01) << 48 | VA,
-		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), UINT64_C(0x5a01) << 48 | VA });
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
+				    UINT64_C(0x5a01) << 48 | VA });
 }
 
-/* CD.R and CD.A: recorded or not, aborted or RAZ/WI; only for the four translation-related faults (§5.5). */
+/*
+ * CD.R and CD.A: recorded or not, aborted or RAZ/WI; only for the four translation-related faults
+ * (§5.5).
+ */
 static void stage1_fault_flags(void **state)
 {
 	struct scene *s = *state;
@@ -265,25 +292,36 @@ static void stage1_fault_flags(void **state)
 	scene_s1_only(s);
 	s->cd_words[0] &= ~SMMU_CD_0_R;
 	scene_set_cd(s, s->cd_words);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_record = true });
+	fault_read(
+		s, VA,
+		(struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_record = true });
 	s->cd_words[0] &= ~SMMU_CD_0_A;
 	scene_set_cd(s, s->cd_words);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_record = true, .no_abort = true });
+	fault_read(s, VA,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_record = true,
+				    .no_abort = true });
 	s->cd_words[0] |= SMMU_CD_0_R;
 	scene_set_cd(s, s->cd_words);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_abort = true });
+	fault_read(
+		s, VA,
+		(struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), VA, .no_abort = true });
 
 	s->cd_words[0] &= ~SMMU_CD_0_R;
 	scene_set_cd(s, s->cd_words);
 	ram_put(&s->m.ram, s->s1.root, (RAM_BASE + RAM_SIZE) | VMSA_DESC_TYPE_TABLE);
-	fault_read(s, VA, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), VA, RAM_BASE + RAM_SIZE + 8 });
+	fault_read(s, VA,
+		   (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), VA,
+				    RAM_BASE + RAM_SIZE + 8 });
 }
 
 static void access_attributes(void **state)
 {
 	struct scene *s = *state;
-	struct smmu_txn txn = { .sid = SID, .privileged = true, .instruction = true, .access = SMMU_READ, .addr = VA };
-	struct expect e = { SMMU_EVT_F_TRANSLATION, RNW | SMMU_EVT_1_PNU | SMMU_EVT_1_IND | CLASS(IN), VA };
+	struct smmu_txn txn = {
+		.sid = SID, .privileged = true, .instruction = true, .access = SMMU_READ, .addr = VA
+	};
+	struct expect e = { SMMU_EVT_F_TRANSLATION,
+			    RNW | SMMU_EVT_1_PNU | SMMU_EVT_1_IND | CLASS(IN), VA };
 
 	fault_txn(&s->m, &txn, &e);
 	/* A write is data whatever it says. */
@@ -292,12 +330,14 @@ static void access_attributes(void **state)
 	fault_txn(&s->m, &txn, &e);
 	/* The STE's overrides. */
 	txn.access = SMMU_READ;
-	s->ste_words[1] |= FIELD_PREP64(SMMU_STE_1_PRIVCFG, SMMU_STE_1_CFG_CLEAR) | FIELD_PREP64(SMMU_STE_1_INSTCFG, SMMU_STE_1_CFG_CLEAR);
+	s->ste_words[1] |= FIELD_PREP64(SMMU_STE_1_PRIVCFG, SMMU_STE_1_CFG_CLEAR) |
+			   FIELD_PREP64(SMMU_STE_1_INSTCFG, SMMU_STE_1_CFG_CLEAR);
 	scene_set_ste(s, s->ste_words);
 	e.dw1 = RNW | CLASS(IN);
 	fault_txn(&s->m, &txn, &e);
 	txn.privileged = txn.instruction = false;
-	s->ste_words[1] |= FIELD_PREP64(SMMU_STE_1_PRIVCFG, SMMU_STE_1_CFG_SET) | FIELD_PREP64(SMMU_STE_1_INSTCFG, SMMU_STE_1_CFG_SET);
+	s->ste_words[1] |= FIELD_PREP64(SMMU_STE_1_PRIVCFG, SMMU_STE_1_CFG_SET) |
+			   FIELD_PREP64(SMMU_STE_1_INSTCFG, SMMU_STE_1_CFG_SET);
 	scene_set_ste(s, s->ste_words);
 	e.dw1 = RNW | SMMU_EVT_1_PNU | SMMU_EVT_1_IND | CLASS(IN);
 	fault_txn(&s->m, &txn, &e);
@@ -311,16 +351,23 @@ static void stage2(void **state)
 	uint64_t leaf;
 
 	assert_int_equal(vmsa_map(&s->s1, VA, IPA, 0x4000, RW | VMSA_EXEC), 0);
-	fault_write(s, VA + 0x2345, (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(IN), VA + 0x2345, IPA + 0x2000 });
+	fault_write(s, VA + 0x2345,
+		    (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(IN), VA + 0x2345,
+				     IPA + 0x2000 });
 	assert_int_equal(vmsa_map(&s->s2, IPA, PAGE, 0x4000, VMSA_READ), 0);
 	assert_pa(&s->m, SID, VA + 0x2345, PAGE + 0x2345);
-	fault_write(s, VA + 0x2345, (struct expect){ SMMU_EVT_F_PERMISSION, S2 | CLASS(IN), VA + 0x2345, IPA + 0x2000 });
+	fault_write(s, VA + 0x2345,
+		    (struct expect){ SMMU_EVT_F_PERMISSION, S2 | CLASS(IN), VA + 0x2345,
+				     IPA + 0x2000 });
 	fault_txn(&s->m, &(struct smmu_txn){ .sid = SID, .instruction = true, .addr = VA },
-		  &(struct expect){ SMMU_EVT_F_PERMISSION, RNW | SMMU_EVT_1_IND | S2 | CLASS(IN), VA, IPA });
+		  &(struct expect){ SMMU_EVT_F_PERMISSION, RNW | SMMU_EVT_1_IND | S2 | CLASS(IN),
+				    VA, IPA });
 
 	leaf = leaf_addr(&s->s2, IPA + 0x1000);
 	ram_put(&s->m.ram, leaf, ram_get(&s->m.ram, leaf) & ~VMSA_LEAF_AF);
-	fault_read(s, VA + 0x1000, (struct expect){ SMMU_EVT_F_ACCESS, RNW | S2 | CLASS(IN), VA + 0x1000, IPA + 0x1000 });
+	fault_read(s, VA + 0x1000,
+		   (struct expect){ SMMU_EVT_F_ACCESS, RNW | S2 | CLASS(IN), VA + 0x1000,
+				    IPA + 0x1000 });
 	/* S2AFFD: no access flag faults. */
 	s->ste_words[2] |= SMMU_STE_2_S2AFFD;
 	scene_set_ste(s, s->ste_words);
@@ -331,18 +378,25 @@ static void stage2(void **state)
 	scene_set_ste(s, s->ste_words);
 	leaf = leaf_addr(&s->s2, IPA + 0x3000);
 	ram_put(&s->m.ram, leaf, UINT64_C(1) << 40 | VMSA_LEAF_AF | VMSA_DESC_TYPE_PAGE);
-	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | S2 | CLASS(IN), VA + 0x3000, IPA + 0x3000 });
+	fault_read(s, VA + 0x3000,
+		   (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | S2 | CLASS(IN), VA + 0x3000,
+				    IPA + 0x3000 });
 
 	break_stage2(s);
-	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(IN), VA + 0x3000, RAM_BASE + RAM_SIZE });
+	fault_read(s, VA + 0x3000,
+		   (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(IN), VA + 0x3000,
+				    RAM_BASE + RAM_SIZE });
 
 	/* S2R = 0: suppressed, but not the external abort. */
 	s->ste_words[2] &= ~SMMU_STE_2_S2R;
 	scene_set_ste(s, s->ste_words);
-	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(IN), VA + 0x3000, RAM_BASE + RAM_SIZE });
+	fault_read(s, VA + 0x3000,
+		   (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | S2 | CLASS(IN), VA + 0x3000,
+				    RAM_BASE + RAM_SIZE });
 	ram_put(&s->m.ram, s->s2.root + (IPA >> 39) * 8, 0);
-	fault_read(s, VA + 0x3000, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(IN), VA + 0x3000, IPA + 0x3000,
-						    .no_record = true });
+	fault_read(s, VA + 0x3000,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(IN), VA + 0x3000,
+				    IPA + 0x3000, .no_record = true });
 }
 
 static void tables_through_stage2(void **state)
@@ -354,25 +408,34 @@ static void tables_through_stage2(void **state)
 
 	/* A table of stage 1 at an IPA that is not mapped: CLASS TTD, with the descriptor's IPA. */
 	ram_put(&s->m.ram, entry, IPA | VMSA_DESC_TYPE_TABLE);
-	fault_read(s, va, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(TTD), va, IPA });
+	fault_read(s, va,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(TTD), va, IPA });
 	fault_write(s, va, (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(TTD), va, IPA });
 	/* Not readable: the permission fault says that the table was read. */
 	assert_int_equal(vmsa_map(&s->s2, IPA, PAGE, 0x2000, VMSA_WRITE), 0);
-	fault_write(s, va, (struct expect){ SMMU_EVT_F_PERMISSION, S2 | SMMU_EVT_1_TTRNW | CLASS(TTD), va, IPA });
+	fault_write(s, va,
+		    (struct expect){ SMMU_EVT_F_PERMISSION, S2 | SMMU_EVT_1_TTRNW | CLASS(TTD), va,
+				     IPA });
 	/* AF. */
 	leaf = leaf_addr(&s->s2, IPA);
 	ram_put(&s->m.ram, leaf, ram_get(&s->m.ram, leaf) & ~VMSA_LEAF_AF);
 	fault_write(s, va, (struct expect){ SMMU_EVT_F_ACCESS, S2 | CLASS(TTD), va, IPA });
 	/* Stage 2's own table is not memory. */
 	break_stage2(s);
-	fault_write(s, va, (struct expect){ SMMU_EVT_F_WALK_EABT, S2 | CLASS(TTD), va, RAM_BASE + RAM_SIZE });
+	fault_write(
+		s, va,
+		(struct expect){ SMMU_EVT_F_WALK_EABT, S2 | CLASS(TTD), va, RAM_BASE + RAM_SIZE });
 	/* Another stage 2, of 42 bits and empty: now the CD itself is not to be had. */
-	s->ste_words[2] = (s->ste_words[2] & ~(SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0)) | FIELD_PREP64(SMMU_STE_2_S2T0SZ, 64 - 42) |
+	s->ste_words[2] = (s->ste_words[2] & ~(SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0)) |
+			  FIELD_PREP64(SMMU_STE_2_S2T0SZ, 64 - 42) |
 			  FIELD_PREP64(SMMU_STE_2_S2SL0, 1);
 	s->ste_words[3] = ram_new(&s->m.ram, 4096 * 8);
 	scene_set_ste(s, s->ste_words);
-	machine_command(&s->m, SMMU_CMD_OP_TLBI_S12_VMALL | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID), 0);
-	fault_write(s, va, (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(CD), va, s->cd & ~UINT64_C(0xfff) });
+	machine_command(&s->m,
+			SMMU_CMD_OP_TLBI_S12_VMALL | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID), 0);
+	fault_write(s, va,
+		    (struct expect){ SMMU_EVT_F_TRANSLATION, S2 | CLASS(CD), va,
+				     s->cd & ~UINT64_C(0xfff) });
 }
 
 /* Stage 2 leads a table of stage 1 to what is not memory: stage 1's fault, with the PA. */
@@ -383,7 +446,9 @@ static void table_not_memory(void **state)
 
 	ram_put(&s->m.ram, s->s1.root + 9 * 8, IPA | VMSA_DESC_TYPE_TABLE);
 	assert_int_equal(vmsa_map(&s->s2, IPA, RAM_BASE + RAM_SIZE, 0x1000, RW), 0);
-	fault_read(s, va, (struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), va, RAM_BASE + RAM_SIZE });
+	fault_read(
+		s, va,
+		(struct expect){ SMMU_EVT_F_WALK_EABT, RNW | CLASS(TTD), va, RAM_BASE + RAM_SIZE });
 }
 
 static void protected_walks(void **state)
@@ -396,7 +461,9 @@ static void protected_walks(void **state)
 	fault_read(s, va, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), va });
 	s->ste_words[2] |= SMMU_STE_2_S2PTW;
 	scene_set_ste(s, s->ste_words);
-	fault_read(s, va, (struct expect){ SMMU_EVT_F_PERMISSION, RNW | S2 | SMMU_EVT_1_TTRNW | CLASS(TTD), va, IPA });
+	fault_read(s, va,
+		   (struct expect){ SMMU_EVT_F_PERMISSION, RNW | S2 | SMMU_EVT_1_TTRNW | CLASS(TTD),
+				    va, IPA });
 }
 
 /* Stage 1 in bypass: an address beyond OAS is stage 1's, one beyond S2T0SZ is stage 2's (§3.4). */
@@ -407,11 +474,13 @@ static void address_sizes(void **state)
 
 	scene_s2_only(s);
 	fault_read(s, beyond, (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | CLASS(IN), beyond });
-	fault_read(s, UINT64_MAX, (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | CLASS(IN), UINT64_MAX });
+	fault_read(s, UINT64_MAX,
+		   (struct expect){ SMMU_EVT_F_ADDR_SIZE, RNW | CLASS(IN), UINT64_MAX });
 	s->s2 = table_make(&s->m.ram, VMSA_S2, 12, 40, 48);
 	scene_s2_only(s);
-	fault_read(s, UINT64_C(1) << 40, (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(IN), UINT64_C(1) << 40,
-							  UINT64_C(1) << 40 });
+	fault_read(s, UINT64_C(1) << 40,
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | S2 | CLASS(IN), UINT64_C(1) << 40,
+				    UINT64_C(1) << 40 });
 	smmu_ste_bypass(s->ste_words);
 	scene_set_ste(s, s->ste_words);
 	assert_pa(&s->m, SID, beyond - 1, beyond - 1);
@@ -431,7 +500,8 @@ static void self_reference(void **state)
 	machine_start(&s->m);
 	reads = s->m.ram.reads;
 	/* At level 3 the table descriptor is a page: the guest maps its own table, and gets it. */
-	ram_put(&s->m.ram, s->s1.root, s->s1.root | VMSA_LEAF_AF | VMSA_DESC_TYPE_TABLE | VMSA_S1_AP_UNPRIV);
+	ram_put(&s->m.ram, s->s1.root,
+		s->s1.root | VMSA_LEAF_AF | VMSA_DESC_TYPE_TABLE | VMSA_S1_AP_UNPRIV);
 	assert_int_equal(machine_read(&s->m, SID, 0, &res), 0);
 	assert_int_equal(res.pa, s->s1.root);
 	assert_in_range(s->m.ram.reads - reads, 1, 8 + 8 + 24 + 4);
@@ -440,7 +510,9 @@ static void self_reference(void **state)
 static void nonsense_everywhere(void **state)
 {
 	struct scene *s = *state;
-	static const uint64_t patterns[] = { UINT64_MAX, 1, 2, 3, UINT64_C(0x5555555555555555), UINT64_C(0x8000000000000003) };
+	static const uint64_t patterns[] = {
+		UINT64_MAX, 1, 2, 3, UINT64_C(0x5555555555555555), UINT64_C(0x8000000000000003)
+	};
 	size_t i;
 	unsigned int j;
 

@@ -21,10 +21,14 @@ static void events(void **state)
 	struct smmu_result res;
 
 	assert_int_equal(smmu_translate(s->m.smmu, &txn, &res), -EFAULT);
-	assert_event(&res.event, "F_TRANSLATION sid 0x5 stage 1 class IN write data unprivileged addr 0x40000040");
+	assert_event(
+		&res.event,
+		"F_TRANSLATION sid 0x5 stage 1 class IN write data unprivileged addr 0x40000040");
 	assert_int_equal(vmsa_map(&s->s1, VA, IPA, 0x1000, RW), 0);
 	assert_int_equal(smmu_translate(s->m.smmu, &txn, &res), -EFAULT);
-	assert_event(&res.event, "F_TRANSLATION sid 0x5 stage 2 class IN write data unprivileged addr 0x40000040 ipa 0x8000000000");
+	assert_event(
+		&res.event,
+		"F_TRANSLATION sid 0x5 stage 2 class IN write data unprivileged addr 0x40000040 ipa 0x8000000000");
 	txn.ssid_valid = true;
 	txn.ssid = 0x12;
 	assert_int_equal(smmu_translate(s->m.smmu, &txn, &res), -EFAULT);
@@ -34,10 +38,12 @@ static void events(void **state)
 	assert_event(&res.event, "C_BAD_STE sid 0x6 ssid 0x12");
 	assert_event(&(struct smmu_event){ { 0x3 | UINT64_C(7) << 32, 0, 0, 0x123456789abcdef8 } },
 		     "F_STE_FETCH sid 0x7 fetch 0x456789abcdef8");
-	assert_event(&(struct smmu_event){ { 0x13, UINT64_C(0x118800000000), 0x1000, 0x2000 } },
-		     "F_PERMISSION sid 0x0 stage 2 class TTD read data unprivileged table read addr 0x1000 ipa 0x2000");
-	assert_event(&(struct smmu_event){ { 0xe0, 1, 2, 3 } },
-		     "event 0xe0 0x00000000000000e0 0x0000000000000001 0x0000000000000002 0x0000000000000003");
+	assert_event(
+		&(struct smmu_event){ { 0x13, UINT64_C(0x118800000000), 0x1000, 0x2000 } },
+		"F_PERMISSION sid 0x0 stage 2 class TTD read data unprivileged table read addr 0x1000 ipa 0x2000");
+	assert_event(
+		&(struct smmu_event){ { 0xe0, 1, 2, 3 } },
+		"event 0xe0 0x00000000000000e0 0x0000000000000001 0x0000000000000002 0x0000000000000003");
 	assert_string_equal(smmu_event_name(SMMU_EVT_F_WALK_EABT), "F_WALK_EABT");
 	assert_null(smmu_event_name(0xe0));
 }
@@ -56,10 +62,13 @@ static void commands(void **state)
 {
 	(void)state;
 	assert_command(SMMU_CMD_OP_CFGI_STE | UINT64_C(9) << 32, 1, "CMD_CFGI_STE sid 0x9");
-	assert_command(SMMU_CMD_OP_CFGI_CD | UINT64_C(9) << 32 | 3 << 12, 0, "CMD_CFGI_CD sid 0x9 ssid 0x3");
-	assert_command(SMMU_CMD_OP_TLBI_NH_ASID | UINT64_C(0x00070003) << 32, 0, "CMD_TLBI_NH_ASID vmid 0x3 asid 0x7");
-	assert_command(SMMU_CMD_OP_TLBI_NH_VA | UINT64_C(0x00070003) << 32 | 5 << 12 | 2 << 20, 0x40000701,
-		       "CMD_TLBI_NH_VA vmid 0x3 asid 0x7 va 0x40000000 num 5 scale 2 ttl 3 tg 4K leaf");
+	assert_command(SMMU_CMD_OP_CFGI_CD | UINT64_C(9) << 32 | 3 << 12, 0,
+		       "CMD_CFGI_CD sid 0x9 ssid 0x3");
+	assert_command(SMMU_CMD_OP_TLBI_NH_ASID | UINT64_C(0x00070003) << 32, 0,
+		       "CMD_TLBI_NH_ASID vmid 0x3 asid 0x7");
+	assert_command(
+		SMMU_CMD_OP_TLBI_NH_VA | UINT64_C(0x00070003) << 32 | 5 << 12 | 2 << 20, 0x40000701,
+		"CMD_TLBI_NH_VA vmid 0x3 asid 0x7 va 0x40000000 num 5 scale 2 ttl 3 tg 4K leaf");
 	assert_command(SMMU_CMD_OP_TLBI_S2_IPA | UINT64_C(3) << 32, UINT64_C(0xfff0000012345000),
 		       "CMD_TLBI_S2_IPA vmid 0x3 ipa 0x12345000");
 	assert_command(SMMU_CMD_OP_SYNC, 0, "CMD_SYNC");
@@ -68,7 +77,9 @@ static void commands(void **state)
 	assert_null(smmu_command_name(0xee));
 }
 
-/* A buffer that is too small holds a beginning, with its terminator; one of no size is left alone. */
+/*
+ * A buffer that is too small holds a beginning, with its terminator; one of no size is left alone.
+ */
 static void truncation(void **state)
 {
 	uint64_t cmd[2] = { SMMU_CMD_OP_TLBI_NSNH_ALL, 0 };

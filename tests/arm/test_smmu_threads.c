@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Readers against invalidation. One thread changes what an address means, in numbered steps, each followed by the command that the
- * architecture asks for; the others translate all the time. A translation that began after step n must not see what was before n, and
- * none may see a mixture. Run under the thread sanitizer too.
+ * Readers against invalidation. One thread changes what an address means, in numbered steps, each
+ * followed by the command that the architecture asks for; the others translate all the time. A
+ * translation that began after step n must not see what was before n, and none may see a mixture.
+ * Run under the thread sanitizer too.
  */
 #include <pthread.h>
 
@@ -38,7 +39,9 @@ static void *read_all(void *arg)
 
 	while (!atomic_load(&race->stop) && !r->problem) {
 		uint64_t before = atomic_load(&race->done), after, seen;
-		struct smmu_txn txn = { .sid = SID, .access = SMMU_READ, .addr = race->va + offset };
+		struct smmu_txn txn = { .sid = SID,
+					.access = SMMU_READ,
+					.addr = race->va + offset };
 		struct smmu_result res;
 		int rc = smmu_translate(race->s->m.smmu, &txn, &res);
 
@@ -54,7 +57,10 @@ static void *read_all(void *arg)
 		if ((res.pa & 0xffff) != (offset & 0xffff))
 			r->problem = "a wrong offset";
 		seen = (res.pa - race->base) >> 16;
-		/* Of the steps that can be seen: the last before, up to the one that may be under way. */
+		/*
+		 * Of the steps that can be seen: the last before, up to the one that may be under
+		 * way.
+		 */
 		if (seen >= PLACES || (seen - before) % PLACES > after + 1 - before)
 			r->problem = "an old translation after its invalidation";
 		offset = (offset + 0x1000 * (1 + r->id)) % race->span;
@@ -107,7 +113,9 @@ static uint64_t place(const struct race *race, uint64_t n)
 	return race->base + (n % PLACES) * 0x10000;
 }
 
-#define CMD(op) (SMMU_CMD_OP_##op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, ASID))
+#define CMD(op) \
+	(SMMU_CMD_OP_##op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, VMID) | \
+	 FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, ASID))
 
 /* --- A stage-1 page is moved and invalidated by address --- */
 
@@ -115,7 +123,8 @@ static void move_page(struct race *race, uint64_t n)
 {
 	uint64_t leaf = leaf_addr(&race->s->s1, race->va);
 
-	ram_put(&race->s->m.ram, leaf, (ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) | place(race, n));
+	ram_put(&race->s->m.ram, leaf,
+		(ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) | place(race, n));
 	machine_command(&race->s->m, CMD(TLBI_NH_VA), race->va);
 }
 
@@ -134,7 +143,9 @@ static void move_block(struct race *race, uint64_t n)
 	uint64_t leaf = leaf_addr(&race->s->s1, race->va);
 
 	/* Blocks of IPA, 2 MiB apart, each of which stage 2 maps by pages to one place. */
-	ram_put(&race->s->m.ram, leaf, (ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) | (IPA + (n % PLACES) * 0x200000));
+	ram_put(&race->s->m.ram, leaf,
+		(ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) |
+			(IPA + (n % PLACES) * 0x200000));
 	machine_command(&race->s->m, CMD(TLBI_NH_VA), race->va + 0x5000);
 }
 
@@ -145,8 +156,9 @@ static void fragments_by_address(void **state)
 
 	for (n = 0; n < PLACES; n++) {
 		for (page = 0; page < 16; page++)
-			assert_int_equal(vmsa_map(&race.s->s2, IPA + n * 0x200000 + page * 0x1000, place(&race, n) + page * 0x1000,
-						  0x1000, RW), 0);
+			assert_int_equal(vmsa_map(&race.s->s2, IPA + n * 0x200000 + page * 0x1000,
+						  place(&race, n) + page * 0x1000, 0x1000, RW),
+					 0);
 	}
 	assert_int_equal(vmsa_map(&race.s->s1, race.va, IPA, 0x200000, RW | VMSA_NOT_GLOBAL), 0);
 	run(&race, move_block, STEPS);
@@ -164,8 +176,9 @@ static void swap_table(struct race *race, uint64_t n)
 	uint64_t l2 = ram_get(&s->m.ram, l1 + 8 * (race->va >> 30 & 511)) & VMSA_DESC_ADDR;
 
 	for (i = 0; i < 16; i++)
-		ram_put(&s->m.ram, next + 8 * i, (place(race, n) + i * 0x1000) | VMSA_LEAF_AF | VMSA_S1_NG | VMSA_S1_AP_UNPRIV |
-			VMSA_DESC_TYPE_PAGE);
+		ram_put(&s->m.ram, next + 8 * i,
+			(place(race, n) + i * 0x1000) | VMSA_LEAF_AF | VMSA_S1_NG |
+				VMSA_S1_AP_UNPRIV | VMSA_DESC_TYPE_PAGE);
 	ram_put(&s->m.ram, l2 + 8 * (race->va >> 21 & 511), next | VMSA_DESC_TYPE_TABLE);
 	machine_command(&s->m, CMD(TLBI_NH_ASID), 0);
 }
@@ -187,7 +200,8 @@ static void move_stage2(struct race *race, uint64_t n)
 {
 	uint64_t leaf = leaf_addr(&race->s->s2, IPA);
 
-	ram_put(&race->s->m.ram, leaf, (ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) | place(race, n));
+	ram_put(&race->s->m.ram, leaf,
+		(ram_get(&race->s->m.ram, leaf) & ~VMSA_DESC_ADDR) | place(race, n));
 	machine_command(&race->s->m, CMD(TLBI_S2_IPA), IPA);
 	machine_command(&race->s->m, CMD(TLBI_NH_ALL), 0);
 }
@@ -201,7 +215,9 @@ static void stage2_by_ipa(void **state)
 	run(&race, move_stage2, STEPS / 10);
 }
 
-/* --- Another CD for the same ASID: configuration and TLB are invalidated one after the other --- */
+/*
+ * --- Another CD for the same ASID: configuration and TLB are invalidated one after the other ---
+ */
 
 static uint64_t roots[2];
 
@@ -249,7 +265,9 @@ static void toggle_ste(struct race *race, uint64_t n)
 
 static void ste_toggled(void **state)
 {
-	struct race race = { .s = *state, .base = PAGE, .va = VA, .span = 0x1000, .faults_allowed = true };
+	struct race race = {
+		.s = *state, .base = PAGE, .va = VA, .span = 0x1000, .faults_allowed = true
+	};
 
 	assert_int_equal(vmsa_map(&race.s->s1, VA, PAGE, 0x1000, RW | VMSA_NOT_GLOBAL), 0);
 	run(&race, toggle_ste, STEPS / 4);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The caches: what hits, what each command removes and what it leaves, and that nothing stale is ever found. */
+/*
+ * The caches: what hits, what each command removes and what it leaves, and that nothing stale is
+ * ever found.
+ */
 #include "smmu_scene.h"
 
-#define CMD(op, vmid, asid) (SMMU_CMD_OP_##op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, vmid) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, asid))
+#define CMD(op, vmid, asid) \
+	(SMMU_CMD_OP_##op | FIELD_PREP64(SMMU_CMD_TLBI_0_VMID, vmid) | \
+	 FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, asid))
 
 /* Descriptors that a read access costs: none when the caches answer. */
 static uint64_t cost(struct machine *m, uint32_t sid, uint64_t addr)
@@ -24,7 +29,9 @@ static void map_pages(struct scene *s, uint64_t va, uint64_t count, uint64_t str
 	uint64_t i;
 
 	for (i = 0; i < count; i++)
-		assert_int_equal(vmsa_map(&s->s1, va + i * stride, PAGE + i % 4096 * 4096, 4096, RW | VMSA_NOT_GLOBAL), 0);
+		assert_int_equal(vmsa_map(&s->s1, va + i * stride, PAGE + i % 4096 * 4096, 4096,
+					  RW | VMSA_NOT_GLOBAL),
+				 0);
 }
 
 /* --- Capacity --- */
@@ -56,7 +63,10 @@ static void many_pages_stay(void **state)
 			cost(&s->m, SID, va + i * strides[k]);
 		for (total = i = 0; i < count; i++)
 			total += !cached(s, va + i * strides[k]);
-		/* In a row they all stay. Far apart, each has tables of its own beside it: nearly all. */
+		/*
+		 * In a row they all stay. Far apart, each has tables of its own beside it: nearly
+		 * all.
+		 */
 		if (strides[k] == 4096)
 			assert_int_equal(total, 0);
 		else
@@ -89,7 +99,8 @@ static void large_leaves(void **state)
 	struct smmu_result res;
 
 	/* 2 MiB in both stages: one entry for all of it. */
-	assert_int_equal(vmsa_map(&s->s1, UINT64_C(2) << 30, PAGE, 4 << 20, RW | VMSA_NOT_GLOBAL), 0);
+	assert_int_equal(vmsa_map(&s->s1, UINT64_C(2) << 30, PAGE, 4 << 20, RW | VMSA_NOT_GLOBAL),
+			 0);
 	assert_int_equal(machine_read(&s->m, SID, (UINT64_C(2) << 30) + 0x12345, &res), 0);
 	assert_int_equal(res.page_size, 2 << 20);
 	assert_int_equal(res.pa, PAGE + 0x12345);
@@ -131,7 +142,10 @@ static void one_page(void **state)
 	assert_true(cached(s, VA + 4096));
 }
 
-/* A stage-1 block over stage-2 pages breaks up; one command for any address in the block takes all the pieces. */
+/*
+ * A stage-1 block over stage-2 pages breaks up; one command for any address in the block takes all
+ * the pieces.
+ */
 static void fragments(void **state)
 {
 	struct scene *s = *state;
@@ -139,7 +153,9 @@ static void fragments(void **state)
 	struct smmu_result res;
 
 	for (i = 0; i < 1024; i++)
-		assert_int_equal(vmsa_map(&s->s2, IPA + (1023 - i) * 4096, PAGE + (1023 - i) * 4096, 4096, RW), 0);
+		assert_int_equal(vmsa_map(&s->s2, IPA + (1023 - i) * 4096, PAGE + (1023 - i) * 4096,
+					  4096, RW),
+				 0);
 	assert_int_equal(vmsa_map(&s->s1, block, IPA, 4 << 20, RW | VMSA_NOT_GLOBAL), 0);
 	for (i = 0; i < 1024; i += 33) {
 		assert_int_equal(machine_read(&s->m, SID, block + i * 4096, &res), 0);
@@ -150,7 +166,9 @@ static void fragments(void **state)
 	machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID), block + 0x1ff000);
 	for (i = 0; i < 1024; i += 33)
 		assert_int_equal(cached(s, block + i * 4096), i >= 512);
-	/* Found again and entered again, they live again; by range and for all ASIDs they go, too. */
+	/*
+	 * Found again and entered again, they live again; by range and for all ASIDs they go, too.
+	 */
 	assert_true(cached(s, block));
 	machine_command(&s->m, CMD(TLBI_NH_VAA, VMID, 0), block + 0x3000);
 	assert_false(cached(s, block));
@@ -162,7 +180,8 @@ static void fragments(void **state)
 
 static uint64_t range(uint64_t addr, unsigned int tg, unsigned int ttl)
 {
-	return addr | FIELD_PREP64(SMMU_CMD_TLBI_1_TG, tg) | FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, ttl) | SMMU_CMD_TLBI_1_LEAF;
+	return addr | FIELD_PREP64(SMMU_CMD_TLBI_1_TG, tg) |
+	       FIELD_PREP64(SMMU_CMD_TLBI_1_TTL, ttl) | SMMU_CMD_TLBI_1_LEAF;
 }
 
 static void ranges(void **state)
@@ -188,15 +207,23 @@ static void ranges(void **state)
 	for (k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		for (i = 0; i < 96; i++)
 			cost(&s->m, SID, VA + i * 4096);
-		machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, cases[k].num) |
-				FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, cases[k].scale),
+		machine_command(&s->m,
+				CMD(TLBI_NH_VA, VMID, ASID) |
+					FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, cases[k].num) |
+					FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, cases[k].scale),
 				range(VA + cases[k].first * 4096, cases[k].tg, cases[k].ttl));
 		for (i = 0; i < 96; i++)
-			assert_int_equal(cached(s, VA + i * 4096), i - cases[k].first >= cases[k].pages);
+			assert_int_equal(cached(s, VA + i * 4096),
+					 i - cases[k].first >= cases[k].pages);
 	}
-	/* The widest, from a low address and from near the top: no wrap-around, and no more work than the TLB is large. */
-	machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 31) |
-			FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, 31), range(UINT64_C(0xfffffffffff00000), 3, 0));
+	/*
+	 * The widest, from a low address and from near the top: no wrap-around, and no more work
+	 * than the TLB is large.
+	 */
+	machine_command(&s->m,
+			CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 31) |
+				FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, 31),
+			range(UINT64_C(0xfffffffffff00000), 3, 0));
 	assert_true(cached(s, VA));
 	machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 31) |
 			FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, 31), range(0, 3, 0));
@@ -213,7 +240,8 @@ static void ranges_not_implemented(void **state)
 	map_pages(s, VA, 2, 4096);
 	cost(&s->m, SID, VA);
 	cost(&s->m, SID, VA + 4096);
-	machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 31), range(VA, 1, 0));
+	machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, 31),
+			range(VA, 1, 0));
 	assert_false(cached(s, VA));
 	assert_true(cached(s, VA + 4096));
 }
@@ -259,7 +287,8 @@ static void scopes(void **state)
 		uint64_t addr;
 		unsigned int gone;
 	} cases[] = {
-		{ CMD(TLBI_NH_ALL, 3, 0), 0, S(NESTED) | S(NESTED_GLOBAL) | S(NESTED_ASID) | S(S1_ONLY) },
+		{ CMD(TLBI_NH_ALL, 3, 0), 0,
+		  S(NESTED) | S(NESTED_GLOBAL) | S(NESTED_ASID) | S(S1_ONLY) },
 		{ CMD(TLBI_NH_ASID, 3, 7), 0, S(NESTED) | S(S1_ONLY) },
 		{ CMD(TLBI_NH_ASID, 3, 8), 0, S(NESTED_ASID) },
 		{ CMD(TLBI_NH_VA, 3, 7), VA, S(NESTED) | S(S1_ONLY) },
@@ -274,7 +303,8 @@ static void scopes(void **state)
 		/* The address of a stage-1 command is no IPA, and the other way round. */
 		{ CMD(TLBI_NH_VA, 3, 0), RAM_BASE, 0 },
 		{ CMD(TLBI_S2_IPA, 3, 0), VA, 0 },
-		{ CMD(TLBI_S12_VMALL, 3, 0), 0, S(NESTED) | S(NESTED_GLOBAL) | S(NESTED_ASID) | S(S1_ONLY) | S(S2_ONLY) },
+		{ CMD(TLBI_S12_VMALL, 3, 0), 0,
+		  S(NESTED) | S(NESTED_GLOBAL) | S(NESTED_ASID) | S(S1_ONLY) | S(S2_ONLY) },
 		{ CMD(TLBI_S12_VMALL, 4, 0), 0, S(NESTED_VMID) | S(S2_VMID) },
 		{ CMD(TLBI_NSNH_ALL, 0, 0), 0, S(STREAMS) - 1 },
 	};
@@ -285,7 +315,8 @@ static void scopes(void **state)
 	assert_int_equal(vmsa_map(&s->s1, VA, PAGE, 4096, RW | VMSA_NOT_GLOBAL), 0);
 	assert_int_equal(vmsa_map(&s->s1, VA + 0x100000, PAGE, 4096, RW), 0);
 	for (i = 0; i < STREAMS; i++)
-		add_stream(s, i, i == NESTED_VMID || i == S2_VMID ? VMID + 1 : VMID, i == NESTED_ASID ? ASID + 1 : ASID);
+		add_stream(s, i, i == NESTED_VMID || i == S2_VMID ? VMID + 1 : VMID,
+			   i == NESTED_ASID ? ASID + 1 : ASID);
 	for (k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		for (i = 0; i < STREAMS; i++)
 			cost(&s->m, 16 + i, page_of(i));
@@ -295,7 +326,8 @@ static void scopes(void **state)
 			bool hit = !cost(&s->m, 16 + i, page_of(i));
 
 			if (hit != !(cases[k].gone & S(i)))
-				fail_msg("case %zu, stream %u: %s", k, i, hit ? "still there" : "gone");
+				fail_msg("case %zu, stream %u: %s", k, i,
+					 hit ? "still there" : "gone");
 		}
 	}
 }
@@ -318,7 +350,9 @@ static void global_pages(void **state)
 	assert_int_not_equal(cost(&s->m, 18, VA), 0);
 }
 
-/* §4.4.3.1: by IPA, combined entries stay until TLBI_NH_ALL; what stage 2 alone gave goes at once. */
+/*
+ * §4.4.3.1: by IPA, combined entries stay until TLBI_NH_ALL; what stage 2 alone gave goes at once.
+ */
 static void stage2_by_ipa(void **state)
 {
 	struct scene *s = *state;
@@ -335,7 +369,10 @@ static void stage2_by_ipa(void **state)
 	assert_pa(&s->m, SID, VA, PAGE + 0x5000);
 }
 
-/* A 16K table of stage 1 whose four pages stage 2 puts in four places: knowing where one is says nothing of the others. */
+/*
+ * A 16K table of stage 1 whose four pages stage 2 puts in four places: knowing where one is says
+ * nothing of the others.
+ */
 static void scattered_table(void **state)
 {
 	struct scene *s = malloc(sizeof(*s));
@@ -344,15 +381,21 @@ static void scattered_table(void **state)
 	(void)state;
 	assert_non_null(s);
 	scene_init_with(s, 14, 12);
-	/* A walk's last-level table at IPA, of which each page lies elsewhere and maps its 512 pages of stage 1. */
+	/*
+	 * A walk's last-level table at IPA, of which each page lies elsewhere and maps its 512
+	 * pages of stage 1.
+	 */
 	assert_int_equal(vmsa_map(&s->s1, 0, PAGE, 16384, RW), 0);
 	block = leaf_addr(&s->s1, 0) & ~UINT64_C(0x3fff);
-	ram_put(&s->m.ram, ram_get(&s->m.ram, ram_get(&s->m.ram, s->s1.root) & VMSA_DESC_ADDR) & VMSA_DESC_ADDR,
+	ram_put(&s->m.ram,
+		ram_get(&s->m.ram, ram_get(&s->m.ram, s->s1.root) & VMSA_DESC_ADDR) &
+			VMSA_DESC_ADDR,
 		IPA | VMSA_DESC_TYPE_TABLE);
 	for (i = 4; i--;) {
 		frame[i] = ram_new(&s->m.ram, 4096);
 		assert_int_equal(vmsa_map(&s->s2, IPA + i * 4096, frame[i], 4096, RW), 0);
-		ram_put(&s->m.ram, frame[i], (ram_get(&s->m.ram, block) & ~VMSA_DESC_ADDR) | (PAGE + i * 16384));
+		ram_put(&s->m.ram, frame[i],
+			(ram_get(&s->m.ram, block) & ~VMSA_DESC_ADDR) | (PAGE + i * 16384));
 	}
 	for (i = 0; i < 4; i++)
 		assert_pa(&s->m, SID, i * 512 * 16384, PAGE + i * 16384);
@@ -360,7 +403,10 @@ static void scattered_table(void **state)
 	free(s);
 }
 
-/* A permission that an entry does not have is looked up again, so that granting more needs no invalidation to be seen. */
+/*
+ * A permission that an entry does not have is looked up again, so that granting more needs no
+ * invalidation to be seen.
+ */
 static void permission_upgrade(void **state)
 {
 	struct scene *s = *state;
@@ -381,7 +427,8 @@ static void permission_upgrade(void **state)
 static void illegal(void **state)
 {
 	static const uint64_t ops[] = {
-		0x00, 0x07, 0x18, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x40, 0x41, 0x44, 0x45, 0x50, 0x7f, 0x80, 0xff,
+		0x00, 0x07, 0x18, 0x1a, 0x20, 0x21, 0x22, 0x23,
+		0x40, 0x41, 0x44, 0x45, 0x50, 0x7f, 0x80, 0xff,
 	};
 	struct scene *s = *state;
 	uint64_t cmd[2] = { 0 };
@@ -408,7 +455,8 @@ static void illegal(void **state)
 
 static void illegal_by_stages(void **state)
 {
-	static const uint64_t s1_only[] = { 0x28, 0x2a }, s2_only[] = { 0x05, 0x06, 0x10, 0x11, 0x12, 0x13 };
+	static const uint64_t s1_only[] = { 0x28, 0x2a },
+			      s2_only[] = { 0x05, 0x06, 0x10, 0x11, 0x12, 0x13 };
 	struct scene *s = *state;
 	uint64_t cmd[2] = { 0 };
 	size_t i;
@@ -428,7 +476,10 @@ static void illegal_by_stages(void **state)
 	machine_command(&s->m, SMMU_CMD_OP_TLBI_NSNH_ALL, 0);
 }
 
-/* --- At random: whatever is changed and properly invalidated, the caches answer as the tables do --- */
+/*
+ * --- At random: whatever is changed and properly invalidated, the caches answer as the tables do
+ * ---
+ */
 
 static uint64_t seed;
 
@@ -480,7 +531,8 @@ static void change_s1(struct scene *s, unsigned int shift)
 		uint64_t ipa = IPA + (below(2) ? first << shift : below(WINDOW_PAGES) << shift);
 
 		/* What was not mapped is not cached. */
-		vmsa_map(&s->s1, va, ipa, size, (below(4) ? RW : VMSA_READ) | (below(4) ? VMSA_NOT_GLOBAL : 0));
+		vmsa_map(&s->s1, va, ipa, size,
+			 (below(4) ? RW : VMSA_READ) | (below(4) ? VMSA_NOT_GLOBAL : 0));
 		return;
 	}
 	assert_int_equal(vmsa_unmap(&s->s1, va, size, &freed), 0);
@@ -496,8 +548,15 @@ static void change_s1(struct scene *s, unsigned int shift)
 
 		while (count - 1 > 31u << scale)
 			scale++;
-		machine_command(&s->m, CMD(TLBI_NH_VA, VMID, ASID) | FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, (count - 1) >> scale) |
-				FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale), range(va, shift == 12 ? 1 : shift == 14 ? 2 : 3, 3));
+		machine_command(&s->m,
+				CMD(TLBI_NH_VA, VMID, ASID) |
+					FIELD_PREP64(SMMU_CMD_TLBI_0_NUM, (count - 1) >> scale) |
+					FIELD_PREP64(SMMU_CMD_TLBI_0_SCALE, scale),
+				range(va,
+				      shift == 12   ? 1
+				      : shift == 14 ? 2
+						    : 3,
+				      3));
 	}
 	vmsa_release(&s->s1, freed);
 }
@@ -511,8 +570,8 @@ static void change_s2(struct scene *s, unsigned int shift)
 		count = WINDOW_PAGES - first;
 	ipa = IPA + (first << shift);
 	if (below(2)) {
-		vmsa_map(&s->s2, ipa, PAGE + (below(2) ? first << shift : below(64) << shift), count << shift,
-			 below(4) ? RW : VMSA_READ);
+		vmsa_map(&s->s2, ipa, PAGE + (below(2) ? first << shift : below(64) << shift),
+			 count << shift, below(4) ? RW : VMSA_READ);
 		return;
 	}
 	assert_int_equal(vmsa_unmap(&s->s2, ipa, count << shift, &freed), 0);
@@ -541,7 +600,8 @@ static void random_scene(unsigned int granule1, unsigned int granule2, uint32_t 
 		else
 			change_s2(s, granule2);
 		for (i = 0; i < 100; i++)
-			compare(s, (UINT64_C(1) << 40) + below((uint64_t)WINDOW_PAGES << granule1), below(2) ? SMMU_READ : SMMU_WRITE);
+			compare(s, (UINT64_C(1) << 40) + below((uint64_t)WINDOW_PAGES << granule1),
+				below(2) ? SMMU_READ : SMMU_WRITE);
 	}
 	scene_fini(s);
 	free(s);

@@ -100,7 +100,8 @@ static void formats(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(vmsa_format_init(&f, cases[i].stage, cases[i].granule, cases[i].ia, 48), 0);
+		assert_int_equal(
+			vmsa_format_init(&f, cases[i].stage, cases[i].granule, cases[i].ia, 48), 0);
 		assert_int_equal(f.start_level, cases[i].level);
 		assert_int_equal(f.concat, cases[i].concat);
 		assert_int_equal(vmsa_root_size(&f), cases[i].root);
@@ -261,8 +262,9 @@ static void splits(void **state)
 
 	/* What the pieces say is what the block said. */
 	assert_int_equal(walk(&t, 2 * G + 2 * M, &w), VMSA_OK);
-	assert_int_equal(vmsa_s2_perms(w.desc, true),
-			 VMSA_PERM_R | VMSA_PERM_X | (VMSA_PERM_R | VMSA_PERM_X) << VMSA_PERM_PRIV_SHIFT);
+	assert_int_equal(vmsa_s2_perms(w.desc, true), VMSA_PERM_R | VMSA_PERM_X |
+							      (VMSA_PERM_R | VMSA_PERM_X)
+								      << VMSA_PERM_PRIV_SHIFT);
 	assert_int_equal(FIELD_GET64(VMSA_S2_MEMATTR, w.desc), VMSA_S2_MEMATTR_DEVICE_NGNRE);
 	vmsa_table_fini(&t);
 	assert_int_equal(f->ram.live, 0);
@@ -307,7 +309,10 @@ static void deferred_free(void **state)
 	assert_int_equal(vmsa_unmap(&t, G, 4 * K, &freed), 0);
 	assert_int_equal(freed, 0);
 	assert_int_equal(vmsa_unmap(&t, G + 4 * K, 4 * K, &freed), 0);
-	/* Three levels became empty. Nothing is freed yet, and a walk that stands in the table finds nothing valid there. */
+	/*
+	 * Three levels became empty. Nothing is freed yet, and a walk that stands in the table
+	 * finds nothing valid there.
+	 */
 	for (p = freed; p; p = ram_get(&f->ram, p)) {
 		assert_int_equal(ram_get(&f->ram, p) & VMSA_DESC_VALID, 0);
 		n += 1;
@@ -429,7 +434,10 @@ static void stage1_permissions(void **state)
 		bool wxn, pan;
 		unsigned int perms;
 	} cases[] = {
-		/* AP[2:1] 00, 01, 10, 11; what EL0 may write, EL1 does not execute; XN is separate from reading */
+		/*
+		 * AP[2:1] 00, 01, 10, 11; what EL0 may write, EL1 does not execute; XN is separate
+		 * from reading
+		 */
 		{ 0, 0, false, false, U(X) | P(R | W | X) },
 		{ EL0, 0, false, false, U(R | W | X) | P(R | W) },
 		{ RO, 0, false, false, U(X) | P(R | X) },
@@ -439,7 +447,8 @@ static void stage1_permissions(void **state)
 		/* tables above */
 		{ EL0, VMSA_TABLE_AP_RDONLY, false, false, U(R | X) | P(R | X) },
 		{ EL0, VMSA_TABLE_AP_PRIV_ONLY, false, false, U(X) | P(R | W | X) },
-		{ EL0, VMSA_TABLE_AP_RDONLY | VMSA_TABLE_AP_PRIV_ONLY, false, false, U(X) | P(R | X) },
+		{ EL0, VMSA_TABLE_AP_RDONLY | VMSA_TABLE_AP_PRIV_ONLY, false, false,
+		  U(X) | P(R | X) },
 		{ RO | EL0, VMSA_TABLE_UXN, false, false, U(R) | P(R | X) },
 		{ RO | EL0, VMSA_TABLE_PXN, false, false, U(R | X) | P(R) },
 		/* WXN */
@@ -455,7 +464,9 @@ static void stage1_permissions(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(vmsa_s1_perms(cases[i].desc, cases[i].hierarchy, cases[i].wxn, cases[i].pan), cases[i].perms);
+		assert_int_equal(vmsa_s1_perms(cases[i].desc, cases[i].hierarchy, cases[i].wxn,
+					       cases[i].pan),
+				 cases[i].perms);
 }
 
 static void stage2_permissions(void **state)
@@ -479,13 +490,18 @@ static void upper_half(void **state)
 	struct vmsa_walk w = { 0 };
 
 	(void)f;
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff8000000000), true), VMSA_NEXT);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff8000000000), true),
+			 VMSA_NEXT);
 	assert_int_equal(vmsa_walk_index(&w), 0);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffffffffffffff), true), VMSA_NEXT);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffffffffffffff), true),
+			 VMSA_NEXT);
 	assert_int_equal(vmsa_walk_index(&w), 511);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff7fffffffff), true), VMSA_FAULT_TRANSLATION);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000008000000000), false), VMSA_FAULT_TRANSLATION);
-	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000007fffffffff), false), VMSA_NEXT);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0xffffff7fffffffff), true),
+			 VMSA_FAULT_TRANSLATION);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000008000000000), false),
+			 VMSA_FAULT_TRANSLATION);
+	assert_int_equal(vmsa_walk_start(&w, &r, 12, UINT64_C(0x0000007fffffffff), false),
+			 VMSA_NEXT);
 }
 
 /* --- Builder and walker against a plain model: one number for each page of a window --- */
@@ -542,14 +558,17 @@ static void check_model(struct vmsa_table *t, const uint64_t *model, uint64_t wi
 		}
 		assert_int_equal(fault, VMSA_OK);
 		assert_int_equal(w.oa, (((model[i] - 1) >> 8) << shift) + low);
-		perms = t->format.stage == VMSA_S1 ? vmsa_s1_perms(w.desc, vmsa_walk_hierarchy(&w), false, false) : vmsa_s2_perms(w.desc, true);
+		perms = t->format.stage == VMSA_S1
+				? vmsa_s1_perms(w.desc, vmsa_walk_hierarchy(&w), false, false)
+				: vmsa_s2_perms(w.desc, true);
 		assert_int_equal(perms & R, R);
 		assert_int_equal(perms & W, prot & VMSA_WRITE ? W : 0);
 		assert_int_equal(perms & X, prot & VMSA_EXEC ? X : 0);
 	}
 }
 
-static void random_changes(struct ram *ram, enum vmsa_stage stage, unsigned int granule_shift, unsigned int ia_bits)
+static void random_changes(struct ram *ram, enum vmsa_stage stage, unsigned int granule_shift,
+			   unsigned int ia_bits)
 {
 	uint64_t *model = calloc(PAGES, sizeof(*model));
 	struct vmsa_table t = table_make(ram, stage, granule_shift, ia_bits, 48);
@@ -572,8 +591,10 @@ static void random_changes(struct ram *ram, enum vmsa_stage stage, unsigned int 
 			int expected = model_free(model, first, count) ? 0 : -EEXIST;
 
 			/* Half of the time aligned as the input is, so that blocks are used. */
-			oa = below(2) ? ia & ((UINT64_C(1) << 46) - 1) : below(UINT64_C(1) << 30) << granule_shift;
-			assert_int_equal(vmsa_map(&t, ia, oa, count << granule_shift, prot), expected);
+			oa = below(2) ? ia & ((UINT64_C(1) << 46) - 1)
+				      : below(UINT64_C(1) << 30) << granule_shift;
+			assert_int_equal(vmsa_map(&t, ia, oa, count << granule_shift, prot),
+					 expected);
 			for (i = 0; !expected && i < count; i++)
 				model[first + i] = ((((oa >> granule_shift) + i) << 8) | prot) + 1;
 		} else {
