@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every allocation of a machine's making fails once; what was made is taken down, nothing is left. */
+/* Every allocation of a machine's making fails once; what was made is taken down, nothing is left.
+ */
 #include <errno.h>
 
 #include "hw_fixture.h"
