@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The least a VMM does to pass a PCI device through with the guest's own MSI address; docs/vmm-guide.md goes through it. */
+/*
+ * The least a VMM does to pass a PCI device through with the guest's own MSI address;
+ * docs/vmm-guide.md goes through it.
+ */
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
@@ -61,7 +64,10 @@ static void create_space(struct vm *vm)
 	check(db_viommu_add(vm->viommu, vm->dev, STREAM_ID), "StreamID");
 }
 
-/* A real VMM connects the eventfd to the guest's interrupt: a KVM irqfd, routed to (address, data) on its vITS. */
+/*
+ * A real VMM connects the eventfd to the guest's interrupt: a KVM irqfd, routed to (address, data)
+ * on its vITS.
+ */
 static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
 {
 	struct vm *vm = ctx;
@@ -70,7 +76,8 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 		return -ENODEV;
 	if (vm->eventfd[index] < 0)
 		vm->eventfd[index] = eventfd(0, EFD_CLOEXEC);
-	printf("vector %u: the guest's address 0x%llx, data %u\n", index, (unsigned long long)address, data);
+	printf("vector %u: the guest's address 0x%llx, data %u\n", index,
+	       (unsigned long long)address, data);
 	return vm->eventfd[index];
 }
 
@@ -78,36 +85,50 @@ static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
 
 static void create_interrupts(struct vm *vm, enum db_mode mode)
 {
-	struct db_msi_config config = { .dev = vm->dev, .space = vm->space, .mode = mode, .kind = DB_MSIX };
+	struct db_msi_config config = {
+		.dev = vm->dev,
+		.space = vm->space,
+		.mode = mode,
+		.kind = DB_MSIX,
+	};
 	bool fixed;
 
-	/* Before the guest's address map is laid out: in mode stock it is the kernel that says where the vITS has to be. */
+	/* Before the address map is laid out: in mode stock the kernel says where this has to be. */
 	check(db_msi_doorbell_ipa(vm->dev, mode, &fixed, &vm->doorbell_ipa), "doorbell");
 	if (!fixed)
 		vm->doorbell_ipa = VITS_BASE + 0x10000;
 	config.doorbell_ipa = vm->doorbell_ipa;
 	check(db_msi_create(&config, &vm->msi), "interrupts");
 	check(db_vmsix_create(vm->msi, &guest_ops, vm, &vm->vmsix), "MSI-X table");
-	printf("mode %s, vITS doorbell page at IPA 0x%llx\n", db_mode_name(db_msi_mode(vm->msi)), (unsigned long long)vm->doorbell_ipa);
+	printf("mode %s, vITS doorbell page at IPA 0x%llx\n", db_mode_name(db_msi_mode(vm->msi)),
+	       (unsigned long long)vm->doorbell_ipa);
 }
 
-/* The guest's part, which a VMM does not see: a stage 1 of three levels (4 KiB granule, 39 bits) that maps one page, its doorbell's. */
+/*
+ * The guest's part, which a VMM does not see: a stage 1 of three levels (4 KiB granule, 39 bits)
+ * that maps one page, its doorbell's.
+ */
 #define GIOVA_PAGE 0x7ffff00000ull
 #define TABLE(n) (0x2000 + (n) * 0x1000)
 #define NEXT_TABLE 3
-#define LEAF_MSI_PAGE (3 | 1 << 6 | 3 << 8 | 1 << 10 | 1ull << 54)	/* EL0 read/write, AF, UXN */
+#define LEAF_MSI_PAGE (3 | 1 << 6 | 3 << 8 | 1 << 10 | 1ull << 54) /* EL0 read/write, AF, UXN */
 
 static void guest_stage_1(struct vm *vm, uint64_t ste[8])
 {
 	uint64_t *cd = (uint64_t *)(vm->ram + 0x1000);
-	uint64_t *level[3] = { (uint64_t *)(vm->ram + TABLE(0)), (uint64_t *)(vm->ram + TABLE(1)), (uint64_t *)(vm->ram + TABLE(2)) };
+	uint64_t *level[3] = {
+		(uint64_t *)(vm->ram + TABLE(0)),
+		(uint64_t *)(vm->ram + TABLE(1)),
+		(uint64_t *)(vm->ram + TABLE(2)),
+	};
 
 	level[0][GIOVA_PAGE >> 30] = htole64((RAM_IPA + TABLE(1)) | NEXT_TABLE);
 	level[1][GIOVA_PAGE >> 21 & 511] = htole64((RAM_IPA + TABLE(2)) | NEXT_TABLE);
 	level[2][GIOVA_PAGE >> 12 & 511] = htole64(vm->doorbell_ipa | LEAF_MSI_PAGE);
 	/* T0SZ 25, EPD1, V, IPS 48 bits, AA64, R, A, ASET, ASID 1; SMMUv3 §5.4. */
-	cd[0] = htole64(25 | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 30 | 1ull << 31 | 5ull << 32 | 1ull << 41 | 1ull << 45 |
-			1ull << 46 | 1ull << 47 | 1ull << 48);
+	cd[0] = htole64(25 | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 30 | 1ull << 31 |
+			5ull << 32 | 1ull << 41 | 1ull << 45 | 1ull << 46 | 1ull << 47 |
+			1ull << 48);
 	cd[1] = htole64(RAM_IPA + TABLE(0));
 	cd[3] = htole64(0xff);
 	/* V, Config: stage 1; SMMUv3 §5.2. */
@@ -115,7 +136,7 @@ static void guest_stage_1(struct vm *vm, uint64_t ste[8])
 	ste[1] = htole64(1 << 2 | 1 << 4 | 3 << 6);
 }
 
-/* What the guest's driver does; each line is a register access that the VMM traps and hands over. */
+/* What the guest's driver does: each line is a register access that the VMM traps and hands on. */
 static void guest_driver(struct vm *vm)
 {
 	uint16_t command = htole16(6);	/* memory and bus master */
@@ -161,7 +182,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < VECTORS; i++)
 		vm.eventfd[i] = -1;
 	check(db_mode_parse(argc > 1 ? argv[1] : "auto", &mode), "usage: vmm [auto|native|stock]");
-	check(db_soft_host_create(machine, sizeof(machine) - 1, &vm.sys), "software host");	/* or: vm.sys = db_sys_linux(); */
+	/* Or, on an Arm host: vm.sys = db_sys_linux(); */
+	check(db_soft_host_create(machine, sizeof(machine) - 1, &vm.sys), "software host");
 	open_device(&vm, "0000:02:00.0");
 	create_space(&vm);
 	create_interrupts(&vm, mode);

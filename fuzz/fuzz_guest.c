@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hostile guest against the library on the software host: accesses to the virtual MSI-X table, PBA and Message Control, to the
- * virtual MSI capability, to config space and BARs, STEs and commands. Nothing may crash or hang, and a vector that is masked or
- * disabled is not signalled.
+ * A hostile guest against the library on the software host: accesses to the virtual MSI-X table,
+ * PBA and Message Control, to the virtual MSI capability, to config space and BARs, STEs and
+ * commands. Nothing may crash or hang, and a vector that is masked or disabled is not signalled.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #define RAM_IPA 0x40000000ull
 #define RAM_SIZE (1u << 20)
 #define BELL_RING 0x08
-#define STEP 19			/* what to do, size and nearness, offset (8), value (8), which device or BAR */
+#define STEP	  19 /* what to do, size and nearness, offset (8), value (8), which device or BAR */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,8 +47,11 @@ static void must(int ret)
 
 static void create(struct guest *guest)
 {
-	static const char machine[] = "device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell msi=4\n";
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE, .kind = DB_MSIX, .doorbell_ipa = 0x20090000 };
+	static const char machine[] =
+		"device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell msi=4\n";
+	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000 };
 	struct db_space *space;
 	struct db_host *host;
 	struct db_sys *sys;
@@ -79,7 +82,8 @@ static void create(struct guest *guest)
 
 static bool live(struct guest *guest, unsigned int index)
 {
-	return (db_vmsix_control_read(guest->vmsix) & 0xc000) == 0x8000 && !(db_vmsix_table_read(guest->vmsix, index * 16 + 12, 4) & 1);
+	return (db_vmsix_control_read(guest->vmsix) & 0xc000) == 0x8000 &&
+	       !(db_vmsix_table_read(guest->vmsix, index * 16 + 12, 4) & 1);
 }
 
 /* Rings a vector of the MSI-X device that should be quiet. */
@@ -126,7 +130,8 @@ static void act(struct guest *guest, const uint8_t *in)
 		db_vmsi_read(guest->vmsi, offset, size);
 		break;
 	case 6:
-		db_device_config_write(in[18] & 1 ? guest->msi_dev : guest->msix_dev, &value, size, offset);
+		db_device_config_write(in[18] & 1 ? guest->msi_dev : guest->msix_dev, &value, size,
+				       offset);
 		break;
 	case 7:
 		db_device_bar_write(guest->msix_dev, in[18] % 8, &value, size, offset);
@@ -134,7 +139,8 @@ static void act(struct guest *guest, const uint8_t *in)
 	case 8:
 		ste[0] = offset;
 		ste[1] = value;
-		db_viommu_install_ste(guest->viommu, in[18] & 1 ? guest->msi_dev : guest->msix_dev, ste);
+		db_viommu_install_ste(guest->viommu, in[18] & 1 ? guest->msi_dev : guest->msix_dev,
+				      ste);
 		break;
 	case 9:
 		cmd[0] = offset;

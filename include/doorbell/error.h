@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Errors. Every function of the library that can fail returns a negative errno and leaves a sentence that says what is
- * wrong and what to do about it.
+ * Errors. Every function of the library that can fail returns a negative errno and leaves a
+ * sentence that says what is wrong and what to do about it.
  */
 #ifndef DOORBELL_ERROR_H
 #define DOORBELL_ERROR_H
@@ -9,7 +9,8 @@
 #pragma GCC visibility push(default)
 
 /*
- * The sentence of the calling thread's last failed db_ call. Never NULL; valid until that thread's next db_ call that fails.
+ * The sentence of the calling thread's last failed db_ call. Never NULL; valid until that thread's
+ * next db_ call that fails.
  *
  * The vocabulary of the codes:
  *   EINVAL         understood, but wrong: range, alignment, order of calls

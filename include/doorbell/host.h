@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A host and its devices. Order of use: db_host_open -> db_device_open -> db_space_create -> db_viommu_create -> db_msi_create;
- * closed in the reverse order. All objects of one host may be used from several threads; two calls on the same object are
- * serialised inside unless its header says otherwise.
+ * A host and its devices. Order of use: db_host_open -> db_device_open -> db_space_create ->
+ * db_viommu_create -> db_msi_create; closed in the reverse order. All objects of one host may be
+ * used from several threads; two calls on the same object are serialised inside unless its header
+ * says otherwise.
  */
 #ifndef DOORBELL_HOST_H
 #define DOORBELL_HOST_H
@@ -19,7 +20,10 @@
 struct db_host;
 struct db_device;
 
-/* Opens /dev/iommu through @sys, which the caller keeps until after db_host_close(). Errors: -ENOENT, -EACCES, -ENOMEM. */
+/*
+ * Opens /dev/iommu through @sys, which the caller keeps until after db_host_close().
+ * Errors: -ENOENT, -EACCES, -ENOMEM.
+ */
 int db_host_open(struct db_sys *sys, struct db_host **out);
 void db_host_close(struct db_host *host);
 struct db_sys *db_host_sys(struct db_host *host);
@@ -27,7 +31,7 @@ struct db_sys *db_host_sys(struct db_host *host);
 /* How MSIs get from the device to the physical ITS; see docs/modes.md. */
 enum db_mode {
 	DB_MODE_AUTO,	/* the best the host allows, in the order of the following */
-	DB_MODE_NATIVE,	/* the kernel programs the gIOVA; doorbell mapped at an IPA of the VMM's choice */
+	DB_MODE_NATIVE,	/* the kernel programs the gIOVA; doorbell at an IPA of the VMM's choice */
 	DB_MODE_STOCK,	/* unmodified kernel; the library writes the gIOVA into the MSI-X table */
 	DB_MODE_RMR,	/* the kernel's window address; the guest must identity-map the window */
 	DB_MODE_COUNT,
@@ -38,23 +42,30 @@ const char *db_mode_name(enum db_mode mode);
 /* -EINVAL if @name is no mode. */
 int db_mode_parse(const char *name, enum db_mode *out);
 
-/* DB_OPEN_REBIND: take the device away from the driver it is bound to. Without it a device in use is refused with -EBUSY. */
+/*
+ * DB_OPEN_REBIND: take the device away from the driver it is bound to. Without it a device in use
+ * is refused with -EBUSY.
+ */
 #define DB_OPEN_REBIND (1u << 0)
 
 /*
- * Opens PCI device @address ("0000:01:00.0") and binds it to the host's iommufd. The device must be bound to vfio-pci (it
- * is bound now when it has no driver).
+ * Opens PCI device @address ("0000:01:00.0") and binds it to the host's iommufd. The device must be
+ * bound to vfio-pci (it is bound now when it has no driver). When it is closed it gets back the
+ * driver that it was found with.
  *
- * Errors: -EINVAL (not an address), -ENOENT (no such device, or no IOMMU group), -EBUSY, -EACCES, -EOPNOTSUPP (no vfio cdev), -EPERM.
+ * Errors: -EINVAL (not an address), -ENOENT (no such device, or no IOMMU group), -EBUSY, -EACCES,
+ * -EOPNOTSUPP (no vfio cdev), -EPERM.
  */
-int db_device_open(struct db_host *host, const char *address, unsigned int flags, struct db_device **out);
+int db_device_open(struct db_host *host, const char *address, unsigned int flags,
+		   struct db_device **out);
 
 /* Resets the device and gives it back. Its db_msi, and its place in a db_viommu, must be gone. */
 void db_device_close(struct db_device *dev);
 
 const char *db_device_address(const struct db_device *dev);
 
-/* What the kernel says of the SMMU in front of the device: IOMMU_GET_HW_INFO, SMMUv3 (IHI 0070) register values. */
+/* What the kernel says of the SMMU in front of the device: IOMMU_GET_HW_INFO, SMMUv3 (IHI 0070)
+ * register values. */
 struct db_smmu_info {
 	uint32_t idr[6];
 	uint32_t iidr;
@@ -68,7 +79,8 @@ struct db_reserved {
 	char type[16];	/* "msi" is the SW_MSI window on Arm; "direct", "reserved", ... */
 };
 
-/* The doorbell that the device's MSIs must reach; known in advance only on a host with the native interface. */
+/* The doorbell that the device's MSIs must reach; known in advance only on a host with the native
+ * interface. */
 struct db_doorbell {
 	uint64_t id;		/* equal for devices on the same doorbell page(s); 0: unknown */
 	uint64_t size;		/* bytes that must be mapped into stage 2 */
@@ -77,43 +89,53 @@ struct db_doorbell {
 
 struct db_caps {
 	bool mode[DB_MODE_COUNT];		/* indexed by enum db_mode; AUTO: any */
-	char why_not[DB_MODE_COUNT][256];	/* for a mode that is not allowed: the reason, and what would mend it */
+	/* Why a mode is not allowed, and what would mend it. */
+	char why_not[DB_MODE_COUNT][256];
 	bool nesting;				/* stage 1 may be given to a guest */
 	struct db_smmu_info smmu;
 	struct db_doorbell doorbell;
 	uint64_t sw_msi_start, sw_msi_size;	/* bytes; size 0: the host has no such window */
 	unsigned int msi_vectors, msix_vectors;	/* 0: no such capability */
-	bool msix_mappable;			/* VFIO_REGION_INFO_CAP_MSIX_MAPPABLE on the BAR of the table */
+	bool msix_mappable;			/* the pages of the MSI-X table can be mapped */
 	bool msix_noresize;			/* VFIO_IRQ_INFO_NORESIZE */
 	uint64_t page_size;			/* the host's, bytes */
 };
 
 /*
  * What this host can do with @dev. Changes nothing that lasts. @caps is filled whole or not at all.
- * Errors: only those of a host that fails (-ENOMEM, -EIO, -ENODEV); what a host *cannot* do is in the result.
+ * Errors: only those of a host that fails (-ENOMEM, -EIO, -ENODEV); what a host *cannot* do is in
+ * the result.
  */
 int db_device_caps(struct db_device *dev, struct db_caps *caps);
 
 /*
- * Moves the window in which the kernel maps doorbells by itself (SW_MSI) to [start, start + size), both multiples of 1 MiB, so that the VMM
- * may use the addresses under it. Before the device joins a vIOMMU.
- * Errors: -EINVAL (alignment, range), -EBUSY (attached already), -EADDRINUSE (a reserved region is there), -EOPNOTSUPP (the kernel cannot).
+ * Moves the window in which the kernel maps doorbells by itself (SW_MSI) to [start, start + size),
+ * both multiples of 1 MiB, so that the VMM may use the addresses under it. Before the device joins
+ * a vIOMMU. Errors: -EINVAL (alignment, range), -EBUSY (attached already), -EADDRINUSE (a reserved
+ * region is there), -EOPNOTSUPP (the kernel cannot).
  */
 int db_device_set_window(struct db_device *dev, uint64_t start, uint64_t size);
 
 /* Copies up to @max reserved regions and returns how many there are. */
 int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max);
 
-/* Config space through VFIO, as the guest may see it. Bytes read or written, or -errno (-EINVAL beyond the end). */
+/* Config space through VFIO, as the guest may see it. Bytes read or written, or -errno (-EINVAL
+ * beyond the end). */
 ssize_t db_device_config_read(struct db_device *dev, void *buf, size_t len, uint64_t offset);
 ssize_t db_device_config_write(struct db_device *dev, const void *buf, size_t len, uint64_t offset);
 
-/* BAR @bar through VFIO: size in bytes (0: not there), and register access. The MSI-X table reads as ~0 and ignores writes. */
+/* BAR @bar through VFIO: size in bytes (0: not there), and register access. The MSI-X table reads
+ * as ~0 and ignores writes. */
 int db_device_bar_size(struct db_device *dev, unsigned int bar, uint64_t *size);
-ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, size_t len, uint64_t offset);
-ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len, uint64_t offset);
+ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, size_t len,
+			   uint64_t offset);
+ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len,
+			    uint64_t offset);
 
-/* VFIO_DEVICE_RESET. Armed vectors stay armed and keep the addresses they were given. -EOPNOTSUPP: the device cannot. */
+/*
+ * VFIO_DEVICE_RESET. Armed vectors stay armed and keep the addresses they were given; call
+ * db_msi_restore() afterwards. -EOPNOTSUPP: the device cannot.
+ */
 int db_device_reset(struct db_device *dev);
 
 #pragma GCC visibility pop

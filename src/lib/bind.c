@@ -24,7 +24,8 @@ static int current_driver(struct db_device *dev, char *name, size_t size)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* vfio-pci and its variant drivers (mlx5-vfio-pci, nvgrace-gpu-vfio-pci, ...) all give the device a node of the VFIO class. */
+/* vfio-pci and its variant drivers (mlx5-vfio-pci, nvgrace-gpu-vfio-pci, ...) all give the device a
+ * node of the VFIO class. */
 static int find_node(struct db_device *dev, char *name, size_t size)
 {
 	char path[SYSFS_PATH];
@@ -51,8 +52,8 @@ static int find_group(struct db_device *dev)
 	sysfs_device_path(path, dev->address, "iommu_group");
 	ret = sysfs_link_name(sys, path, name, sizeof(name));
 	if (ret < 0) {
-		db_error_set(ret, "%s has no IOMMU group: no IOMMU is in front of it, or firmware tables or kernel disable it",
-			     dev->address);
+		db_error_set(ret, "%s has no IOMMU group: no IOMMU is in front of it, or firmware "
+			     "tables or kernel disable it", dev->address);
 		return ret;
 	}
 	dev->group = strtoul(name, NULL, 10);
@@ -76,9 +77,11 @@ void bind_restore(struct db_device *dev)
 {
 	if (!dev->rebound)
 		return;
-	/* Nothing useful can be done about a step that fails; those after it are still worth trying. */
+	/* Nothing useful can be done about a step that fails; those after it are still worth
+	 * trying. */
 	write_device_file(dev, "driver/unbind", dev->address);
-	write_device_file(dev, "driver_override", dev->former_override[0] ? dev->former_override : "\n");
+	write_device_file(dev, "driver_override",
+			  dev->former_override[0] ? dev->former_override : "\n");
 	if (dev->former_driver[0])
 		probe_drivers(dev);
 	dev->rebound = false;
@@ -95,7 +98,10 @@ static int take_device(struct db_device *dev)
 		dev->former_override[0] = '\0';
 	ret = write_device_file(dev, "driver_override", VFIO_DRIVER);
 	if (ret < 0) {
-		db_error_set(ret, "cannot set driver_override of %s: binding to " VFIO_DRIVER " needs root", dev->address);
+		db_error_set(ret,
+			     "cannot set driver_override of %s: binding to " VFIO_DRIVER
+			     " needs root",
+			     dev->address);
 		return ret;
 	}
 	/* From here on there is something to undo. */
@@ -103,7 +109,8 @@ static int take_device(struct db_device *dev)
 	if (dev->former_driver[0]) {
 		ret = write_device_file(dev, "driver/unbind", dev->address);
 		if (ret < 0) {
-			db_error_set(ret, "cannot unbind %s from %s", dev->address, dev->former_driver);
+			db_error_set(ret, "cannot unbind %s from %s", dev->address,
+				     dev->former_driver);
 			goto restore;
 		}
 	}
@@ -115,7 +122,9 @@ static int take_device(struct db_device *dev)
 	ret = current_driver(dev, driver, sizeof(driver));
 	if (ret < 0 || strcmp(driver, VFIO_DRIVER)) {
 		ret = -EOPNOTSUPP;
-		db_error_set(ret, "the kernel did not bind %s to " VFIO_DRIVER ": is that driver there (modprobe " VFIO_DRIVER ")?",
+		db_error_set(ret,
+			     "the kernel did not bind %s to " VFIO_DRIVER
+			     ": is that driver there (modprobe " VFIO_DRIVER ")?",
 			     dev->address);
 		goto restore;
 	}
@@ -140,8 +149,9 @@ static int bind_driver(struct db_device *dev, unsigned int flags)
 	if (!strcmp(dev->former_driver, VFIO_DRIVER) || !find_node(dev, node, sizeof(node)))
 		return 0;
 	if (dev->former_driver[0] && !(flags & DB_OPEN_REBIND)) {
-		db_error_set(-EBUSY, "%s is in use by the host's driver %s: choose another device, or ask for it to be rebound "
-			     "(--rebind; whatever the host does with it ends)", dev->address, dev->former_driver);
+		db_error_set(-EBUSY, "%s is in use by the host's driver %s: choose another device, "
+			     "or ask for it to be rebound (--rebind; whatever the host does with "
+			     "it ends)", dev->address, dev->former_driver);
 		return -EBUSY;
 	}
 	return take_device(dev);
@@ -162,15 +172,16 @@ int bind_open(struct db_device *dev, unsigned int flags)
 	ret = find_node(dev, node, sizeof(node));
 	if (ret < 0) {
 		ret = -EOPNOTSUPP;
-		db_error_set(ret, "VFIO gives %s no node of its own: the kernel needs CONFIG_VFIO_DEVICE_CDEV (Linux 6.6)",
-			     dev->address);
+		db_error_set(ret, "VFIO gives %s no node of its own: the kernel needs "
+			     "CONFIG_VFIO_DEVICE_CDEV (Linux 6.6)", dev->address);
 		goto restore;
 	}
 	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", node);
 	ret = sys->ops->open(sys, path, O_RDWR | O_CLOEXEC);
 	if (ret < 0) {
 		if (ret == -EACCES)
-			db_error_set(ret, "no right to open %s (%s): run as root or give this user access to it", path, dev->address);
+			db_error_set(ret, "no right to open %s (%s): run as root or give this user "
+				     "access to it", path, dev->address);
 		else
 			db_error_set(ret, "cannot open %s (%s)", path, dev->address);
 		goto restore;

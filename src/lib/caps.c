@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a host can do with a device: asked for where the uAPI answers, tried (and undone) where it does not. */
+/* What a host can do with a device: asked for where the uAPI answers, tried (and undone) where it
+ * does not. */
 #include <doorbell/host.h>
 
 #include <errno.h>
@@ -24,11 +25,13 @@ struct trial {
 /* Each of these means that the host is ailing or the device gone, not that it lacks a feature. */
 static bool is_failure(int error)
 {
-	return error == -ENOMEM || error == -EIO || error == -ENODEV || error == -EMFILE || error == -ENFILE;
+	return error == -ENOMEM || error == -EIO || error == -ENODEV || error == -EMFILE ||
+	       error == -ENFILE;
 }
 
 /*
- * Makes everything that a nested set-up needs, then takes it back: whether the SMMU driver allows a vIOMMU is told nowhere else.
+ * Makes everything that a nested set-up needs, then takes it back: whether the SMMU driver allows a
+ * vIOMMU is told nowhere else.
  */
 static int try_nesting(struct db_device *dev, struct db_caps *caps, struct trial *trial)
 {
@@ -91,20 +94,29 @@ static int read_smmu(struct db_device *dev, struct db_caps *caps, bool *is_smmu)
 	return ret < 0 && is_failure(ret) ? ret : 0;
 }
 
-/* The reason why nesting was refused, as the arm-smmu-v3 driver decides it, and what would mend it. */
-static void explain_nesting(const struct db_caps *caps, bool is_smmu, const struct trial *trial, char *why, size_t size)
+/* The reason why nesting was refused, as the arm-smmu-v3 driver decides it, and
+ * what would mend it. */
+static void explain_nesting(const struct db_caps *caps, bool is_smmu, const struct trial *trial,
+			    char *why, size_t size)
 {
 	if (!is_smmu)
-		snprintf(why, size, "the device is not behind an SMMUv3 that iommufd knows: this needs an Arm host (or the software host)");
+		snprintf(why, size, "the device is not behind an SMMUv3 that iommufd knows: this "
+			 "needs an Arm host (or the software host)");
 	else if (trial->error == -ENOTTY)
-		snprintf(why, size, "the kernel has no %s: Linux 6.15 or later is needed", trial->step);
-	else if (!strcmp(trial->step, "IOMMU_VIOMMU_ALLOC") && trial->error == -EOPNOTSUPP && !(caps->smmu.idr[3] & SMMU_IDR3_FWB))
-		snprintf(why, size, "the SMMU has no S2FWB and firmware does not vouch for coherence: set CANWBS (IORT root complex, "
-			 "memory access flags bit 2) if the hardware is coherent");
-	else if (!strcmp(trial->step, "IOMMU_HWPT_ALLOC(NEST_PARENT)") && trial->error == -EOPNOTSUPP)
-		snprintf(why, size, "the SMMU does not do both stages of translation, or the kernel does not allow nesting on it");
+		snprintf(why, size, "the kernel has no %s: Linux 6.15 or later is needed",
+			 trial->step);
+	else if (!strcmp(trial->step, "IOMMU_VIOMMU_ALLOC") && trial->error == -EOPNOTSUPP &&
+		 !(caps->smmu.idr[3] & SMMU_IDR3_FWB))
+		snprintf(why, size, "the SMMU has no S2FWB and firmware does not vouch for "
+			 "coherence: set CANWBS (IORT root complex, memory access flags bit 2) if "
+			 "the hardware is coherent");
+	else if (!strcmp(trial->step, "IOMMU_HWPT_ALLOC(NEST_PARENT)") &&
+		 trial->error == -EOPNOTSUPP)
+		snprintf(why, size, "the SMMU does not do both stages of translation, or the "
+			 "kernel does not allow nesting on it");
 	else
-		snprintf(why, size, "%s was refused (%s)", trial->step, strerrorname_np(-trial->error));
+		snprintf(why, size, "%s was refused (%s)", trial->step,
+			 strerrorname_np(-trial->error));
 }
 
 static int parse_reserved(const char *line, struct db_reserved *region)
@@ -143,7 +155,8 @@ int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsig
 
 #define RESERVED_MAX 64
 
-/* The window in force: what IOMMU_OPTION says on a host that can move it, else the "msi" region that the driver recommends. */
+/* The window in force: what IOMMU_OPTION says on a host that can move it, else the "msi" region
+ * that the driver recommends. */
 static int read_window(struct db_device *dev, struct db_caps *caps)
 {
 	struct db_reserved regions[RESERVED_MAX];
@@ -180,37 +193,44 @@ static int judge_native(struct db_device *dev, struct db_caps *caps)
 
 	ret = doorbell_query(dev, &caps->doorbell, NULL);
 	if (ret == -ENOTTY)
-		refuse(caps, DB_MODE_NATIVE, "this kernel has no VFIO_DEVICE_FEATURE_MSI_DOORBELL: apply the series in linux/, "
-		       "or use the stock mode");
+		refuse(caps, DB_MODE_NATIVE, "this kernel has no VFIO_DEVICE_FEATURE_MSI_DOORBELL: "
+		       "apply the series in linux/, or use the stock mode");
 	else if (ret == -EOPNOTSUPP)
-		refuse(caps, DB_MODE_NATIVE, "the kernel knows of no doorbell for this device: its interrupts do not go through an "
-		       "irqchip with one (ITS, v2m), or CONFIG_IRQ_MSI_IOMMU is off");
+		refuse(caps, DB_MODE_NATIVE, "the kernel knows of no doorbell for this device: its "
+		       "interrupts do not go through an irqchip with one (ITS, v2m), or "
+		       "CONFIG_IRQ_MSI_IOMMU is off");
 	else if (ret < 0 && is_failure(ret))
 		return ret;
 	else if (ret < 0)
-		refuse(caps, DB_MODE_NATIVE, "VFIO_DEVICE_FEATURE_MSI_DOORBELL failed (%s)", strerrorname_np(-ret));
+		refuse(caps, DB_MODE_NATIVE, "VFIO_DEVICE_FEATURE_MSI_DOORBELL failed (%s)",
+		       strerrorname_np(-ret));
 	return 0;
 }
 
 static void judge_stock(struct db_device *dev, struct db_caps *caps)
 {
 	if (!caps->sw_msi_size)
-		refuse(caps, DB_MODE_STOCK, "the host has no SW_MSI window: its MSIs are not translated by the SMMU");
+		refuse(caps, DB_MODE_STOCK, "the host has no SW_MSI window: its MSIs are not "
+		       "translated by the SMMU");
 	else if (!caps->msix_vectors)
-		refuse(caps, DB_MODE_STOCK, "the device has no MSI-X: for MSI the kernel must program the address (mode native), "
-		       "or the guest identity-map the window (mode rmr)");
+		refuse(caps, DB_MODE_STOCK, "the device has no MSI-X: for MSI the kernel must "
+		       "program the address (mode native), or the guest identity-map the window "
+		       "(mode rmr)");
 	else if (!caps->msix_mappable)
-		refuse(caps, DB_MODE_STOCK, "BAR %u with the MSI-X table cannot be mapped (no VFIO_REGION_INFO_CAP_MSIX_MAPPABLE): "
-		       "use native or rmr", dev->msix.table_bar);
+		refuse(caps, DB_MODE_STOCK, "BAR %u with the MSI-X table cannot be mapped (no "
+		       "VFIO_REGION_INFO_CAP_MSIX_MAPPABLE): use native or rmr",
+		       dev->msix.table_bar);
 }
 
 static void judge_rmr(struct db_caps *caps)
 {
 	if (!caps->sw_msi_size)
-		refuse(caps, DB_MODE_RMR, "the host has no SW_MSI window: its MSIs are not translated by the SMMU");
+		refuse(caps, DB_MODE_RMR, "the host has no SW_MSI window: its MSIs are not "
+		       "translated by the SMMU");
 }
 
-static int judge(struct db_device *dev, struct db_caps *caps, bool is_smmu, const struct trial *trial)
+static int judge(struct db_device *dev, struct db_caps *caps, bool is_smmu,
+		 const struct trial *trial)
 {
 	enum db_mode mode;
 	int ret;
@@ -227,13 +247,14 @@ static int judge(struct db_device *dev, struct db_caps *caps, bool is_smmu, cons
 			refuse(caps, mode, "the device has neither MSI nor MSI-X");
 		if (!caps->nesting) {
 			caps->mode[mode] = false;
-			explain_nesting(caps, is_smmu, trial, caps->why_not[mode], sizeof(caps->why_not[mode]));
+			explain_nesting(caps, is_smmu, trial, caps->why_not[mode],
+					sizeof(caps->why_not[mode]));
 		}
 		caps->mode[DB_MODE_AUTO] |= caps->mode[mode];
 	}
 	if (!caps->mode[DB_MODE_AUTO])
-		snprintf(caps->why_not[DB_MODE_AUTO], sizeof(caps->why_not[0]), "no mode is possible; for rmr: %.200s",
-			 caps->why_not[DB_MODE_RMR]);
+		snprintf(caps->why_not[DB_MODE_AUTO], sizeof(caps->why_not[0]),
+			 "no mode is possible; for rmr: %.200s", caps->why_not[DB_MODE_RMR]);
 	return 0;
 }
 
@@ -271,7 +292,8 @@ int db_device_caps(struct db_device *dev, struct db_caps *caps)
 		ret = found ? find_caps(dev, found) : -ENOMEM;
 		if (ret) {
 			free(found);
-			db_error_set(ret, "cannot find out what the host can do with %s", dev->address);
+			db_error_set(ret, "cannot find out what the host can do with %s",
+				     dev->address);
 			goto unlock;
 		}
 		dev->caps = found;

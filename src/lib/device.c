@@ -86,8 +86,9 @@ static int bind_iommufd(struct db_device *dev)
 	ret = device_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
 	if (ret < 0) {
 		if (ret == -EBUSY || ret == -EPERM)
-			db_error_set(ret, "%s cannot be taken: another program has it, or a device of IOMMU group %u is used by a "
-				     "driver of the host; bind all of the group to vfio-pci", dev->address, dev->group);
+			db_error_set(ret, "%s cannot be taken: another program has it, or a device "
+				     "of IOMMU group %u is used by a driver of the host; bind all "
+				     "of the group to vfio-pci", dev->address, dev->group);
 		else
 			db_error_set(ret, "cannot bind %s to the iommufd", dev->address);
 		return ret;
@@ -96,7 +97,8 @@ static int bind_iommufd(struct db_device *dev)
 	return 0;
 }
 
-/* Steps through the capability chain of a region; offsets come from the kernel, but a loop in them must not hang us. */
+/* Steps through the capability chain of a region; offsets come from the kernel, but a loop in them
+ * must not hang us. */
 static bool region_has_cap(const uint8_t *buf, size_t size, uint32_t offset, uint16_t id)
 {
 	struct vfio_info_cap_header cap;
@@ -128,7 +130,8 @@ static int read_region(struct db_device *dev, unsigned int index, struct device_
 	region->offset = u.info.offset;
 	region->mappable = u.info.flags & VFIO_REGION_INFO_FLAG_MMAP;
 	region->msix_mappable = (u.info.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
-		region_has_cap(u.bytes, sizeof(u), u.info.cap_offset, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+				region_has_cap(u.bytes, sizeof(u), u.info.cap_offset,
+					       VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
 	return 0;
 }
 
@@ -154,7 +157,8 @@ static void refresh_memory_on(struct db_device *dev)
 	dev->memory_on = false;
 	if (sys->ops->pread(sys, dev->fd, command, 2, dev->config.offset + PCI_COMMAND) != 2)
 		return;
-	if (dev->cap_pm && sys->ops->pread(sys, dev->fd, pm, 2, dev->config.offset + dev->cap_pm + PCI_PM_CONTROL) != 2)
+	if (dev->cap_pm && sys->ops->pread(sys, dev->fd, pm, 2,
+					   dev->config.offset + dev->cap_pm + PCI_PM_CONTROL) != 2)
 		return;
 	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && !(get16(pm) & PCI_PM_STATE);
 }
@@ -181,7 +185,8 @@ static int read_capabilities(struct db_device *dev)
 		if (header[pos] == PCI_CAP_MSI) {
 			dev->cap_msi = pos;
 			dev->msi_64bit = get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT;
-			dev->msi_maskable = get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKABLE;
+			dev->msi_maskable =
+				get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKABLE;
 		}
 		if (header[pos] == PCI_CAP_MSIX)
 			read_msix(dev, header + pos);
@@ -234,19 +239,22 @@ static int learn(struct db_device *dev)
 	if (!ret)
 		ret = read_irq(dev, VFIO_PCI_MSI_IRQ_INDEX, &dev->msi_vectors, &noresize);
 	if (!ret)
-		ret = read_irq(dev, VFIO_PCI_MSIX_IRQ_INDEX, &dev->msix_vectors, &dev->msix_noresize);
+		ret = read_irq(dev, VFIO_PCI_MSIX_IRQ_INDEX, &dev->msix_vectors,
+			       &dev->msix_noresize);
 	if (!ret)
 		refresh_memory_on(dev);
 	return ret;
 }
 
-int db_device_open(struct db_host *host, const char *address, unsigned int flags, struct db_device **out)
+int db_device_open(struct db_host *host, const char *address, unsigned int flags,
+		   struct db_device **out)
 {
 	struct db_device *dev;
 	int ret;
 
 	if (!address_valid(address) || (flags & ~DB_OPEN_REBIND)) {
-		db_error_set(-EINVAL, "\"%s\" is no PCI address such as 0000:01:00.0, or a flag is unknown", address);
+		db_error_set(-EINVAL, "\"%s\" is no PCI address such as 0000:01:00.0, or a flag is "
+			     "unknown", address);
 		return -EINVAL;
 	}
 	dev = calloc(1, sizeof(*dev));
@@ -281,7 +289,8 @@ void db_device_close(struct db_device *dev)
 {
 	if (!dev)
 		return;
-	/* The kernel resets the device when its last descriptor goes, where the device can be reset at all. */
+	/* The kernel resets the device when its last descriptor goes, where the device can be reset
+	 * at all. */
 	dev->host->sys->ops->close(dev->host->sys, dev->fd);
 	bind_restore(dev);
 	pthread_mutex_destroy(&dev->lock);
@@ -294,16 +303,19 @@ const char *db_device_address(const struct db_device *dev)
 	return dev->address;
 }
 
-static int range_check(struct db_device *dev, const struct device_region *region, size_t len, uint64_t offset)
+static int range_check(struct db_device *dev, const struct device_region *region, size_t len,
+		       uint64_t offset)
 {
 	if (offset <= region->size && len <= region->size - offset)
 		return 0;
-	db_error_set(-EINVAL, "%s: access of %zu bytes at 0x%llx is beyond the end (0x%llx)", dev->address, len,
-		     (unsigned long long)offset, (unsigned long long)region->size);
+	db_error_set(-EINVAL, "%s: access of %zu bytes at 0x%llx is beyond the end (0x%llx)",
+		     dev->address, len, (unsigned long long)offset,
+		     (unsigned long long)region->size);
 	return -EINVAL;
 }
 
-static ssize_t region_read(struct db_device *dev, const struct device_region *region, void *buf, size_t len, uint64_t offset)
+static ssize_t region_read(struct db_device *dev, const struct device_region *region, void *buf,
+			   size_t len, uint64_t offset)
 {
 	struct db_sys *sys = dev->host->sys;
 	ssize_t ret;
@@ -313,11 +325,13 @@ static ssize_t region_read(struct db_device *dev, const struct device_region *re
 		return ret;
 	ret = sys->ops->pread(sys, dev->fd, buf, len, region->offset + offset);
 	if (ret < 0)
-		db_error_set(ret, "%s: cannot read at 0x%llx", dev->address, (unsigned long long)offset);
+		db_error_set(ret, "%s: cannot read at 0x%llx", dev->address,
+			     (unsigned long long)offset);
 	return ret;
 }
 
-static ssize_t region_write(struct db_device *dev, const struct device_region *region, const void *buf, size_t len, uint64_t offset)
+static ssize_t region_write(struct db_device *dev, const struct device_region *region,
+			    const void *buf, size_t len, uint64_t offset)
 {
 	struct db_sys *sys = dev->host->sys;
 	ssize_t ret;
@@ -327,7 +341,8 @@ static ssize_t region_write(struct db_device *dev, const struct device_region *r
 		return ret;
 	ret = sys->ops->pwrite(sys, dev->fd, buf, len, region->offset + offset);
 	if (ret < 0)
-		db_error_set(ret, "%s: cannot write at 0x%llx", dev->address, (unsigned long long)offset);
+		db_error_set(ret, "%s: cannot write at 0x%llx", dev->address,
+			     (unsigned long long)offset);
 	return ret;
 }
 
@@ -348,7 +363,8 @@ ssize_t db_device_config_write(struct db_device *dev, const void *buf, size_t le
 	pthread_mutex_lock(&dev->lock);
 	ret = region_write(dev, &dev->config, buf, len, offset);
 	/* Also after an error: the write may have been done in part. */
-	if (overlaps(offset, len, PCI_COMMAND, 2) || (dev->cap_pm && overlaps(offset, len, dev->cap_pm + PCI_PM_CONTROL, 2)))
+	if (overlaps(offset, len, PCI_COMMAND, 2) ||
+	    (dev->cap_pm && overlaps(offset, len, dev->cap_pm + PCI_PM_CONTROL, 2)))
 		refresh_memory_on(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
@@ -372,14 +388,16 @@ int db_device_bar_size(struct db_device *dev, unsigned int bar, uint64_t *size)
 	return 0;
 }
 
-ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, size_t len, uint64_t offset)
+ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, size_t len,
+			   uint64_t offset)
 {
 	const struct device_region *region = find_bar(dev, bar);
 
 	return region ? region_read(dev, region, buf, len, offset) : -EINVAL;
 }
 
-ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len, uint64_t offset)
+ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len,
+			    uint64_t offset)
 {
 	const struct device_region *region = find_bar(dev, bar);
 
@@ -427,7 +445,8 @@ int device_memory_begin(struct db_device *dev, bool *was_off)
 	/* D3: leave the command register as the guest had it. */
 	memory_switch(dev, false);
 	pthread_mutex_unlock(&dev->lock);
-	db_error_set(-EIO, "%s does not answer (powered down, or gone): its MSI-X table cannot be reached", dev->address);
+	db_error_set(-EIO, "%s does not answer (powered down, or gone): its MSI-X table cannot be "
+		     "reached", dev->address);
 	return -EIO;
 }
 

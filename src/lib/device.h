@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A PCI device that is open and bound to the host's iommufd, as the other parts of the library use it. */
+/* A PCI device that is open and bound to the host's iommufd, as the other parts of the library use
+ * it. */
 #ifndef LIB_DEVICE_H
 #define LIB_DEVICE_H
 
@@ -48,11 +49,12 @@ struct db_device {
 	char former_driver[DEVICE_NAME], former_override[DEVICE_NAME];
 	bool rebound;
 
-	pthread_mutex_t lock;		/* what follows, and the order of config, reset and table accesses */
+	/* What follows, and the order of config, reset and table accesses. */
+	pthread_mutex_t lock;
 	bool attached;			/* to a HWPT */
 	bool memory_on;			/* memory decoding and D0: the BARs answer */
 	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
-	struct db_msi *armed;		/* whose vectors are enabled: MSI and MSI-X exclude each other */
+	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */
 
 	struct viommu_member *member;	/* under the vIOMMU's lock; set while a member */
 };
@@ -64,9 +66,10 @@ int device_attach(struct db_device *dev, uint32_t pt_id);
 void device_detach(struct db_device *dev);
 
 /*
- * Makes sure that the BARs answer while the table is accessed, and holds the device's lock till device_memory_end(). A guest that
- * switched memory decoding off has it on for the moment (as the kernel does for its own accesses); one that put the device into D3
- * gets -EIO: an access to a mapping would be a bus error.
+ * Makes sure that the BARs answer while the table is accessed, and holds the device's lock till
+ * device_memory_end(). A guest that switched memory decoding off has it on for the moment (as the
+ * kernel does for its own accesses); one that put the device into D3 gets -EIO: an access to a
+ * mapping would be a bus error.
  */
 int device_memory_begin(struct db_device *dev, bool *was_off);
 void device_memory_end(struct db_device *dev, bool was_off);

@@ -74,13 +74,16 @@ static int explain_window(struct db_device *dev, int error)
 {
 	switch (error) {
 	case -EOPNOTSUPP:
-		db_error_set(error, "this kernel cannot move the MSI window: apply the series in linux/, or leave the addresses free");
+		db_error_set(error, "this kernel cannot move the MSI window: apply the series in "
+			     "linux/, or leave the addresses free");
 		break;
 	case -EBUSY:
-		db_error_set(error, "%s is attached already: move its window before it joins a vIOMMU", dev->address);
+		db_error_set(error, "%s is attached already: move its window before it joins a "
+			     "vIOMMU", dev->address);
 		break;
 	case -EADDRINUSE:
-		db_error_set(error, "the window would overlap a reserved region of IOMMU group %u", dev->group);
+		db_error_set(error, "the window would overlap a reserved region of IOMMU group %u",
+			     dev->group);
 		break;
 	default:
 		db_error_set(error, "cannot move the MSI window of %s", dev->address);
@@ -90,11 +93,13 @@ static int explain_window(struct db_device *dev, int error)
 
 int db_device_set_window(struct db_device *dev, uint64_t start, uint64_t size)
 {
-	uint64_t mask = (1ull << MIB_SHIFT) - 1, first = start >> MIB_SHIFT, length = size >> MIB_SHIFT;
+	uint64_t mask = (1ull << MIB_SHIFT) - 1, first = start >> MIB_SHIFT,
+		 length = size >> MIB_SHIFT;
 	int ret;
 
 	if (!size || (start & mask) || (size & mask) || start + size - 1 < start) {
-		db_error_set(-EINVAL, "a window starts at a multiple of 1 MiB, is one long, and ends below 2^64");
+		db_error_set(-EINVAL, "a window starts at a multiple of 1 MiB, is one long, and "
+			     "ends below 2^64");
 		return -EINVAL;
 	}
 	pthread_mutex_lock(&dev->lock);

@@ -51,9 +51,13 @@ int db_host_open(struct db_sys *sys, struct db_host **out)
 	fd = sys->ops->open(sys, IOMMU_NODE, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (fd == -ENOENT)
-			db_error_set(fd, "no " IOMMU_NODE ": the kernel needs CONFIG_IOMMUFD (modprobe iommufd)");
+			db_error_set(fd,
+				     "no " IOMMU_NODE
+					 ": the kernel needs CONFIG_IOMMUFD (modprobe iommufd)");
 		else if (fd == -EACCES)
-			db_error_set(fd, "no right to open " IOMMU_NODE ": run as root or give this user access to it");
+			db_error_set(fd,
+				     "no right to open " IOMMU_NODE
+					 ": run as root or give this user access to it");
 		else
 			db_error_set(fd, "cannot open " IOMMU_NODE);
 		free(host);
@@ -160,7 +164,8 @@ int host_page_size(struct db_host *host, uint32_t ioas, uint64_t *size)
 	long own = sysconf(_SC_PAGESIZE);
 	int ret;
 
-	/* EMSGSIZE: there are more ranges than the none that were asked for; the alignment is filled in all the same. */
+	/* EMSGSIZE: there are more ranges than the none that were asked for; the alignment is
+	 * filled in all the same. */
 	ret = host_ioctl(host, IOMMU_IOAS_IOVA_RANGES, &cmd);
 	if (ret < 0 && ret != -EMSGSIZE)
 		return ret;

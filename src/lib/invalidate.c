@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Invalidation commands of a guest (IHI 0070 §4.3 to §4.7). Whatever is not well-formed stays here: the kernel puts the commands of all VMs on
- * one queue, and one illegal command stops that.
+ * Invalidation commands of a guest (IHI 0070 §4.3 to §4.7). Whatever is not well-formed stays
+ * here: the kernel puts the commands of all VMs on one queue, and one illegal command stops that.
  */
 #include "lib/viommu.h"
 
@@ -35,9 +35,15 @@ static const struct command_form forms[] = {
 	},
 	[SMMU_CMD_OP_CFGI_CD_ALL] = { .field = { SMMU_CMD_CFGI_0_SID }, .has_sid = true },
 	[SMMU_CMD_OP_TLBI_NH_ALL] = { .field = { SMMU_CMD_TLBI_0_VMID } },
-	[SMMU_CMD_OP_TLBI_NH_ASID] = { .field = { SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID }, .has_asid = true },
+	[SMMU_CMD_OP_TLBI_NH_ASID] = {
+		.field = { SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID },
+		.has_asid = true,
+	},
 	[SMMU_CMD_OP_TLBI_NH_VA] = {
-		.field = { SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID, SMMU_CMD_TLBI_1_VA | SMMU_CMD_TLBI_1_LEAF },
+		.field = {
+			SMMU_CMD_TLBI_0_VMID | SMMU_CMD_TLBI_0_ASID,
+			SMMU_CMD_TLBI_1_VA | SMMU_CMD_TLBI_1_LEAF,
+		},
 		.range = { TLBI_0_RANGE, TLBI_1_RANGE },
 		.has_asid = true,
 	},
@@ -59,9 +65,11 @@ enum verdict {
 	ILLEGAL,
 };
 
-static bool well_formed(struct db_viommu *viommu, const struct command_form *form, const uint64_t cmd[2])
+static bool well_formed(struct db_viommu *viommu, const struct command_form *form,
+			const uint64_t cmd[2])
 {
-	bool range = viommu->idr[3] & SMMU_IDR3_RIL, substreams = viommu->idr[1] & SMMU_IDR1_SSIDSIZE;
+	bool substreams = viommu->idr[1] & SMMU_IDR1_SSIDSIZE;
+	bool range = viommu->idr[3] & SMMU_IDR3_RIL;
 	uint64_t allowed;
 	unsigned int i;
 
@@ -107,8 +115,10 @@ static enum verdict judge(struct db_viommu *viommu, const uint64_t cmd[2])
 	}
 	if (!well_formed(viommu, &forms[opcode], cmd))
 		return ILLEGAL;
-	/* Nothing is cached for a StreamID without a passed-through device (an emulated one, or one unplugged). */
-	if (forms[opcode].has_sid && !viommu_find_sid(viommu, FIELD_GET64(SMMU_CMD_CFGI_0_SID, cmd[0])))
+	/* Nothing is cached for a StreamID without a passed-through device (an emulated one, or one
+	 * unplugged). */
+	if (forms[opcode].has_sid &&
+	    !viommu_find_sid(viommu, FIELD_GET64(SMMU_CMD_CFGI_0_SID, cmd[0])))
 		return SKIP;
 	return FORWARD;
 }
@@ -143,8 +153,9 @@ static int flush(struct db_viommu *viommu, uint32_t count, uint32_t *handled)
 	if (!ret && viommu->repeat)
 		ret = issue(viommu, count, handled);
 	/*
-	 * Linux counts commands that it had looked at but not yet sent when a later one turned out wrong. Those before the wrong one are
-	 * sent again: to invalidate twice does no harm, not to do it does.
+	 * Linux counts commands that it had looked at but not yet sent when a later one turned out
+	 * wrong. Those before the wrong one are sent again: to invalidate twice does no harm, not
+	 * to do it does.
 	 */
 	if (ret && *handled && issue(viommu, *handled, &ignored))
 		*handled = 0;
@@ -172,7 +183,8 @@ static int execute(struct db_viommu *viommu, const uint64_t (*cmds)[2], size_t c
 			ret = flush(viommu, filled, &handled);
 			if (ret) {
 				*done = viommu->batch_index[handled];
-				db_error_set(ret, "the kernel refuses the guest's command %zu of %zu", *done, count);
+				db_error_set(ret, "the kernel refuses the guest's command %zu",
+					     *done);
 				return ret;
 			}
 			filled = 0;
@@ -180,15 +192,17 @@ static int execute(struct db_viommu *viommu, const uint64_t (*cmds)[2], size_t c
 	}
 	if (verdict == ILLEGAL) {
 		*done = i - 1;
-		db_error_set(-EIO, "the guest's command %zu of %zu (0x%llx 0x%llx) is illegal: CERROR_ILL", i - 1, count,
-			     (unsigned long long)cmd[0], (unsigned long long)cmd[1]);
+		db_error_set(-EIO, "the guest's command %zu of %zu (0x%llx 0x%llx) is illegal: "
+			     "CERROR_ILL", i - 1, count, (unsigned long long)cmd[0],
+			     (unsigned long long)cmd[1]);
 		return -EIO;
 	}
 	*done = count;
 	return 0;
 }
 
-int db_viommu_invalidate(struct db_viommu *viommu, const uint64_t (*cmds)[2], size_t count, size_t *done)
+int db_viommu_invalidate(struct db_viommu *viommu, const uint64_t (*cmds)[2], size_t count,
+			 size_t *done)
 {
 	size_t ignored;
 	int ret;

@@ -33,7 +33,8 @@ void *msi_request_data(struct db_msi *msi)
 	return ((struct vfio_irq_set *)msi->request)->data;
 }
 
-int msi_set_irqs(struct db_msi *msi, uint32_t flags, unsigned int start, unsigned int count, size_t size)
+int msi_set_irqs(struct db_msi *msi, uint32_t flags, unsigned int start, unsigned int count,
+		 size_t size)
 {
 	struct vfio_irq_set *set = msi->request;
 
@@ -76,7 +77,8 @@ static int claim(struct db_msi *msi)
 	pthread_mutex_lock(&dev->lock);
 	if (dev->armed && dev->armed != msi) {
 		ret = -EBUSY;
-		db_error_set(ret, "%s has vectors of its other interrupt capability armed: disarm those first", dev->address);
+		db_error_set(ret, "%s has vectors of its other interrupt capability armed: disarm "
+			     "those first", dev->address);
 	} else {
 		dev->armed = msi;
 	}
@@ -84,24 +86,25 @@ static int claim(struct db_msi *msi)
 	return ret;
 }
 
-static int trigger(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to,
-		   unsigned int first, unsigned int last)
+static int trigger(struct db_msi *msi, unsigned int start, unsigned int count,
+		   const struct msi_state *to, unsigned int first, unsigned int last)
 {
 	int *fds = msi_request_data(msi);
 	unsigned int i;
 
 	for (i = first; i < last; i++)
 		fds[i - first] = i >= start && i < start + count ? to[i].fd : -1;
-	return msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, first, last - first,
-			    (last - first) * sizeof(*fds));
+	return msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, first,
+			    last - first, (last - first) * sizeof(*fds));
 }
 
 /*
- * The first call enables the capability, and says how many vectors the host finds interrupts for: MSI-X that can grow needs no more than
- * what is asked for; MSI-X that cannot gets all now, or as many as there are; for MSI the number must be the guest's, because the device
- * is told it.
+ * The first call enables the capability, and says how many vectors the host finds interrupts for:
+ * MSI-X that can grow needs no more than what is asked for; MSI-X that cannot gets all now, or as
+ * many as there are; for MSI the number must be the guest's, because the device is told it.
  */
-static int enable(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int enable(struct db_msi *msi, unsigned int start, unsigned int count,
+		  const struct msi_state *to)
 {
 	bool fixed = msi->kind == DB_MSI || msi->caps.msix_noresize;
 	unsigned int last = !fixed ? start + count : msi->kind == DB_MSIX ? msi->count : msi->asked;
@@ -135,20 +138,25 @@ static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsign
 	case -EBUSY:	/* said by claim() */
 		break;
 	case -ENOSPC:
-		db_error_set(error, "the host has no interrupts left for %s vectors [%u, %u) of %s", kind, start, start + count, address);
+		db_error_set(error, "the host has no interrupts left for %s vectors [%u, %u) of %s",
+			     kind, start, start + count, address);
 		break;
 	case -EDESTADDRREQ:
-		db_error_set(error, "%s vectors [%u, %u) of %s have no address", kind, start, start + count, address);
-		break;
-	case -ENXIO:
-		db_error_set(error, "the doorbells that are mapped are of other devices: %s vectors [%u, %u) of %s would not arrive", kind, start,
+		db_error_set(error, "%s vectors [%u, %u) of %s have no address", kind, start,
 			     start + count, address);
 		break;
+	case -ENXIO:
+		db_error_set(error, "the doorbells that are mapped are of other devices: %s "
+			     "vectors [%u, %u) of %s would not arrive", kind, start, start + count,
+			     address);
+		break;
 	case -EBADF:
-		db_error_set(error, "a descriptor given for %s vectors [%u, %u) of %s is no eventfd", kind, start, start + count, address);
+		db_error_set(error, "a descriptor given for %s vectors [%u, %u) of %s is no "
+			     "eventfd", kind, start, start + count, address);
 		break;
 	default:
-		db_error_set(error, "cannot arm %s vectors [%u, %u) of %s", kind, start, start + count, address);
+		db_error_set(error, "cannot arm %s vectors [%u, %u) of %s", kind, start,
+			     start + count, address);
 	}
 	return error;
 }
@@ -173,14 +181,16 @@ static bool both_change(const struct msi_state *now, const struct msi_state *to)
 	return now->fd >= 0 && address_changes(now, to) && fd_changes(now, to);
 }
 
-/* Such a vector may be part of any run: nothing happens to it. One that is armed and stays so must not be touched. */
+/* Such a vector may be part of any run: nothing happens to it. One that is armed and stays so must
+ * not be touched. */
 static bool idle(const struct msi_state *now, const struct msi_state *to)
 {
 	return now->fd == -1 && to->fd == -1;
 }
 
 /* The next run in [*start, end); its length, 0: there is none. */
-static unsigned int find_run(struct db_msi *msi, unsigned int *start, unsigned int end, const struct msi_state *to, changed_fn changed)
+static unsigned int find_run(struct db_msi *msi, unsigned int *start, unsigned int end,
+			     const struct msi_state *to, changed_fn changed)
 {
 	unsigned int i, last;
 
@@ -218,7 +228,8 @@ static int mask_again(struct db_msi *msi, unsigned int start, unsigned int count
 	return 0;
 }
 
-static int address_run(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int address_run(struct db_msi *msi, unsigned int start, unsigned int count,
+		       const struct msi_state *to)
 {
 	unsigned int i;
 	int ret;
@@ -241,31 +252,37 @@ static int disarm_run(struct db_msi *msi, unsigned int start, unsigned int count
 
 	for (i = 0; i < count; i++) {
 		fds[i] = -1;
-		msi->vector[start + i].was_live = msi->vector[start + i].now.fd >= 0 && !msi->vector[start + i].masked;
+		msi->vector[start + i].was_live =
+			msi->vector[start + i].now.fd >= 0 && !msi->vector[start + i].masked;
 	}
-	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, start, count, count * sizeof(*fds));
+	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, start,
+			   count, count * sizeof(*fds));
 	for (i = start; i < start + count; i++)
 		set_fd(msi, i, ret ? FD_UNKNOWN : -1);
 	if (ret < 0)
-		db_error_set(ret, "cannot disarm vectors [%u, %u) of %s", start, start + count, msi->dev->address);
+		db_error_set(ret, "cannot disarm vectors [%u, %u) of %s", start, start + count,
+			     msi->dev->address);
 	return ret;
 }
 
-static int arm_run(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int arm_run(struct db_msi *msi, unsigned int start, unsigned int count,
+		   const struct msi_state *to)
 {
 	unsigned int i;
 	int ret;
 
 	for (i = start; i < start + count && msi->enabled; i++) {
 		if (to[i].fd >= 0 && i >= msi->allocated) {
-			db_error_set(-ENOSPC, "%s of %s was enabled with %u vectors: disarm all to begin with more",
-				     kind_name(msi->kind), msi->dev->address, msi->allocated);
+			db_error_set(-ENOSPC, "%s of %s was enabled with %u vectors: disarm all to "
+				     "begin with more", kind_name(msi->kind), msi->dev->address,
+				     msi->allocated);
 			return -ENOSPC;
 		}
 	}
 	if (msi->ops->before_arm)
 		msi->ops->before_arm(msi, start, count, to);
-	ret = msi->enabled ? trigger(msi, start, count, to, start, start + count) : enable(msi, start, count, to);
+	ret = msi->enabled ? trigger(msi, start, count, to, start, start + count) :
+			     enable(msi, start, count, to);
 	/* After an error the kernel has disarmed what it came to, and left the others. */
 	for (i = start; i < start + count; i++)
 		set_fd(msi, i, !ret ? to[i].fd : msi->enabled ? FD_UNKNOWN : -1);
@@ -284,16 +301,20 @@ static int go(struct db_msi *msi, unsigned int start, unsigned int end, const st
 	int ret;
 
 	/*
-	 * Of a vector that gets another address and another eventfd neither may come first: an interrupt in between would go to an address
-	 * that the guest gave up, or to the old eventfd. While it is disarmed the device keeps it.
+	 * Of a vector that gets another address and another eventfd neither may come first: an
+	 * interrupt in between would go to an address that the guest gave up, or to the old
+	 * eventfd. While it is disarmed the device keeps it.
 	 */
-	for (i = start; msi->ops->set_addresses && (len = find_run(msi, &i, end, to, both_change)); i += len) {
+	for (i = start; msi->ops->set_addresses && (len = find_run(msi, &i, end, to, both_change));
+	     i += len) {
 		ret = disarm_run(msi, i, len);
 		if (ret)
 			return ret;
 	}
 	/* Addresses first: a vector must not be live for a moment without its own. */
-	for (i = start; msi->ops->set_addresses && (len = find_run(msi, &i, end, to, address_changes)); i += len) {
+	for (i = start;
+	     msi->ops->set_addresses && (len = find_run(msi, &i, end, to, address_changes));
+	     i += len) {
 		ret = address_run(msi, i, len, to);
 		if (ret)
 			return ret;
@@ -306,7 +327,8 @@ static int go(struct db_msi *msi, unsigned int start, unsigned int end, const st
 	return 0;
 }
 
-/* Puts things back as they were, as far as that goes. What it fails for is disarmed, so that nothing fires that the caller does not expect. */
+/* Puts things back as they were, as far as that goes. What it fails for is disarmed, so that
+ * nothing fires that the caller does not expect. */
 static void undo(struct db_msi *msi, unsigned int start, unsigned int end, bool was_enabled)
 {
 	unsigned int i;
@@ -351,7 +373,9 @@ static int apply(struct db_msi *msi, unsigned int start, unsigned int count)
 /* What the kernel is to signal for vector @index when its eventfd is @eventfd. */
 static int target_fd(struct db_msi *msi, unsigned int index, int eventfd)
 {
-	return eventfd >= 0 && msi->vector[index].masked && !msi->table.map ? msi->vector[index].collector : eventfd;
+	return eventfd >= 0 && msi->vector[index].masked && !msi->table.map ?
+		       msi->vector[index].collector :
+		       eventfd;
 }
 
 /* --- The API --- */
@@ -365,14 +389,16 @@ static enum db_mode best_mode(const struct db_caps *caps, enum db_msi_kind kind)
 	return DB_MODE_RMR;
 }
 
-static int choose_mode(struct db_device *dev, const struct db_caps *caps, enum db_msi_kind kind, enum db_mode *mode)
+static int choose_mode(struct db_device *dev, const struct db_caps *caps, enum db_msi_kind kind,
+		       enum db_mode *mode)
 {
 	if ((unsigned int)*mode >= DB_MODE_COUNT) {
 		db_error_set(-EINVAL, "%u is no mode", *mode);
 		return -EINVAL;
 	}
 	if (!caps->mode[*mode]) {
-		db_error_set(-EOPNOTSUPP, "mode %s is not possible for %s: %s", db_mode_name(*mode), dev->address, caps->why_not[*mode]);
+		db_error_set(-EOPNOTSUPP, "mode %s is not possible for %s: %s", db_mode_name(*mode),
+			     dev->address, caps->why_not[*mode]);
 		return -EOPNOTSUPP;
 	}
 	if (*mode == DB_MODE_AUTO)
@@ -413,11 +439,13 @@ static int check_config(struct db_msi *msi, const struct db_msi_config *config)
 	if (ret)
 		return ret;
 	if (msi->mode == DB_MODE_STOCK && config->kind == DB_MSI) {
-		db_error_set(-EOPNOTSUPP, "mode stock is for MSI-X: the address of an MSI stands in registers that only the kernel writes");
+		db_error_set(-EOPNOTSUPP, "mode stock is for MSI-X: the address of an MSI stands "
+			     "in registers that only the kernel writes");
 		return -EOPNOTSUPP;
 	}
 	if (config->fall_through && msi->mode != DB_MODE_NATIVE) {
-		db_error_set(-EINVAL, "fall_through is a form of mode native, not of %s", db_mode_name(msi->mode));
+		db_error_set(-EINVAL, "fall_through is a form of mode native, not of %s",
+			     db_mode_name(msi->mode));
 		return -EINVAL;
 	}
 	return 0;
@@ -532,13 +560,14 @@ static unsigned int first_armed(unsigned int count, const struct db_msi_vector *
 	return i;
 }
 
-static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors)
+static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int count,
+			 const struct db_msi_vector *vectors)
 {
 	unsigned int i;
 
 	if (start > msi->count || count > msi->count - start) {
-		db_error_set(-EINVAL, "%s has %u %s vectors: [%u, +%u) is out of range", msi->dev->address, msi->count,
-			     kind_name(msi->kind), start, count);
+		db_error_set(-EINVAL, "%s has %u %s vectors: [%u, +%u) is out of range",
+			     msi->dev->address, msi->count, kind_name(msi->kind), start, count);
 		return -EINVAL;
 	}
 	for (i = 0; i < count; i++) {
@@ -549,7 +578,8 @@ static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int co
 		if (vectors[i].eventfd < 0 || msi->kind == DB_MSIX || !msi->ops->set_addresses)
 			continue;
 		if (!msi->dev->msi_64bit && vectors[i].address >> 32) {
-			db_error_set(-EINVAL, "the MSI capability of %s holds 32 bits of address only", msi->dev->address);
+			db_error_set(-EINVAL, "the MSI capability of %s holds 32 bits of address "
+				     "only", msi->dev->address);
 			return -EINVAL;
 		}
 		if (vectors[first_armed(count, vectors)].address != vectors[i].address) {
@@ -561,7 +591,8 @@ static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int co
 }
 
 /* Made when a vector is armed, so that masking it later cannot fail for want of one. */
-static int make_collectors(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors)
+static int make_collectors(struct db_msi *msi, unsigned int start, unsigned int count,
+			   const struct db_msi_vector *vectors)
 {
 	unsigned int i;
 	int fd;
@@ -572,7 +603,8 @@ static int make_collectors(struct db_msi *msi, unsigned int start, unsigned int 
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd < 0) {
 			fd = -errno;
-			db_error_set(fd, "cannot make an eventfd for the masked state of vector %u", start + i);
+			db_error_set(fd, "cannot make an eventfd for the masked state of vector %u",
+				     start + i);
 			return fd;
 		}
 		msi->vector[start + i].collector = fd;
@@ -580,7 +612,8 @@ static int make_collectors(struct db_msi *msi, unsigned int start, unsigned int 
 	return 0;
 }
 
-static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors)
+static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int count,
+		       const struct db_msi_vector *vectors)
 {
 	unsigned int i, first;
 	int ret;
@@ -610,7 +643,8 @@ static int set_vectors(struct db_msi *msi, unsigned int start, unsigned int coun
 	return 0;
 }
 
-int db_msi_set(struct db_msi *msi, unsigned int start, unsigned int count, const struct db_msi_vector *vectors)
+int db_msi_set(struct db_msi *msi, unsigned int start, unsigned int count,
+	       const struct db_msi_vector *vectors)
 {
 	int ret;
 
@@ -630,7 +664,8 @@ int db_msi_message(struct db_msi *msi, unsigned int index, uint64_t *address, ui
 		return -EINVAL;
 	}
 	if (!msi->table.map) {
-		db_error_set(-EOPNOTSUPP, "the host shows the message of a vector only in an MSI-X table that can be mapped");
+		db_error_set(-EOPNOTSUPP, "the host shows the message of a vector only in an MSI-X "
+			     "table that can be mapped");
 		return -EOPNOTSUPP;
 	}
 	pthread_mutex_lock(&msi->lock);
@@ -713,7 +748,8 @@ void msi_disable(struct db_msi *msi)
 	pthread_mutex_unlock(&msi->lock);
 }
 
-/* What was collected while the vector was masked is delivered, as one: a pending bit counts no higher. */
+/* What was collected while the vector was masked is delivered, as one: a pending bit counts no
+ * higher. */
 static void deliver_collected(struct msi_vector *vector)
 {
 	eventfd_t count;
@@ -743,7 +779,8 @@ static int mask_in_table(struct db_msi *msi, unsigned int start, unsigned int co
 	return 0;
 }
 
-static int mask_by_collector(struct db_msi *msi, unsigned int start, unsigned int count, bool masked)
+static int mask_by_collector(struct db_msi *msi, unsigned int start, unsigned int count,
+			     bool masked)
 {
 	unsigned int i;
 	int ret;
@@ -768,7 +805,8 @@ int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool ma
 	pthread_mutex_lock(&msi->lock);
 	for (i = start; i < start + count; i++)
 		msi->vector[i].masked = masked;
-	ret = msi->table.map ? mask_in_table(msi, start, count, masked) : mask_by_collector(msi, start, count, masked);
+	ret = msi->table.map ? mask_in_table(msi, start, count, masked) :
+			       mask_by_collector(msi, start, count, masked);
 	pthread_mutex_unlock(&msi->lock);
 	return ret;
 }
@@ -781,7 +819,8 @@ uint64_t msi_device_pending(struct db_msi *msi, unsigned int first)
 
 	if (msi->kind != DB_MSIX || !msi->enabled)
 		return 0;
-	if (db_device_bar_read(msi->dev, msix->pba_bar, bytes, sizeof(bytes), offset) != (ssize_t)sizeof(bytes))
+	if (db_device_bar_read(msi->dev, msix->pba_bar, bytes, sizeof(bytes), offset) !=
+	    (ssize_t)sizeof(bytes))
 		return 0;
 	return get64(bytes);
 }
@@ -795,7 +834,8 @@ uint64_t msi_pending(struct db_msi *msi, unsigned int first)
 	pthread_mutex_lock(&msi->lock);
 	bits = msi_device_pending(msi, first);
 	for (i = 0; i < n; i++)
-		collectors[i] = (struct pollfd){ .fd = msi->vector[first + i].collector, .events = POLLIN };
+		collectors[i] = (struct pollfd){ .fd = msi->vector[first + i].collector,
+						  .events = POLLIN };
 	if (!msi->table.map && poll(collectors, n, 0) > 0) {
 		for (i = 0; i < n; i++)
 			bits |= (uint64_t)!!(collectors[i].revents & POLLIN) << i;

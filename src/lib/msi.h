@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An interrupt capability in one of the modes. msi.c decides what changes and in which order, and undoes; the modes say how an address
- * gets into the device.
+ * An interrupt capability in one of the modes. msi.c decides what changes and in which order, and
+ * undoes; the modes say how an address gets into the device.
  */
 #ifndef LIB_MSI_H
 #define LIB_MSI_H
@@ -21,11 +21,11 @@ struct msi_state {
 
 struct msi_vector {
 	struct msi_state now;
-	int eventfd;		/* the caller's, -1: none; now.fd is another while the collector is in its place */
-	int collector;		/* internal eventfd that takes the interrupts of a masked vector, -1: none */
+	int eventfd;	/* the caller's, -1: none; while masked the collector may be in force */
+	int collector;	/* takes the interrupts of a masked vector, -1: none */
 	bool masked;
-	bool was_live;		/* disarmed a moment ago, to be armed anew */
-	bool kick;		/* an interrupt may have gone astray: the eventfd is to be signalled for it */
+	bool was_live;	/* disarmed a moment ago, to be armed anew */
+	bool kick;	/* an interrupt may have gone astray: to be signalled once for it */
 };
 
 struct db_msi;
@@ -36,16 +36,22 @@ struct msi_mode_ops {
 	void (*stop)(struct db_msi *msi);
 
 	/*
-	 * Vectors [start, start + count) are to have the addresses in @to (indexed by vector), before those that are not armed are.
-	 * Vectors that are not armed and are not going to be may be among them. NULL: this mode has no addresses.
+	 * Vectors [start, start + count) are to have the addresses in @to (indexed by vector),
+	 * before those that are not armed are. Vectors that are not armed and are not going to be
+	 * may be among them. NULL: this mode has no addresses.
 	 */
-	int (*set_addresses)(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to);
+	int (*set_addresses)(struct db_msi *msi, unsigned int start, unsigned int count,
+			     const struct msi_state *to);
 
-	/* The kernel is about to arm these, or has armed them and written its own message. NULL: nothing is to be done. */
-	void (*before_arm)(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to);
-	int (*after_arm)(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to);
+	/* The kernel is about to arm these, or has armed them and written its own message. NULL:
+	 * nothing is to be done. */
+	void (*before_arm)(struct db_msi *msi, unsigned int start, unsigned int count,
+			   const struct msi_state *to);
+	int (*after_arm)(struct db_msi *msi, unsigned int start, unsigned int count,
+			 const struct msi_state *to);
 
-	/* After a reset, for the armed vectors, in the table that was begun. NULL: nothing is to be done. */
+	/* After a reset, for the armed vectors, in the table that was begun. NULL: nothing is to be
+	 * done. */
 	void (*restore)(struct db_msi *msi);
 };
 
@@ -63,13 +69,13 @@ struct db_msi {
 	pthread_mutex_t lock;		/* all that follows */
 	struct table table;		/* mapped where possible in any mode */
 	bool enabled;			/* the capability, in the device */
-	bool hold;			/* the guest has it enabled: keep it so even without an armed vector */
-	unsigned int allocated;		/* vectors that the host has interrupts for, while enabled */
+	bool hold;			/* it stays enabled, armed vectors or not: the guest's is */
+	unsigned int allocated;		/* vectors with an interrupt of the host, while enabled */
 	unsigned int armed;		/* vectors with now.fd >= 0 */
 	unsigned int asked;		/* start + count of the db_msi_set() under way */
 	uint64_t mapped_ipa;		/* native: where the doorbell's page(s) begin */
 	bool mapped;
-	uint64_t doorbell_low;		/* stock: bits [11:0] of the address, as the kernel wrote them */
+	uint64_t doorbell_low;		/* stock: bits [11:0] of the kernel's address */
 	struct msi_vector *vector;	/* count of them */
 	struct msi_state *want, *old;	/* scratch, count each */
 	void *request;			/* scratch for one VFIO_DEVICE_SET_IRQS with count __u64 */
@@ -80,19 +86,21 @@ extern const struct msi_mode_ops msi_native_ops, msi_stock_ops, msi_rmr_ops;
 /* For vmsix and vmsi. The object's lock is taken inside. */
 
 /*
- * The guest enabled the capability, with no vector armed yet, or disabled it. While it is enabled the device keeps interrupts of masked
- * vectors in its PBA instead of using INTx.
+ * The guest enabled the capability, with no vector armed yet, or disabled it. While it is enabled
+ * the device keeps interrupts of masked vectors in its PBA instead of using INTx.
  */
 int msi_enable(struct db_msi *msi);
 void msi_disable(struct db_msi *msi);
 
 /*
- * Masks or unmasks those of [start, start + count) that are armed. Masked: nothing is signalled; an interrupt stays pending in the
- * device, or where its table cannot be mapped in a collector, and is delivered after unmasking. Vectors armed while masked stay so.
+ * Masks or unmasks those of [start, start + count) that are armed. Masked: nothing is signalled; an
+ * interrupt stays pending in the device, or where its table cannot be mapped in a collector, and is
+ * delivered after unmasking. Vectors armed while masked stay so.
  */
 int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool masked);
 
-/* What is in force for vector @index, in the form in which db_msi_set() would leave it unchanged. */
+/* What is in force for vector @index, in the form in which db_msi_set() would
+ * leave it unchanged. */
 struct db_msi_vector msi_current(struct db_msi *msi, unsigned int index);
 
 /* Pending bits of vectors [first, first + 64), from the device and the collectors. */
@@ -104,9 +112,11 @@ uint64_t msi_pending(struct db_msi *msi, unsigned int first);
 void *msi_request_data(struct db_msi *msi);
 
 /* VFIO_DEVICE_SET_IRQS with @size bytes of that data. Returns what the ioctl does. */
-int msi_set_irqs(struct db_msi *msi, uint32_t flags, unsigned int start, unsigned int count, size_t size);
+int msi_set_irqs(struct db_msi *msi, uint32_t flags, unsigned int start, unsigned int count,
+		 size_t size);
 
-/* Pending bits of vectors [first, first + 64) as the device has them; 0 while MSI-X is not enabled. */
+/* Pending bits of vectors [first, first + 64) as the device has them; 0 while
+ * MSI-X is not enabled. */
 uint64_t msi_device_pending(struct db_msi *msi, unsigned int first);
 
 /* Disables the capability in the device; no vector is armed then. */

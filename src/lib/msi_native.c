@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mode native: the kernel is told each vector's gIOVA and composes the message of it and its own data (abi/native.h). */
+/* Mode native: the kernel is told each vector's gIOVA and composes the message of it and its own
+ * data (abi/native.h). */
 #include "lib/msi.h"
 
 #include <errno.h>
@@ -23,14 +24,15 @@ static int native_start(struct db_msi *msi)
 	int ret;
 
 	if (msi->fall_through && msi->kind == DB_MSIX && !msi->table.map) {
-		db_error_set(-EOPNOTSUPP, "fall_through needs an MSI-X table that can be mapped; BAR %u of %s cannot be",
-			     msi->dev->msix.table_bar, msi->dev->address);
+		db_error_set(-EOPNOTSUPP, "fall_through needs an MSI-X table that can be mapped; "
+			     "BAR %u of %s cannot be", msi->dev->msix.table_bar, msi->dev->address);
 		return -EOPNOTSUPP;
 	}
-	/* On hosts with large pages the register may lie further in: then the pages begin before what the guest sees as its page. */
+	/* On hosts with large pages the register may lie further in: then the pages begin before
+	 * what the guest sees as its page. */
 	if (msi->doorbell_ipa < within) {
-		db_error_set(-EINVAL, "the doorbell lies 0x%llx bytes into its host page, which would have to begin below IPA 0",
-			     (unsigned long long)within);
+		db_error_set(-EINVAL, "the doorbell lies 0x%llx bytes into its host page, which "
+			     "would have to begin below IPA 0", (unsigned long long)within);
 		return -EINVAL;
 	}
 	msi->mapped_ipa = msi->doorbell_ipa - within;
@@ -49,13 +51,16 @@ static void native_stop(struct db_msi *msi)
 static int explain(struct db_msi *msi, int error, unsigned int start, unsigned int count)
 {
 	if (error == -EOPNOTSUPP)
-		db_error_set(error, "the kernel takes no addresses for the interrupts of %s", msi->dev->address);
+		db_error_set(error, "the kernel takes no addresses for the interrupts of %s",
+			     msi->dev->address);
 	else
-		db_error_set(error, "cannot give vectors [%u, %u) of %s their addresses", start, start + count, msi->dev->address);
+		db_error_set(error, "cannot give vectors [%u, %u) of %s their addresses", start,
+			     start + count, msi->dev->address);
 	return error;
 }
 
-static int hand_over(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int hand_over(struct db_msi *msi, unsigned int start, unsigned int count,
+		     const struct msi_state *to)
 {
 	uint8_t *data = msi_request_data(msi);
 	unsigned int i;
@@ -63,11 +68,13 @@ static int hand_over(struct db_msi *msi, unsigned int start, unsigned int count,
 
 	for (i = 0; i < count; i++)
 		memcpy(data + i * sizeof(uint64_t), &to[start + i].address, sizeof(uint64_t));
-	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, start, count, count * sizeof(uint64_t));
+	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, start,
+			   count, count * sizeof(uint64_t));
 	return ret < 0 ? explain(msi, ret, start, count) : 0;
 }
 
-static int write_table(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int write_table(struct db_msi *msi, unsigned int start, unsigned int count,
+		       const struct msi_state *to)
 {
 	const struct msi_vector *vector;
 	bool was_off;
@@ -79,7 +86,8 @@ static int write_table(struct db_msi *msi, unsigned int start, unsigned int coun
 		return ret;
 	for (i = start; i < start + count; i++) {
 		vector = &msi->vector[i];
-		table_set_address(&msi->table, i, to[i].address, vector->now.fd < 0 || vector->masked);
+		table_set_address(&msi->table, i, to[i].address,
+				  vector->now.fd < 0 || vector->masked);
 	}
 	table_end(&msi->table, was_off);
 	return 0;
@@ -93,7 +101,8 @@ static int write_capability(struct db_msi *msi, uint64_t address)
 
 	put64(bytes, address);
 	for (i = 0; i < size; i += 4) {
-		ret = db_device_config_write(msi->dev, bytes + i, 4, msi->dev->cap_msi + PCI_MSI_ADDRESS + i);
+		ret = db_device_config_write(msi->dev, bytes + i, 4,
+					     msi->dev->cap_msi + PCI_MSI_ADDRESS + i);
 		if (ret < 0)
 			return ret;
 	}
@@ -101,7 +110,8 @@ static int write_capability(struct db_msi *msi, uint64_t address)
 }
 
 /* The address goes where the guest would write it, and the kernel reads it from there. */
-static int fall_through(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int fall_through(struct db_msi *msi, unsigned int start, unsigned int count,
+			const struct msi_state *to)
 {
 	uint8_t *take = msi_request_data(msi);
 	unsigned int i;
@@ -109,17 +119,22 @@ static int fall_through(struct db_msi *msi, unsigned int start, unsigned int cou
 
 	for (i = start; i < start + count && to[i].fd < 0; i++)
 		;
-	ret = msi->kind == DB_MSIX ? write_table(msi, start, count, to) : write_capability(msi, to[i < start + count ? i : start].address);
+	ret = msi->kind == DB_MSIX ?
+		      write_table(msi, start, count, to) :
+		      write_capability(msi, to[i < start + count ? i : start].address);
 	if (ret)
 		return ret;
 	memset(take, 1, count);
-	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_PREPARE, start, count, count);
+	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_PREPARE, start, count,
+			   count);
 	return ret < 0 ? explain(msi, ret, start, count) : 0;
 }
 
-static int native_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int native_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count,
+				const struct msi_state *to)
 {
-	return msi->fall_through ? fall_through(msi, start, count, to) : hand_over(msi, start, count, to);
+	return msi->fall_through ? fall_through(msi, start, count, to) :
+				   hand_over(msi, start, count, to);
 }
 
 const struct msi_mode_ops msi_native_ops = {

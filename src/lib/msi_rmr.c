@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mode rmr: the kernel's own address stays in the device; it is the guest's duty to map it to itself. */
+/* Mode rmr: the kernel's own address stays in the device; it is the guest's duty to map it to
+ * itself. */
 #include "lib/msi.h"
 
 static int rmr_start(struct db_msi *msi)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Mode stock: an unmodified kernel writes the address of its SW_MSI window into the MSI-X table whenever it arms a vector or restores the
- * device after a reset; the guest's address is written over it.
+ * Mode stock: an unmodified kernel writes the address of its SW_MSI window into the MSI-X table
+ * whenever it arms a vector or restores the device after a reset; the guest's address is written
+ * over it.
  *
- * Between the kernel's write and ours a message would go to the window's address, which the guest's stage 1 need not map. Where there is
- * a sign that one may have been sent (the vector was live, or an interrupt was pending in the device), the eventfd is signalled once: one
- * interrupt too many is what drivers have to bear, one too few is not.
+ * Between the kernel's write and ours a message would go to the window's address, which the guest's
+ * stage 1 need not map. Where there is a sign that one may have been sent (the vector was live, or
+ * an interrupt was pending in the device), the eventfd is signalled once: one interrupt too many is
+ * what drivers have to bear, one too few is not.
  */
 #include "lib/msi.h"
 
@@ -19,8 +21,8 @@
 #define LOW_BITS 0xfffull
 
 /*
- * The kernel maps doorbell pages into the window in the order in which devices first need them. What it wrote tells where this
- * device's is; the guest's vITS must be there.
+ * The kernel maps doorbell pages into the window in the order in which devices first need them.
+ * What it wrote tells where this device's is; the guest's vITS must be there.
  */
 static int check_doorbell(struct db_msi *msi, uint64_t address)
 {
@@ -30,14 +32,18 @@ static int check_doorbell(struct db_msi *msi, uint64_t address)
 		msi->doorbell_low = address & LOW_BITS;
 		return 0;
 	}
-	if (page < msi->caps.sw_msi_start || page - msi->caps.sw_msi_start >= msi->caps.sw_msi_size) {
-		db_error_set(-EOPNOTSUPP, "the kernel gave %s the MSI address 0x%llx, which is not in its window: MSIs do not pass "
-			     "through the SMMU here", msi->dev->address, (unsigned long long)address);
+	if (page < msi->caps.sw_msi_start ||
+	    page - msi->caps.sw_msi_start >= msi->caps.sw_msi_size) {
+		db_error_set(-EOPNOTSUPP, "the kernel gave %s the MSI address 0x%llx, which is not "
+			     "in its window: MSIs do not pass through the SMMU here",
+			     msi->dev->address, (unsigned long long)address);
 		return -EOPNOTSUPP;
 	}
-	db_error_set(-EXDEV, "the doorbell page of %s is at IPA 0x%llx, but the guest's vITS has its at 0x%llx: the device is behind another "
-		     "ITS than the first one of this host descriptor, and mode stock serves only that; use native", msi->dev->address,
-		     (unsigned long long)page, (unsigned long long)msi->doorbell_ipa);
+	db_error_set(-EXDEV, "the doorbell page of %s is at IPA 0x%llx, but the guest's vITS has "
+		     "its at 0x%llx: the device is behind another ITS than the first one of this "
+		     "host descriptor, and mode stock serves only that; use native",
+		     msi->dev->address, (unsigned long long)page,
+		     (unsigned long long)msi->doorbell_ipa);
 	return -EXDEV;
 }
 
@@ -54,7 +60,8 @@ static int read_address(struct db_msi *msi, unsigned int index, uint64_t *addres
 	return 0;
 }
 
-/* Lets the kernel write one message, so that a wrong layout is refused now and not when the guest runs. */
+/* Lets the kernel write one message, so that a wrong layout is refused now and not when the guest
+ * runs. */
 static int try_doorbell(struct db_msi *msi)
 {
 	int *fd = msi_request_data(msi), probe, ret;
@@ -67,7 +74,8 @@ static int try_doorbell(struct db_msi *msi)
 		return ret;
 	}
 	*fd = probe;
-	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, sizeof(*fd));
+	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
+			   sizeof(*fd));
 	if (ret) {
 		ret = ret > 0 ? -ENOSPC : ret;
 		db_error_set(ret, "cannot arm an MSI-X vector of %s", msi->dev->address);
@@ -87,19 +95,24 @@ static int stock_start(struct db_msi *msi)
 	bool attached, free_now;
 
 	if (!msi->table.map) {
-		db_error_set(-EOPNOTSUPP, "the MSI-X table of %s does not lie where its BAR can be mapped", msi->dev->address);
+		db_error_set(-EOPNOTSUPP, "the MSI-X table of %s does not lie where its BAR can be "
+			     "mapped", msi->dev->address);
 		return -EOPNOTSUPP;
 	}
-	if ((ipa & (msi->caps.page_size - 1)) || ipa < start || ipa - start >= msi->caps.sw_msi_size) {
-		db_error_set(-EINVAL, "in mode stock the vITS's doorbell page must be where the kernel maps it: at IPA 0x%llx (vITS base 0x%llx), "
-			     "not 0x%llx", (unsigned long long)start, (unsigned long long)start - 0x10000, (unsigned long long)ipa);
+	if ((ipa & (msi->caps.page_size - 1)) || ipa < start ||
+	    ipa - start >= msi->caps.sw_msi_size) {
+		db_error_set(-EINVAL, "in mode stock the vITS's doorbell page must be where the "
+			     "kernel maps it: at IPA 0x%llx (vITS base 0x%llx), not 0x%llx",
+			     (unsigned long long)start, (unsigned long long)start - 0x10000,
+			     (unsigned long long)ipa);
 		return -EINVAL;
 	}
 	pthread_mutex_lock(&msi->dev->lock);
 	attached = msi->dev->attached;
 	free_now = !msi->dev->armed;
 	pthread_mutex_unlock(&msi->dev->lock);
-	/* The kernel composes messages for the HWPT that the device is attached to: without one the first arming has to tell. */
+	/* The kernel composes messages for the HWPT that the device is attached to: without one the
+	 * first arming has to tell. */
 	return attached && free_now ? try_doorbell(msi) : 0;
 }
 
@@ -110,11 +123,14 @@ static void stock_stop(struct db_msi *msi)
 
 static void rewrite(struct db_msi *msi, unsigned int index, uint64_t address)
 {
-	table_set_address(&msi->table, index, (address & ~LOW_BITS) | msi->doorbell_low, msi->vector[index].masked);
+	table_set_address(&msi->table, index, (address & ~LOW_BITS) | msi->doorbell_low,
+			  msi->vector[index].masked);
 }
 
-/* Vectors that are armed already get the address here; the others after the kernel has armed them. */
-static int stock_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+/* Vectors that are armed already get the address here; the others after the
+ * kernel has armed them. */
+static int stock_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count,
+			       const struct msi_state *to)
 {
 	bool was_off;
 	unsigned int i;
@@ -131,7 +147,8 @@ static int stock_set_addresses(struct db_msi *msi, unsigned int start, unsigned 
 	return 0;
 }
 
-static void stock_before_arm(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static void stock_before_arm(struct db_msi *msi, unsigned int start, unsigned int count,
+			     const struct msi_state *to)
 {
 	struct msi_vector *vector;
 	uint64_t pending = 0;
@@ -148,7 +165,8 @@ static void stock_before_arm(struct db_msi *msi, unsigned int start, unsigned in
 	}
 }
 
-static int stock_after_arm(struct db_msi *msi, unsigned int start, unsigned int count, const struct msi_state *to)
+static int stock_after_arm(struct db_msi *msi, unsigned int start, unsigned int count,
+			   const struct msi_state *to)
 {
 	bool was_off, checked = false;
 	unsigned int i;

@@ -60,12 +60,13 @@ static int check_range(struct db_space *space, uint64_t ipa, uint64_t len)
 
 	if (len && !(ipa & mask) && !(len & mask) && ipa + len - 1 >= ipa)
 		return 0;
-	db_error_set(-EINVAL, "[0x%llx, +0x%llx) is empty, not a multiple of the page size, or leaves 64 bits",
-		     (unsigned long long)ipa, (unsigned long long)len);
+	db_error_set(-EINVAL, "[0x%llx, +0x%llx) is empty, not a multiple of the page size, or "
+		     "leaves 64 bits", (unsigned long long)ipa, (unsigned long long)len);
 	return -EINVAL;
 }
 
-/* Is [ipa, ipa + len) within what the attached devices leave free? True when the kernel does not say. */
+/* Is [ipa, ipa + len) within what the attached devices leave free? True when the kernel does not
+ * say. */
 static bool range_allowed(struct db_space *space, uint64_t ipa, uint64_t len)
 {
 	struct iommu_iova_range ranges[64];
@@ -91,13 +92,16 @@ static void explain_memlock(int error, uint64_t len)
 	struct rlimit limit;
 
 	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
-		db_error_set(error, "cannot pin %llu MiB: the limit of locked memory is %llu MiB (ulimit -l, LimitMEMLOCK=)",
-			     (unsigned long long)len >> 20, (unsigned long long)limit.rlim_cur >> 20);
+		db_error_set(error, "cannot pin %llu MiB: the limit of locked memory is %llu MiB "
+			     "(ulimit -l, LimitMEMLOCK=)", (unsigned long long)len >> 20,
+			     (unsigned long long)limit.rlim_cur >> 20);
 	else
-		db_error_set(error, "cannot pin %llu MiB: the host is out of memory", (unsigned long long)len >> 20);
+		db_error_set(error, "cannot pin %llu MiB: the host is out of memory",
+			     (unsigned long long)len >> 20);
 }
 
-/* The kernel says EINVAL for a reserved range and EEXIST for one in use; for a VMM both are a range that is taken. */
+/* The kernel says EINVAL for a reserved range and EEXIST for one in use; for a VMM both are a range
+ * that is taken. */
 static int explain_map(struct db_space *space, int error, uint64_t ipa, uint64_t len)
 {
 	unsigned long long first = ipa, last = ipa + len - 1;
@@ -107,16 +111,19 @@ static int explain_map(struct db_space *space, int error, uint64_t ipa, uint64_t
 		return -EADDRINUSE;
 	}
 	if (error == -EADDRINUSE || (error == -EINVAL && !range_allowed(space, ipa, len))) {
-		db_error_set(-EADDRINUSE, "[0x%llx, 0x%llx] overlaps a reserved region or the MSI window of an attached device, or is "
-			     "beyond what its SMMU can address", first, last);
+		db_error_set(-EADDRINUSE, "[0x%llx, 0x%llx] overlaps a reserved region or the MSI "
+			     "window of an attached device, or is beyond what its SMMU can address",
+			     first, last);
 		return -EADDRINUSE;
 	}
 	if (error == -ENOMEM || error == -EPERM)
 		explain_memlock(error, len);
 	else if (error == -EFAULT)
-		db_error_set(error, "[0x%llx, 0x%llx]: the memory to be mapped is not all there", first, last);
+		db_error_set(error, "[0x%llx, 0x%llx]: the memory to be mapped is not all there",
+			     first, last);
 	else if (error == -EINVAL)
-		db_error_set(error, "[0x%llx, 0x%llx] is not aligned to the host's pages, or the file is too short", first, last);
+		db_error_set(error, "[0x%llx, 0x%llx] is not aligned to the host's pages, or the "
+			     "file is too short", first, last);
 	else
 		db_error_set(error, "cannot map [0x%llx, 0x%llx]", first, last);
 	return error;
@@ -157,7 +164,8 @@ int db_space_map(struct db_space *space, uint64_t ipa, void *va, uint64_t len, u
 	return ret < 0 ? explain_map(space, ret, ipa, len) : 0;
 }
 
-static int map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len, unsigned int prot)
+static int map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
+		    unsigned int prot)
 {
 	struct iommu_ioas_map_file cmd = {
 		.size = sizeof(cmd),
@@ -174,7 +182,8 @@ static int map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offse
 	return ret < 0 ? explain_map(space, ret, ipa, len) : 0;
 }
 
-int db_space_map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len, unsigned int prot)
+int db_space_map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
+		      unsigned int prot)
 {
 	int ret;
 
@@ -199,7 +208,9 @@ static int unmap(struct db_space *space, uint64_t ipa, uint64_t len)
 		ret = -ENOENT;
 	if (ret >= 0)
 		return 0;
-	db_error_set(ret, ret == -ENOENT ? "no mapping begins and ends within [0x%llx, 0x%llx]" : "cannot unmap [0x%llx, 0x%llx]",
+	db_error_set(ret,
+		     ret == -ENOENT ? "no mapping begins and ends within [0x%llx, 0x%llx]" :
+				      "cannot unmap [0x%llx, 0x%llx]",
 		     (unsigned long long)ipa, (unsigned long long)(ipa + len - 1));
 	return ret;
 }
@@ -225,8 +236,9 @@ int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len)
 	pthread_mutex_lock(&space->lock);
 	if (find_overlap(space, ipa, len)) {
 		ret = -EBUSY;
-		db_error_set(ret, "[0x%llx, +0x%llx) holds a doorbell that interrupts need: db_space_unmap_doorbell() ends it",
-			     (unsigned long long)ipa, (unsigned long long)len);
+		db_error_set(ret, "[0x%llx, +0x%llx) holds a doorbell that interrupts need: "
+			     "db_space_unmap_doorbell() ends it", (unsigned long long)ipa,
+			     (unsigned long long)len);
 	} else {
 		ret = unmap(space, ipa, len);
 	}
@@ -241,27 +253,32 @@ static int query_doorbell(struct db_device *dev, struct db_doorbell *doorbell, i
 	ret = doorbell_query(dev, doorbell, fd);
 	if (ret == -ENOTTY) {
 		ret = -EOPNOTSUPP;
-		db_error_set(ret, "this kernel hands out no doorbells (mode native): apply the series in linux/");
+		db_error_set(ret, "this kernel hands out no doorbells (mode native): apply the "
+			     "series in linux/");
 	} else if (ret) {
 		db_error_set(ret, "the kernel does not hand out the doorbell of %s", dev->address);
 	}
 	return ret;
 }
 
-static int refuse_doorbell(const struct space_doorbell *present, struct db_device *dev, const struct db_doorbell *doorbell, uint64_t ipa)
+static int refuse_doorbell(const struct space_doorbell *present, struct db_device *dev,
+			   const struct db_doorbell *doorbell, uint64_t ipa)
 {
 	if (present->id == doorbell->id) {
-		db_error_set(-EADDRINUSE, "the doorbell of %s already stands at 0x%llx, which 0x%llx would overlap", dev->address,
-			     (unsigned long long)present->ipa, (unsigned long long)ipa);
+		db_error_set(-EADDRINUSE, "the doorbell of %s already stands at 0x%llx, which "
+			     "0x%llx would overlap", dev->address, (unsigned long long)present->ipa,
+			     (unsigned long long)ipa);
 		return -EADDRINUSE;
 	}
-	db_error_set(-EXDEV, "%s signals through another physical ITS (doorbell id 0x%llx) than the devices at IPA 0x%llx (id 0x%llx): give it "
-		     "a vITS of its own", dev->address, (unsigned long long)doorbell->id, (unsigned long long)present->ipa,
-		     (unsigned long long)present->id);
+	db_error_set(-EXDEV, "%s signals through another physical ITS (doorbell id 0x%llx) than "
+		     "the devices at IPA 0x%llx (id 0x%llx): give it a vITS of its own",
+		     dev->address, (unsigned long long)doorbell->id,
+		     (unsigned long long)present->ipa, (unsigned long long)present->id);
 	return -EXDEV;
 }
 
-static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbell, int fd, uint64_t ipa, struct space_doorbell **out)
+static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbell, int fd,
+			uint64_t ipa, struct space_doorbell **out)
 {
 	struct space_doorbell *entry;
 	int ret;
@@ -271,7 +288,8 @@ static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbe
 		db_error_set(-ENOMEM, "no memory for a doorbell mapping");
 		return -ENOMEM;
 	}
-	/* Write-only: a device has nothing to read there, and the kernel maps it in no other way. */
+	/* Write-only: a device has nothing to read there, and the kernel maps it in
+	 * no other way. */
 	ret = map_file(space, ipa, fd, 0, doorbell->size, DB_WRITE);
 	if (ret) {
 		free(entry);
@@ -288,7 +306,8 @@ static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbe
 	return 0;
 }
 
-static int use_doorbell(struct db_space *space, struct db_device *dev, const struct db_doorbell *doorbell, int fd, uint64_t ipa)
+static int use_doorbell(struct db_space *space, struct db_device *dev,
+			const struct db_doorbell *doorbell, int fd, uint64_t ipa)
 {
 	struct space_doorbell *entry = find_overlap(space, ipa, doorbell->size);
 	struct space_doorbell_user *user;
@@ -339,10 +358,12 @@ static int drop_doorbell(struct db_space *space, struct db_device *dev, uint64_t
 
 	for (link = &space->doorbells; (entry = *link) && entry->ipa != ipa; link = &entry->next)
 		;
-	for (user = entry ? &entry->users : NULL; user && *user && (*user)->dev != dev; user = &(*user)->next)
+	for (user = entry ? &entry->users : NULL; user && *user && (*user)->dev != dev;
+	     user = &(*user)->next)
 		;
 	if (!user || !*user) {
-		db_error_set(-ENOENT, "no doorbell of %s is mapped at 0x%llx", dev->address, (unsigned long long)ipa);
+		db_error_set(-ENOENT, "no doorbell of %s is mapped at 0x%llx", dev->address,
+			     (unsigned long long)ipa);
 		return -ENOENT;
 	}
 	if (entry->users->next) {
@@ -373,10 +394,11 @@ int db_space_unmap_doorbell(struct db_space *space, struct db_device *dev, uint6
 static int explain_nest_parent(struct db_device *dev, int error)
 {
 	if (error == -EOPNOTSUPP)
-		db_error_set(error, "the SMMU of %s does not do both stages of translation, or the kernel does not allow nesting on it",
-			     dev->address);
+		db_error_set(error, "the SMMU of %s does not do both stages of translation, or the "
+			     "kernel does not allow nesting on it", dev->address);
 	else if (error == -EADDRINUSE)
-		db_error_set(error, "memory is mapped where %s has a reserved region", dev->address);
+		db_error_set(error, "memory is mapped where %s has a reserved region",
+			     dev->address);
 	else
 		db_error_set(error, "cannot make stage 2 for %s", dev->address);
 	return error;
@@ -385,8 +407,9 @@ static int explain_nest_parent(struct db_device *dev, int error)
 static int explain_viommu(struct db_device *dev, int error)
 {
 	if (error == -EOPNOTSUPP)
-		db_error_set(error, "nesting is refused for %s: its SMMU has no S2FWB and firmware does not vouch for coherence "
-			     "(CANWBS, IORT memory access flags bit 2)", dev->address);
+		db_error_set(error, "nesting is refused for %s: its SMMU has no S2FWB and firmware "
+			     "does not vouch for coherence (CANWBS, IORT memory access flags bit "
+			     "2)", dev->address);
 	else if (error == -ENOTTY)
 		db_error_set(error, "this kernel has no vIOMMUs: Linux 6.15 or later is needed");
 	else
@@ -394,8 +417,10 @@ static int explain_viommu(struct db_device *dev, int error)
 	return error;
 }
 
-/* Which SMMU a device is behind is known to the kernel only: a nest parent of another one is refused with EINVAL. */
-static int find_parent(struct db_space *space, struct db_device *dev, struct space_parent **parent, uint32_t *viommu)
+/* Which SMMU a device is behind is known to the kernel only: a nest parent of another one is
+ * refused with EINVAL. */
+static int find_parent(struct db_space *space, struct db_device *dev, struct space_parent **parent,
+		       uint32_t *viommu)
 {
 	struct space_parent *candidate;
 	int ret = -EINVAL;
@@ -410,7 +435,8 @@ static int find_parent(struct db_space *space, struct db_device *dev, struct spa
 	return ret;
 }
 
-static int make_parent(struct db_space *space, struct db_device *dev, struct space_parent **out, uint32_t *viommu)
+static int make_parent(struct db_space *space, struct db_device *dev, struct space_parent **out,
+		       uint32_t *viommu)
 {
 	struct space_parent *parent;
 	int ret;
@@ -443,7 +469,8 @@ free_parent:
 	return ret;
 }
 
-int space_viommu_alloc(struct db_space *space, struct db_device *dev, struct space_parent **parent, uint32_t *viommu)
+int space_viommu_alloc(struct db_space *space, struct db_device *dev, struct space_parent **parent,
+		       uint32_t *viommu)
 {
 	int ret;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guest-physical space: one IOAS, the nest parents over it (one for each SMMU), and the doorbells mapped in it. */
+/* Guest-physical space: one IOAS, the nest parents over it (one for each SMMU), and the doorbells
+ * mapped in it. */
 #ifndef LIB_SPACE_H
 #define LIB_SPACE_H
 
@@ -8,7 +9,8 @@
 
 #include "lib/host.h"
 
-/* Memory mappings are not kept here: the kernel's IOAS is the one record of them. Doorbells are few. */
+/* Memory mappings are not kept here: the kernel's IOAS is the one record of them. Doorbells are
+ * few. */
 struct space_doorbell {
 	struct space_doorbell *next;
 	uint64_t ipa, size, id;
@@ -16,8 +18,9 @@ struct space_doorbell {
 };
 
 /*
- * One db_space_map_doorbell() call. The dma-buf of the first is what is mapped; it stays good for as long as any device of the iommufd that asked
- * for the doorbell is open (abi/native.h), and each user has asked.
+ * One db_space_map_doorbell() call. The dma-buf of the first is what is mapped; it stays good for
+ * as long as any device of the iommufd that asked for the doorbell is open (abi/native.h), and each
+ * user has asked.
  */
 struct space_doorbell_user {
 	struct space_doorbell_user *next;
@@ -41,10 +44,12 @@ struct db_space {
 };
 
 /*
- * A vIOMMU for the SMMU of @dev over a nest parent of that SMMU, which is found or made. The message is set on error. @parent is given
- * back with space_parent_put() after the vIOMMU is destroyed.
+ * A vIOMMU for the SMMU of @dev over a nest parent of that SMMU, which is found or made. The
+ * message is set on error. @parent is given back with space_parent_put() after the vIOMMU is
+ * destroyed.
  */
-int space_viommu_alloc(struct db_space *space, struct db_device *dev, struct space_parent **parent, uint32_t *viommu);
+int space_viommu_alloc(struct db_space *space, struct db_device *dev, struct space_parent **parent,
+		       uint32_t *viommu);
 void space_parent_put(struct db_space *space, struct space_parent *parent);
 
 #endif

@@ -7,9 +7,12 @@
 #include "arm/smmu_build.h"
 #include "arm/smmu_regs.h"
 
-#define STE_0_HARDWARE (SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | SMMU_STE_0_S1CDMAX)
-#define STE_1_HARDWARE (SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | SMMU_STE_1_S1STALLD | \
-			SMMU_STE_1_EATS)
+#define STE_0_HARDWARE                                                                   \
+	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | \
+	 SMMU_STE_0_S1CDMAX)
+#define STE_1_HARDWARE                                                               \
+	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | \
+	 SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
 
 const uint64_t ste_abort[2] = { SMMU_STE_0_V, 0 };
 
@@ -18,8 +21,8 @@ int ste_reduce(const uint64_t ste[2], uint64_t out[2])
 	uint64_t config = FIELD_GET64(SMMU_STE_0_CONFIG, ste[0]);
 
 	/*
-	 * Config 0b0xx aborts, whatever xx. An invalid entry aborts too; that the guest is owed C_BAD_STE for it, only hardware could tell,
-	 * and it sees an abort STE.
+	 * Config 0b0xx aborts, whatever xx. An invalid entry aborts too; that the guest is owed
+	 * C_BAD_STE for it, only hardware could tell, and it sees an abort STE.
 	 */
 	if (!(ste[0] & SMMU_STE_0_V) || !(config & SMMU_STE_0_CONFIG_ENABLE_BIT)) {
 		memcpy(out, ste_abort, sizeof(ste_abort));

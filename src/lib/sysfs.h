@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The few sysfs accesses that discovery needs, through the seam. All return 0 or a length, or a negative errno, and set no message. */
+/* The few sysfs accesses that discovery needs, through the seam. All return 0 or a length, or a
+ * negative errno, and set no message. */
 #ifndef LIB_SYSFS_H
 #define LIB_SYSFS_H
 
@@ -12,7 +13,8 @@
 /* The path of @name below PCI device @address, in @path (SYSFS_PATH bytes). */
 void sysfs_device_path(char *path, const char *address, const char *name);
 
-/* The whole of a small file, NUL-terminated, without its last newline; -EFBIG if it does not fit. */
+/* The whole of a small file, NUL-terminated, without its last newline; -EFBIG if it
+ * does not fit. */
 ssize_t sysfs_read(struct db_sys *sys, const char *path, char *buf, size_t size);
 int sysfs_write(struct db_sys *sys, const char *path, const char *text);
 

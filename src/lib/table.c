@@ -23,7 +23,8 @@ int table_map(struct table *table, struct db_device *dev, uint64_t page)
 	end = ((uint64_t)msix->table_offset + msix->count * MSIX_ENTRY + page - 1) & ~(page - 1);
 	if ((uint64_t)msix->table_offset + msix->count * MSIX_ENTRY > bar->size)
 		return -EOPNOTSUPP;
-	ret = sys->ops->mmap(sys, end - start, PROT_READ | PROT_WRITE, dev->fd, bar->offset + start, &map);
+	ret = sys->ops->mmap(sys, end - start, PROT_READ | PROT_WRITE, dev->fd, bar->offset + start,
+			     &map);
 	if (ret < 0)
 		return ret;
 	table->map = map;
@@ -69,7 +70,8 @@ static void put(struct table *table, unsigned int index, unsigned int field, uin
 
 uint64_t table_address(struct table *table, unsigned int index)
 {
-	return get(table, index, MSIX_ENTRY_ADDRESS) | (uint64_t)get(table, index, MSIX_ENTRY_ADDRESS_HIGH) << 32;
+	return get(table, index, MSIX_ENTRY_ADDRESS) |
+	       (uint64_t)get(table, index, MSIX_ENTRY_ADDRESS_HIGH) << 32;
 }
 
 uint32_t table_data(struct table *table, unsigned int index)

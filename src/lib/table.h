@@ -19,12 +19,14 @@ struct table {
 	volatile uint8_t *entries;
 };
 
-/* @page: the host's page size. -EOPNOTSUPP if the BAR cannot be mapped where the table is; table->map stays NULL then. */
+/* @page: the host's page size. -EOPNOTSUPP if the BAR cannot be mapped where the table is;
+ * table->map stays NULL then. */
 int table_map(struct table *table, struct db_device *dev, uint64_t page);
 void table_unmap(struct table *table);
 
 /*
- * The calls below are made between table_begin() and table_end(), which keep config space and resets of the device away.
+ * The calls below are made between table_begin() and table_end(), which keep config space and
+ * resets of the device away.
  */
 int table_begin(struct table *table, bool *was_off);
 void table_end(struct table *table, bool was_off);
@@ -32,12 +34,14 @@ void table_end(struct table *table, bool was_off);
 uint64_t table_address(struct table *table, unsigned int index);
 uint32_t table_data(struct table *table, unsigned int index);
 
-/* When it returns the device sends no more messages of a vector that was masked; one that came in between is pending in it. */
+/* When it returns the device sends no more messages of a vector that was masked; one that came in
+ * between is pending in it. */
 void table_set_mask(struct table *table, unsigned int index, bool masked);
 
 /*
- * Exchanges the address of an entry that may be in use. The entry is masked while it is half old and half new, so that the device keeps
- * a message back instead of losing it; @masked says how it is to be left.
+ * Exchanges the address of an entry that may be in use. The entry is masked while it is half old
+ * and half new, so that the device keeps a message back instead of losing it; @masked says how it
+ * is to be left.
  */
 void table_set_address(struct table *table, unsigned int index, uint64_t address, bool masked);
 

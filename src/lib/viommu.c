@@ -10,13 +10,15 @@
 #include "lib/ste.h"
 #include "sys/error.h"
 
-/* Records the kernel holds for the VMM: a guest that makes its devices fault in a loop loses events, and costs no more than this. */
+/* Records the kernel holds for the VMM: a guest that makes its devices fault in a loop loses
+ * events, and costs no more than this. */
 #define EVENTQ_DEPTH 256
 /* Records taken by one read(). */
 #define EVENT_BATCH 32
 #define EVENT_SEQUENCE 0x7fffffffu
 
-/* The kernel answers with what the hardware is; errors leave the guest with no features, which is safe. */
+/* The kernel answers with what the hardware is; errors leave the guest with no features, which is
+ * safe. */
 static void read_smmu(struct db_viommu *viommu)
 {
 	struct iommu_hw_info_arm_smmuv3 smmu = { 0 };
@@ -27,7 +29,8 @@ static void read_smmu(struct db_viommu *viommu)
 		.data_uptr = (uintptr_t)&smmu,
 	};
 
-	if (host_ioctl(viommu->host, IOMMU_GET_HW_INFO, &cmd) < 0 || cmd.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
+	if (host_ioctl(viommu->host, IOMMU_GET_HW_INFO, &cmd) < 0 ||
+	    cmd.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		return;
 	memcpy(viommu->idr, smmu.idr, sizeof(viommu->idr));
 	viommu->repeat = smmu.flags & IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
@@ -50,14 +53,17 @@ int db_viommu_create(struct db_space *space, struct db_device *dev, struct db_vi
 	ret = space_viommu_alloc(space, dev, &viommu->parent, &viommu->id);
 	if (ret)
 		goto free_viommu;
-	ret = host_veventq_alloc(host, viommu->id, EVENTQ_DEPTH, &viommu->eventq, &viommu->event_fd);
+	ret = host_veventq_alloc(host, viommu->id, EVENTQ_DEPTH, &viommu->eventq,
+				 &viommu->event_fd);
 	if (ret) {
-		db_error_set(ret, "cannot make an event queue (IOMMU_VEVENTQ_ALLOC, Linux 6.15) for the SMMU of %s", dev->address);
+		db_error_set(ret, "cannot make an event queue (IOMMU_VEVENTQ_ALLOC, Linux 6.15) "
+			     "for the SMMU of %s", dev->address);
 		goto destroy_viommu;
 	}
 	ret = viommu_hwpt_get(viommu, ste_abort, &viommu->abort);
 	if (ret) {
-		db_error_set(ret, "cannot make the aborting stage 1 that devices of the vIOMMU start with");
+		db_error_set(ret, "cannot make the aborting stage 1 that devices of the vIOMMU "
+			     "start with");
 		goto destroy_eventq;
 	}
 	read_smmu(viommu);
@@ -97,7 +103,8 @@ struct viommu_member *viommu_find_sid(struct db_viommu *viommu, uint32_t sid)
 {
 	struct viommu_member *member;
 
-	for (member = viommu->members[viommu_bucket(sid)]; member && member->sid != sid; member = member->next)
+	for (member = viommu->members[viommu_bucket(sid)]; member && member->sid != sid;
+	     member = member->next)
 		;
 	return member;
 }
@@ -111,7 +118,8 @@ static struct viommu_member *find_member(struct db_viommu *viommu, struct db_dev
 	return NULL;
 }
 
-static int vdevice_alloc(struct db_viommu *viommu, struct db_device *dev, uint32_t sid, uint32_t *id)
+static int vdevice_alloc(struct db_viommu *viommu, struct db_device *dev, uint32_t sid,
+			 uint32_t *id)
 {
 	struct iommu_vdevice_alloc cmd = {
 		.size = sizeof(cmd),
@@ -124,9 +132,11 @@ static int vdevice_alloc(struct db_viommu *viommu, struct db_device *dev, uint32
 	ret = host_ioctl(viommu->host, IOMMU_VDEVICE_ALLOC, &cmd);
 	if (ret < 0) {
 		if (ret == -EINVAL)
-			db_error_set(ret, "%s is behind another SMMU: it needs a vIOMMU of its own", dev->address);
+			db_error_set(ret, "%s is behind another SMMU: it needs a vIOMMU of its own",
+				     dev->address);
 		else if (ret == -EEXIST)
-			db_error_set(ret, "%s has a vIOMMU, or StreamID 0x%x has a device", dev->address, sid);
+			db_error_set(ret, "%s has a vIOMMU, or StreamID 0x%x has a device",
+				     dev->address, sid);
 		else
 			db_error_set(ret, "cannot add %s to the vIOMMU", dev->address);
 		return ret;
@@ -141,8 +151,9 @@ static int attach_first(struct db_viommu *viommu, struct db_device *dev)
 
 	ret = device_attach(dev, viommu->abort->id);
 	if (ret == -EADDRINUSE)
-		db_error_set(ret, "something is mapped where %s has a reserved region or its MSI window: move the mapping, or the window "
-			     "with db_device_set_window()", dev->address);
+		db_error_set(ret, "something is mapped where %s has a reserved region or its MSI "
+			     "window: move the mapping, or the window with db_device_set_window()",
+			     dev->address);
 	else if (ret)
 		db_error_set(ret, "cannot attach %s to the vIOMMU", dev->address);
 	return ret;
@@ -154,7 +165,8 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 	int ret;
 
 	if (dev->member || viommu_find_sid(viommu, sid)) {
-		db_error_set(-EEXIST, "%s has a vIOMMU, or StreamID 0x%x has a device", dev->address, sid);
+		db_error_set(-EEXIST, "%s has a vIOMMU, or StreamID 0x%x has a device",
+			     dev->address, sid);
 		return -EEXIST;
 	}
 	member = calloc(1, sizeof(*member));
@@ -201,7 +213,8 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev)
 	pthread_mutex_lock(&viommu->lock);
 	member = find_member(viommu, dev);
 	if (member) {
-		for (link = &viommu->members[viommu_bucket(member->sid)]; *link != member; link = &(*link)->next)
+		for (link = &viommu->members[viommu_bucket(member->sid)]; *link != member;
+		     link = &(*link)->next)
 			;
 		*link = member->next;
 		device_detach(dev);
@@ -214,7 +227,8 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev)
 	pthread_mutex_unlock(&viommu->lock);
 }
 
-/* The new HWPT is attached before the old one loses its user: the device's traffic never stands still. */
+/* The new HWPT is attached before the old one loses its user: the device's traffic never stands
+ * still. */
 static int switch_to(struct db_viommu *viommu, struct viommu_member *member, const uint64_t ste[2])
 {
 	struct viommu_hwpt *hwpt;
@@ -234,7 +248,8 @@ static int switch_to(struct db_viommu *viommu, struct viommu_member *member, con
 	return 0;
 }
 
-/* The configuration that the guest replaced must not stay in force when its new one could not be installed. */
+/* The configuration that the guest replaced must not stay in force when its new one could not be
+ * installed. */
 static void fail_closed(struct db_viommu *viommu, struct viommu_member *member)
 {
 	if (!switch_to(viommu, member, ste_abort))
@@ -252,7 +267,8 @@ static int install(struct db_viommu *viommu, struct viommu_member *member, const
 
 	ret = ste_reduce(guest, ste);
 	if (!ret) {
-		if (member->hwpt && member->hwpt->ste[0] == ste[0] && member->hwpt->ste[1] == ste[1])
+		if (member->hwpt && member->hwpt->ste[0] == ste[0] &&
+		    member->hwpt->ste[1] == ste[1])
 			return 0;
 		ret = switch_to(viommu, member, ste);
 	}
@@ -260,10 +276,12 @@ static int install(struct db_viommu *viommu, struct viommu_member *member, const
 		return 0;
 	fail_closed(viommu, member);
 	if (ret == -EIO)
-		db_error_set(ret, "the STE of StreamID 0x%x (0x%llx 0x%llx) is illegal for a guest: its DMA is aborted", member->sid,
-			     (unsigned long long)guest[0], (unsigned long long)guest[1]);
+		db_error_set(ret, "the STE of StreamID 0x%x (0x%llx 0x%llx) is illegal for a "
+			     "guest: its DMA is aborted", member->sid, (unsigned long long)guest[0],
+			     (unsigned long long)guest[1]);
 	else
-		db_error_set(ret, "cannot install the STE of StreamID 0x%x: its DMA is aborted", member->sid);
+		db_error_set(ret, "cannot install the STE of StreamID 0x%x: its DMA is aborted",
+			     member->sid);
 	return ret;
 }
 
@@ -296,17 +314,20 @@ struct event_record {
 };
 
 /*
- * Takes apart what one read() gave: headers with a record each, and bare headers that say that events were lost at the end. The
- * sequence number counts lost events too, so gaps in it are their number.
+ * Takes apart what one read() gave: headers with a record each, and bare headers that say that
+ * events were lost at the end. The sequence number counts lost events too, so gaps in it are their
+ * number.
  */
-static int parse_events(struct db_viommu *viommu, const uint8_t *buf, size_t len, uint64_t (*events)[4], uint64_t *lost)
+static int parse_events(struct db_viommu *viommu, const uint8_t *buf, size_t len,
+			uint64_t (*events)[4], uint64_t *lost)
 {
 	struct iommufd_vevent_header header;
 	bool bare;
 	size_t pos;
 	int n = 0;
 
-	for (pos = 0; pos + sizeof(header) <= len; pos += sizeof(header) + (bare ? 0 : sizeof(struct iommu_vevent_arm_smmuv3))) {
+	for (pos = 0; pos + sizeof(header) <= len;
+	     pos += sizeof(header) + (bare ? 0 : sizeof(struct iommu_vevent_arm_smmuv3))) {
 		memcpy(&header, buf + pos, sizeof(header));
 		bare = header.flags & IOMMU_VEVENTQ_FLAG_LOST_EVENTS;
 		if (!bare && len - pos < sizeof(struct event_record))
@@ -330,7 +351,8 @@ int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max
 	pthread_mutex_lock(&viommu->lock);
 	while (n < max && ret > 0) {
 		want = max - n < EVENT_BATCH ? max - n : EVENT_BATCH;
-		ret = sys->ops->read(sys, viommu->event_fd, buf, want * sizeof(struct event_record));
+		ret = sys->ops->read(sys, viommu->event_fd, buf,
+				     want * sizeof(struct event_record));
 		if (ret > 0)
 			n += parse_events(viommu, buf, ret, events + n, lost);
 	}

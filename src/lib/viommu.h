@@ -11,14 +11,16 @@
 
 #define VIOMMU_BUCKETS 64	/* a power of two */
 #define VIOMMU_BATCH 512	/* invalidations in one ioctl at most */
-#define VIOMMU_SPARE_HWPTS 4	/* unused ones that are kept: a guest that goes S1 -> bypass -> S1 finds its own again */
+/* Unused HWPTs that are kept: a guest that goes S1 -> bypass -> S1 finds its own again. */
+#define VIOMMU_SPARE_HWPTS 4
 
-/* A nested HWPT for one vSTE, as it reaches hardware: the first two dwords with all other fields cleared. */
+/* A nested HWPT for one vSTE, as it reaches hardware: the first two dwords with all other fields
+ * cleared. */
 struct viommu_hwpt {
 	struct viommu_hwpt *next;	/* of the same bucket */
 	uint64_t ste[2];
 	uint32_t id;
-	unsigned int users;		/* devices it is attached to; the abort HWPT has one more, the vIOMMU */
+	unsigned int users;		/* devices; the abort HWPT has one more, the vIOMMU */
 	uint64_t left;			/* when the last user left: the oldest spare goes first */
 };
 
@@ -37,7 +39,7 @@ struct db_viommu {
 	uint32_t id, eventq, dev_id;	/* dev_id: a device of this SMMU */
 	int event_fd;
 	uint32_t idr[6];
-	bool repeat;			/* hardware erratum: every invalidation is to be issued twice */
+	bool repeat;			/* hardware erratum: each invalidation is issued twice */
 
 	pthread_mutex_t lock;		/* all that follows, and db_device.member of the members */
 	struct viommu_member *members[VIOMMU_BUCKETS];	/* by StreamID */
@@ -59,7 +61,8 @@ _Static_assert(VIOMMU_BUCKETS == 1 << (64 - 58), "viommu_bucket() gives a bucket
 
 struct viommu_member *viommu_find_sid(struct db_viommu *viommu, uint32_t sid);
 
-/* The HWPT of @ste with one more user, made if there is none. 0 or the bare errno; EIO: the kernel calls the STE illegal. */
+/* The HWPT of @ste with one more user, made if there is none. 0 or the bare errno; EIO: the kernel
+ * calls the STE illegal. */
 int viommu_hwpt_get(struct db_viommu *viommu, const uint64_t ste[2], struct viommu_hwpt **out);
 void viommu_hwpt_put(struct db_viommu *viommu, struct viommu_hwpt *hwpt);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The MSI capability that a guest sees (PCIe 7.7.1). It has the shape of the device's own: 32 or 64 bits of address, with or without a mask
- * bit for each vector. While it is enabled all its vectors are armed, masked ones with their interrupts held back: the device is told how
- * many it has when it is enabled, once.
+ * The MSI capability that a guest sees (PCIe 7.7.1). It has the shape of the device's own: 32 or 64
+ * bits of address, with or without a mask bit for each vector. While it is enabled all its vectors
+ * are armed, masked ones with their interrupts held back: the device is told how many it has when
+ * it is enabled, once.
  */
 #include <doorbell/msi.h>
 
@@ -32,7 +33,8 @@ struct db_vmsi {
 	const struct db_msi_guest_ops *ops;
 	void *ctx;
 	unsigned int log2_count;
-	unsigned int data_at, mask_at, pending_at, size;	/* offsets; mask_at and pending_at are beyond size if not there */
+	/* Offsets; mask_at and pending_at are beyond size if they are not there. */
+	unsigned int data_at, mask_at, pending_at, size;
 	pthread_mutex_t lock;		/* what follows; held while ops are called */
 	uint16_t control;		/* Enable and Multiple Message Enable */
 	uint64_t address;
@@ -43,7 +45,8 @@ struct db_vmsi {
 	int fd[MSI_VECTORS];
 };
 
-int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsi **out)
+int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx,
+		   struct db_vmsi **out)
 {
 	bool wide = msi->dev->msi_64bit, maskable = msi->dev->msi_maskable;
 	struct db_vmsi *vmsi;
@@ -120,8 +123,8 @@ static int connect_vector(struct db_vmsi *vmsi, unsigned int index, unsigned int
 		return 0;
 	fd = vmsi->ops->connect(vmsi->ctx, index, vmsi->address, data);
 	if (fd < 0) {
-		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)", index,
-			     (unsigned long long)vmsi->address, data);
+		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",
+			     index, (unsigned long long)vmsi->address, data);
 		return fd;
 	}
 	vmsi->fd[index] = fd;
@@ -132,18 +135,22 @@ static int connect_vector(struct db_vmsi *vmsi, unsigned int index, unsigned int
 /* Arms the vectors that the guest enabled, or gives them another message. */
 static int arm(struct db_vmsi *vmsi)
 {
-	unsigned int i, log2 = (vmsi->control & CONTROL_ENABLED_MASK) >> CONTROL_ENABLED_SHIFT, count;
+	unsigned int log2 = (vmsi->control & CONTROL_ENABLED_MASK) >> CONTROL_ENABLED_SHIFT;
+	unsigned int i, count;
 	struct db_msi_vector vectors[MSI_VECTORS];
 	int ret, first_error = 0;
 
-	/* More than the device is capable of, or a reserved encoding: as many as it has. The number holds until it is disabled. */
-	count = vmsi->armed ? vmsi->armed : 1u << (log2 < vmsi->log2_count ? log2 : vmsi->log2_count);
+	/* More than the device is capable of, or a reserved encoding: as many as it has. The number
+	 * holds until it is disabled. */
+	log2 = log2 < vmsi->log2_count ? log2 : vmsi->log2_count;
+	count = vmsi->armed ? vmsi->armed : 1u << log2;
 	vmsi->armed = count;
 	for (i = 0; i < count; i++) {
 		ret = connect_vector(vmsi, i, count);
 		if (ret && !first_error)
 			first_error = ret;
-		vectors[i] = (struct db_msi_vector){ .address = vmsi->address, .eventfd = ret ? -1 : vmsi->fd[i] };
+		vectors[i] = (struct db_msi_vector){ .address = vmsi->address,
+						      .eventfd = ret ? -1 : vmsi->fd[i] };
 		msi_mask(vmsi->msi, i, 1, vmsi->mask >> i & 1);
 	}
 	ret = db_msi_set(vmsi->msi, 0, count, vectors);
@@ -212,7 +219,8 @@ static void image(struct db_vmsi *vmsi, uint8_t bytes[MSI_SIZE + 4])
 
 static bool access_valid(const struct db_vmsi *vmsi, unsigned int offset, unsigned int size)
 {
-	return (size == 1 || size == 2 || size == 4) && !(offset & (size - 1)) && offset < ((vmsi->size + 3) & ~3u);
+	return (size == 1 || size == 2 || size == 4) && !(offset & (size - 1)) &&
+	       offset < ((vmsi->size + 3) & ~3u);
 }
 
 uint32_t db_vmsi_read(struct db_vmsi *vmsi, unsigned int offset, unsigned int size)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The MSI-X table, PBA and Message Control that a guest sees (PCIe 7.7.2, 6.1.4). A vector is live while MSI-X is enabled, the function is
- * not masked and its entry is not masked. Only when it becomes live is the guest's message looked at: while it is masked, software may
- * write it in parts.
+ * The MSI-X table, PBA and Message Control that a guest sees (PCIe 7.7.2, 6.1.4). A vector is live
+ * while MSI-X is enabled, the function is not masked and its entry is not masked. Only when it
+ * becomes live is the guest's message looked at: while it is masked, software may write it in
+ * parts.
  */
 #include <doorbell/msi.h>
 
@@ -51,7 +52,8 @@ static void clear_vectors(struct db_vmsix *vmsix)
 		vmsix->vector[i] = (struct vmsix_vector){ .masked = true, .fd = -1 };
 }
 
-int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx, struct db_vmsix **out)
+int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx,
+		    struct db_vmsix **out)
 {
 	struct db_vmsix *vmsix;
 
@@ -101,7 +103,8 @@ static void disable(struct db_vmsix *vmsix)
 
 	vmsix->enabled = false;
 	msi_disable(vmsix->msi);
-	/* What the VMM does not disconnect it has connected still when the guest enables MSI-X again. */
+	/* What the VMM does not disconnect it has connected still when the guest enables MSI-X
+	 * again. */
 	for (i = 0; i < vmsix->count; i++)
 		disconnect(vmsix, i);
 }
@@ -137,8 +140,8 @@ static int connect_vector(struct db_vmsix *vmsix, unsigned int index)
 	fd = vmsix->ops->connect(vmsix->ctx, index, vector->address, vector->data);
 	if (fd < 0) {
 		vector->fd = -1;
-		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)", index,
-			     (unsigned long long)vector->address, vector->data);
+		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",
+			     index, (unsigned long long)vector->address, vector->data);
 		return fd;
 	}
 	vector->connected = true;
@@ -152,7 +155,8 @@ static int activate(struct db_vmsix *vmsix, unsigned int index)
 	struct db_msi_vector armed;
 	int ret, refused;
 
-	/* Without a connection there is no eventfd: what the vector delivered before, for another message, it must not any more. */
+	/* Without a connection there is no eventfd: what the vector delivered before, for another
+	 * message, it must not any more. */
 	refused = connect_vector(vmsix, index);
 	armed = (struct db_msi_vector){ .address = vector->address, .eventfd = vector->fd };
 	ret = db_msi_set(vmsix->msi, index, 1, &armed);
@@ -180,7 +184,9 @@ static int mask_unmasked(struct db_vmsix *vmsix, bool masked)
 	int ret, first_error = 0;
 
 	for (i = 0; i < vmsix->count; i = end) {
-		for (end = i; end < vmsix->count && vmsix->vector[end].masked == vmsix->vector[i].masked; end++)
+		for (end = i;
+		     end < vmsix->count && vmsix->vector[end].masked == vmsix->vector[i].masked;
+		     end++)
 			;
 		if (vmsix->vector[i].masked)
 			continue;
@@ -191,7 +197,8 @@ static int mask_unmasked(struct db_vmsix *vmsix, bool masked)
 	return first_error;
 }
 
-/* All that are not masked become live at once: one change of all vectors. Masked ones stay as they are. */
+/* All that are not masked become live at once: one change of all vectors. Masked ones stay as they
+ * are. */
 static int activate_all(struct db_vmsix *vmsix)
 {
 	struct vmsix_vector *vector;
@@ -276,7 +283,8 @@ int db_vmsix_control_write(struct db_vmsix *vmsix, uint16_t value)
 
 static bool access_valid(uint64_t offset, unsigned int size, uint64_t end)
 {
-	return (size == 4 || size == 8) && !(offset & (size - 1)) && offset < end && size <= end - offset;
+	return (size == 4 || size == 8) && !(offset & (size - 1)) && offset < end &&
+	       size <= end - offset;
 }
 
 static uint32_t read_dword(const struct vmsix_vector *vector, unsigned int field)
@@ -326,7 +334,8 @@ static void write_dword(struct vmsix_vector *vector, unsigned int field, uint32_
 	}
 }
 
-static int write_entry(struct db_vmsix *vmsix, unsigned int index, unsigned int field, unsigned int size, uint64_t value)
+static int write_entry(struct db_vmsix *vmsix, unsigned int index, unsigned int field,
+		       unsigned int size, uint64_t value)
 {
 	struct vmsix_vector *vector = &vmsix->vector[index], before = *vector;
 	bool was_live = live(vmsix, vector);

@@ -48,7 +48,8 @@ static struct mock_device *device_of_path(struct mock *mock, const char *path, c
 		return NULL;
 	path += sizeof(base) - 1;
 	for (i = 0; i < MOCK_DEVICES; i++) {
-		if (mock->device[i].address && !strncmp(path, mock->device[i].address, 12) && path[12] == '/') {
+		if (mock->device[i].address && !strncmp(path, mock->device[i].address, 12) &&
+		    path[12] == '/') {
 			*rest = path + 13;
 			return &mock->device[i];
 		}
@@ -71,10 +72,12 @@ static int sysfs_text(struct mock *mock, const char *path, char *text, size_t si
 	if (sscanf(path, "/sys/kernel/iommu_groups/%u/reserved_regions", &group) != 1)
 		return -ENOENT;
 	if (!mock->no_window)
-		len += snprintf(text, size, "0x%016llx 0x%016llx msi\n", MOCK_WINDOW, MOCK_WINDOW + 0xfffff);
+		len += snprintf(text, size, "0x%016llx 0x%016llx msi\n", MOCK_WINDOW,
+				MOCK_WINDOW + 0xfffff);
 	len += snprintf(text + len, size - len, "garbage\n");
 	if (mock->reserved_last)
-		len += snprintf(text + len, size - len, "0x%016llx 0x%016llx reserved\n", (unsigned long long)mock->reserved_start,
+		len += snprintf(text + len, size - len, "0x%016llx 0x%016llx reserved\n",
+				(unsigned long long)mock->reserved_start,
 				(unsigned long long)mock->reserved_last);
 	return len;
 }
@@ -105,7 +108,8 @@ static int mock_open(struct db_sys *sys, const char *path, int flags)
 		return ret;
 	if (!strcmp(path, "/dev/iommu"))
 		return mock->no_iommufd ? -ENOENT : mock_new_fd(mock, path, mock);
-	if (sscanf(path, "/dev/vfio/devices/vfio%u", &n) == 1 && n < MOCK_DEVICES && mock->device[n].address) {
+	if (sscanf(path, "/dev/vfio/devices/vfio%u", &n) == 1 && n < MOCK_DEVICES &&
+	    mock->device[n].address) {
 		if (mock->device[n].fd >= 0)
 			return -EBUSY;
 		mock->device[n].fd = mock_new_fd(mock, path, &mock->device[n]);
@@ -327,7 +331,8 @@ static int mock_munmap(struct db_sys *sys, void *addr, size_t len)
 	return 0;
 }
 
-static struct mock_device *device_of_table(struct mock *mock, const volatile void *addr, unsigned int *index)
+static struct mock_device *device_of_table(struct mock *mock, const volatile void *addr,
+					   unsigned int *index)
 {
 	unsigned int i;
 
@@ -359,7 +364,8 @@ static uint64_t mock_mmio_read(struct db_sys *sys, const volatile void *addr, un
 	return value;
 }
 
-static void mock_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
+static void mock_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size,
+			    uint64_t value)
 {
 	struct mock *mock = to_mock(sys);
 	struct mock_device *dev;
@@ -391,7 +397,8 @@ static ssize_t mock_readlink(struct db_sys *sys, const char *path, char *buf, si
 	return -ENOENT;
 }
 
-static int mock_list(struct db_sys *sys, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+static int mock_list(struct db_sys *sys, const char *path,
+		     int (*entry)(void *arg, const char *name), void *arg)
 {
 	struct mock *mock = to_mock(sys);
 	struct mock_device *dev;
@@ -433,7 +440,8 @@ static const struct db_sys_ops mock_ops = {
 
 struct mock *mock_create(void)
 {
-	static const char *const addresses[MOCK_DEVICES] = { "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0001:01:00.0" };
+	static const char *const addresses[MOCK_DEVICES] = { "0000:01:00.0", "0000:02:00.0",
+							     "0000:03:00.0", "0001:01:00.0" };
 	struct mock *mock = calloc(1, sizeof(*mock));
 	unsigned int i;
 
@@ -448,7 +456,8 @@ struct mock *mock_create(void)
 	mock->window_size = 1 << 20;
 	mock->invalidate_bad = -1;
 	for (i = 0; i < MOCK_DEVICES; i++) {
-		/* The first two share SMMU and ITS, the third has another ITS, the last another SMMU too. */
+		/* The first two share SMMU and ITS, the third has another ITS, the last another
+		 * SMMU too. */
 		mock->device[i] = (struct mock_device){
 			.address = addresses[i],
 			.smmu = i == 3,

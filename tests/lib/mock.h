@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small stand-in for a kernel behind the seam, for the library's own tests: just enough rules to notice wrong calls, every request counted,
- * any of them made to fail. The software host is the real thing; here errors, counts and orders are what is looked at.
+ * A small stand-in for a kernel behind the seam, for the library's own tests: just enough rules to
+ * notice wrong calls, every request counted, any of them made to fail. The software host is the
+ * real thing; here errors, counts and orders are what is looked at.
  */
 #ifndef TESTS_LIB_MOCK_H
 #define TESTS_LIB_MOCK_H
@@ -72,8 +73,9 @@ struct mock_device {
 	} table[MOCK_VECTORS];
 	uint64_t pba[MOCK_VECTORS / 64];
 	unsigned int maps;
-	uint64_t expect;		/* the address that the guest's stage 1 maps; messages elsewhere are lost */
-	bool (*guest_maps)(void *ctx, unsigned int index, uint64_t address);	/* or, more exactly, this */
+	uint64_t expect;		/* the address that stage 1 maps, 0: all */
+	/* Or, more exactly, this. */
+	bool (*guest_maps)(void *ctx, unsigned int index, uint64_t address);
 	void *ctx;
 	unsigned int delivered, lost;
 };
@@ -91,7 +93,7 @@ struct mock {
 	unsigned int open_fds;
 	uint32_t next_id;
 	uint64_t reserved_start, reserved_last;	/* 0, 0: none */
-	uint32_t its_page[8];		/* its index -> page in the window + 1, in first-come order */
+	uint32_t its_page[8];		/* ITS -> page in the window + 1, in first-come order */
 	unsigned int its_pages;
 	uint64_t window_start, window_size;
 

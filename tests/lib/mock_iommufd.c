@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* iommufd of the stand-in kernel: objects that hold each other, so that a wrong order of destruction or a leak shows. */
+/* iommufd of the stand-in kernel: objects that hold each other, so that a wrong order of
+ * destruction or a leak shows. */
 #include "mock.h"
 
 #include <errno.h>
@@ -46,16 +47,19 @@ void mock_drop(struct mock *mock, uint32_t id)
 	object->type = MOCK_NONE;
 }
 
-static int add_mapping(struct mock *mock, uint32_t ioas, uint64_t iova, uint64_t length, uint64_t doorbell)
+static int add_mapping(struct mock *mock, uint32_t ioas, uint64_t iova, uint64_t length,
+		       uint64_t doorbell)
 {
 	unsigned int i;
 
 	if ((iova | length) & (mock->page - 1))
 		return -EINVAL;
-	if (mock->reserved_last && iova <= mock->reserved_last && mock->reserved_start < iova + length)
+	if (mock->reserved_last && iova <= mock->reserved_last &&
+	    mock->reserved_start < iova + length)
 		return -EINVAL;
 	for (i = 0; i < 64; i++) {
-		if (mock->mapping[i].used && iova < mock->mapping[i].iova + mock->mapping[i].length &&
+		if (mock->mapping[i].used &&
+		    iova < mock->mapping[i].iova + mock->mapping[i].length &&
 		    mock->mapping[i].iova < iova + length)
 			return -EEXIST;
 	}
@@ -73,7 +77,8 @@ static int unmap(struct mock *mock, struct iommu_ioas_unmap *cmd)
 	for (i = 0; i < 64; i++) {
 		struct mock_mapping *m = &mock->mapping[i];
 
-		if (!m->used || m->iova < cmd->iova || m->iova + m->length > cmd->iova + cmd->length)
+		if (!m->used || m->iova < cmd->iova ||
+		    m->iova + m->length > cmd->iova + cmd->length)
 			continue;
 		m->used = false;
 		done += m->length;
@@ -91,7 +96,8 @@ static int iova_ranges(struct mock *mock, struct iommu_ioas_iova_ranges *cmd)
 	cmd->num_iovas = mock->reserved_last ? 2 : 1;
 	if (room < cmd->num_iovas)
 		return -EMSGSIZE;
-	ranges[0] = (struct iommu_iova_range){ 0, mock->reserved_last ? mock->reserved_start - 1 : ~0ull };
+	ranges[0] = (struct iommu_iova_range){ 0, mock->reserved_last ? mock->reserved_start - 1 :
+									 ~0ull };
 	ranges[1] = (struct iommu_iova_range){ mock->reserved_last + 1, ~0ull };
 	return 0;
 }
@@ -99,7 +105,8 @@ static int iova_ranges(struct mock *mock, struct iommu_ioas_iova_ranges *cmd)
 static int hwpt_alloc(struct mock *mock, struct iommu_hwpt_alloc *cmd)
 {
 	struct iommu_hwpt_arm_smmuv3 *data = (void *)(uintptr_t)cmd->data_uptr;
-	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE), *under = mock_find(mock, cmd->pt_id, MOCK_NONE);
+	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE),
+			   *under = mock_find(mock, cmd->pt_id, MOCK_NONE);
 
 	assert_non_null(dev);
 	assert_non_null(under);
@@ -122,7 +129,8 @@ static int hwpt_alloc(struct mock *mock, struct iommu_hwpt_alloc *cmd)
 
 static int viommu_alloc(struct mock *mock, struct iommu_viommu_alloc *cmd)
 {
-	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE), *parent = mock_find(mock, cmd->hwpt_id, MOCK_PARENT);
+	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE),
+			   *parent = mock_find(mock, cmd->hwpt_id, MOCK_PARENT);
 
 	if (!mock->nesting)
 		return -EOPNOTSUPP;
@@ -135,7 +143,8 @@ static int viommu_alloc(struct mock *mock, struct iommu_viommu_alloc *cmd)
 
 static int vdevice_alloc(struct mock *mock, struct iommu_vdevice_alloc *cmd)
 {
-	struct mock_object *viommu = mock_find(mock, cmd->viommu_id, MOCK_VIOMMU), *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE);
+	struct mock_object *viommu = mock_find(mock, cmd->viommu_id, MOCK_VIOMMU),
+			   *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE);
 	unsigned int i;
 
 	if (viommu->smmu != dev->dev->smmu)
@@ -153,7 +162,8 @@ static int hw_info(struct mock *mock, struct iommu_hw_info *cmd)
 {
 	struct iommu_hw_info_arm_smmuv3 *info = (void *)(uintptr_t)cmd->data_uptr;
 
-	cmd->out_data_type = mock->other_iommu ? IOMMU_HW_INFO_TYPE_INTEL_VTD : IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
+	cmd->out_data_type =
+		mock->other_iommu ? IOMMU_HW_INFO_TYPE_INTEL_VTD : IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
 	info->flags = mock->repeat ? IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI : 0;
 	info->idr[0] = 1 << 10 | 1 << 12;
 	info->idr[1] = 10 << 6;
@@ -179,7 +189,8 @@ static int invalidate(struct mock *mock, struct iommu_hwpt_invalidate *cmd)
 
 static int option(struct mock *mock, struct iommu_option *cmd)
 {
-	uint64_t *value = cmd->option_id == IOMMU_OPTION_SW_MSI_START ? &mock->window_start : &mock->window_size;
+	uint64_t *value = cmd->option_id == IOMMU_OPTION_SW_MSI_START ? &mock->window_start :
+									&mock->window_size;
 	struct mock_object *dev = mock_find(mock, cmd->object_id, MOCK_DEVICE);
 
 	if (!mock->native)
@@ -213,9 +224,12 @@ int mock_iommufd_ioctl(struct mock *mock, unsigned long request, void *arg)
 	case IOMMU_IOAS_MAP:
 		return add_mapping(mock, map->ioas_id, map->iova, map->length, 0);
 	case IOMMU_IOAS_MAP_FILE:
-		dev = strcmp(mock->fd_path[file->fd] ? mock->fd_path[file->fd] : "", "dmabuf") ? NULL : mock->fd_priv[file->fd];
+		dev = strcmp(mock->fd_path[file->fd] ? mock->fd_path[file->fd] : "", "dmabuf") ?
+			      NULL :
+			      mock->fd_priv[file->fd];
 		assert_true(!dev || !(file->flags & IOMMU_IOAS_MAP_READABLE));
-		return add_mapping(mock, file->ioas_id, file->iova, file->length, dev ? 100 + dev->its : 0);
+		return add_mapping(mock, file->ioas_id, file->iova, file->length,
+				   dev ? 100 + dev->its : 0);
 	case IOMMU_IOAS_UNMAP:
 		return unmap(mock, arg);
 	case IOMMU_IOAS_IOVA_RANGES:

@@ -19,7 +19,8 @@
 #define CAP_MSI 0x50
 #define CAP_MSIX 0x70
 
-static void put_capability(struct mock_device *dev, unsigned int at, uint8_t id, uint8_t next, uint16_t flags)
+static void put_capability(struct mock_device *dev, unsigned int at, uint8_t id, uint8_t next,
+			   uint16_t flags)
 {
 	dev->config[at] = id;
 	dev->config[at + 1] = next;
@@ -42,10 +43,12 @@ void mock_device_reset(struct mock_device *dev)
 	put_capability(dev, CAP_PM, 0x01, dev->msi ? CAP_MSI : CAP_MSIX, 0);
 	if (dev->msi)
 		put_capability(dev, CAP_MSI, 0x05, dev->msix ? CAP_MSIX : 0,
-			       log2 << 1 | (dev->msi_64bit ? 0x80 : 0) | (dev->msi_maskable ? 0x100 : 0));
+			       log2 << 1 | (dev->msi_64bit ? 0x80 : 0) |
+				       (dev->msi_maskable ? 0x100 : 0));
 	if (dev->msix) {
 		put_capability(dev, CAP_MSIX, 0x11, 0, dev->msix - 1);
-		dev->config[CAP_MSIX + 10] = 0x01;	/* PBA at 0x10000 of BAR 0, where the table is at 0 */
+		dev->config[CAP_MSIX + 10] =
+			0x01; /* PBA at 0x10000 of BAR 0, where the table is at 0 */
 	}
 	memset(dev->pba, 0, sizeof(dev->pba));
 	for (i = 0; i < MOCK_VECTORS; i++) {
@@ -61,12 +64,15 @@ void mock_put_address(struct mock_device *dev, unsigned int index, uint64_t addr
 	dev->table[index].high = address >> 32;
 }
 
-/* A message goes where the table says. If that is not mapped in the guest's stage 1, it faults there. */
+/* A message goes where the table says. If that is not mapped in the guest's stage 1, it faults
+ * there. */
 static void send(struct mock_device *dev, unsigned int index)
 {
 	uint64_t address = dev->table[index].low | (uint64_t)dev->table[index].high << 32;
 
-	if ((dev->expect && address != dev->expect) || (dev->guest_maps && !dev->guest_maps(dev->ctx, index, address)) || dev->trigger[index] < 0) {
+	if ((dev->expect && address != dev->expect) ||
+	    (dev->guest_maps && !dev->guest_maps(dev->ctx, index, address)) ||
+	    dev->trigger[index] < 0) {
 		dev->lost++;
 		return;
 	}
@@ -101,7 +107,8 @@ static uint64_t compose(struct mock *mock, struct mock_device *dev, unsigned int
 		return (dev->iova[index] & ~0xfffull) | (dev->doorbell_offset & 0xfff);
 	if (!mock->its_page[dev->its])
 		mock->its_page[dev->its] = ++mock->its_pages;
-	return mock->window_start + (mock->its_page[dev->its] - 1) * mock->page + (dev->doorbell_offset & 0xfff);
+	return mock->window_start + (mock->its_page[dev->its] - 1) * mock->page +
+	       (dev->doorbell_offset & 0xfff);
 }
 
 static void write_message(struct mock *mock, struct mock_device *dev, unsigned int index)
@@ -160,8 +167,10 @@ static int set_trigger(struct mock *mock, struct mock_device *dev, const struct 
 				disarm(dev, end);
 			if (fresh)
 				disable_irqs(dev);
-			return fds[i - set->start] == 9999 ? -EBADF : i >= dev->interrupts ? -ENOSPC :
-				i >= dev->allocated ? -EINVAL : -EDESTADDRREQ;
+			return fds[i - set->start] == 9999 ? -EBADF :
+			       i >= dev->interrupts	   ? -ENOSPC :
+			       i >= dev->allocated	   ? -EINVAL :
+							     -EDESTADDRREQ;
 		}
 		dev->trigger[i] = fds[i - set->start];
 		write_message(mock, dev, i);
@@ -181,8 +190,12 @@ static int set_prepare(struct mock *mock, struct mock_device *dev, const struct 
 	for (i = set->start; i < set->start + set->count; i++) {
 		if (set->flags & VFIO_IRQ_SET_DATA_BOOL) {
 			assert_int_equal(set->data[i - set->start], 1);
-			dev->iova[i] = set->index == VFIO_PCI_MSIX_IRQ_INDEX ? dev->table[i].low | (uint64_t)dev->table[i].high << 32 :
-				*(uint32_t *)&dev->config[CAP_MSI + 4] | (uint64_t)*(uint32_t *)&dev->config[CAP_MSI + 8] << 32;
+			dev->iova[i] =
+				set->index == VFIO_PCI_MSIX_IRQ_INDEX ?
+					dev->table[i].low | (uint64_t)dev->table[i].high << 32 :
+					*(uint32_t *)&dev->config[CAP_MSI + 4] |
+						(uint64_t) * (uint32_t *)&dev->config[CAP_MSI + 8]
+							<< 32;
 		} else {
 			memcpy(&dev->iova[i], &iova[i - set->start], 8);
 		}
@@ -199,13 +212,16 @@ static int set_irqs(struct mock *mock, struct mock_device *dev, const struct vfi
 
 	if (set->start + set->count > count)
 		return -EINVAL;
-	return set->flags & VFIO_IRQ_SET_ACTION_PREPARE ? set_prepare(mock, dev, set) : set_trigger(mock, dev, set);
+	return set->flags & VFIO_IRQ_SET_ACTION_PREPARE ? set_prepare(mock, dev, set) :
+							  set_trigger(mock, dev, set);
 }
 
 static int get_region(struct mock_device *dev, struct vfio_region_info *info)
 {
 	struct vfio_info_cap_header caps[2] = {
-		{ .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1, .next = sizeof(*info) + sizeof(caps[0]) },
+		{ .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+		  .version = 1,
+		  .next = sizeof(*info) + sizeof(caps[0]) },
 		{ .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, .version = 1 },
 	};
 
@@ -227,11 +243,13 @@ static int get_region(struct mock_device *dev, struct vfio_region_info *info)
 	return 0;
 }
 
-static int get_feature(struct mock *mock, struct mock_device *dev, struct vfio_device_feature *feature)
+static int get_feature(struct mock *mock, struct mock_device *dev,
+		       struct vfio_device_feature *feature)
 {
 	struct vfio_device_feature_msi_doorbell *data = (void *)feature->data;
 
-	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MSI_DOORBELL || !mock->native)
+	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MSI_DOORBELL ||
+	    !mock->native)
 		return -ENOTTY;
 	data->size = mock->page;
 	data->offset = dev->doorbell_offset;
@@ -248,7 +266,8 @@ static int attach(struct mock *mock, struct mock_device *dev, uint32_t pt_id)
 		return -ENOENT;
 	assert_int_equal(object->smmu, dev->smmu);
 	for (i = 0; i < 64 && !mock->no_window; i++) {
-		if (mock->mapping[i].used && mock->mapping[i].iova < mock->window_start + mock->window_size &&
+		if (mock->mapping[i].used &&
+		    mock->mapping[i].iova < mock->window_start + mock->window_size &&
 		    mock->window_start < mock->mapping[i].iova + mock->mapping[i].length)
 			return -EADDRINUSE;
 	}
@@ -288,7 +307,8 @@ int mock_vfio_ioctl(struct mock *mock, struct mock_device *dev, unsigned long re
 		return set_irqs(mock, dev, arg);
 	case VFIO_DEVICE_RESET:
 		mock_device_reset(dev);
-		for (unsigned int i = 0; i < dev->msix && dev->irq_type == VFIO_PCI_MSIX_IRQ_INDEX; i++)
+		for (unsigned int i = 0; i < dev->msix && dev->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+		     i++)
 			write_message(mock, dev, i);
 		return 0;
 	case VFIO_DEVICE_FEATURE:

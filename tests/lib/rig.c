@@ -75,7 +75,8 @@ int rig_set(struct rig *rig, unsigned int start, unsigned int count, uint64_t ad
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		vectors[i] = (struct db_msi_vector){ .address = address, .eventfd = rig_fd(rig, start + i) };
+		vectors[i] = (struct db_msi_vector){ .address = address,
+						      .eventfd = rig_fd(rig, start + i) };
 	return db_msi_set(rig->msi, start, count, vectors);
 }
 

@@ -53,8 +53,14 @@ static void open_host(struct rig *rig)
 
 static void test_open_address(void **state)
 {
-	static const char *const wrong[] = { "", "01:00.0", "0000:01:00.8", "0000:01:00.00", "0000:01:00,0", "000g:01:00.0",
-					     "0000:01:00.0/..", "../../../etc/" };
+	static const char *const wrong[] = { "",
+					     "01:00.0",
+					     "0000:01:00.8",
+					     "0000:01:00.00",
+					     "0000:01:00,0",
+					     "000g:01:00.0",
+					     "0000:01:00.0/..",
+					     "../../../etc/" };
 	struct rig rig;
 	unsigned int i;
 
@@ -109,7 +115,8 @@ static void test_open_no_node(void **state)
 	open_host(&rig);
 	strcpy(rig.hw->driver, "nvme");
 	rig.hw->no_node = true;
-	assert_int_equal(db_device_open(rig.host, "0000:01:00.0", DB_OPEN_REBIND, &rig.dev), -EOPNOTSUPP);
+	assert_int_equal(db_device_open(rig.host, "0000:01:00.0", DB_OPEN_REBIND, &rig.dev),
+			 -EOPNOTSUPP);
 	assert_message_has("CONFIG_VFIO_DEVICE_CDEV");
 	assert_string_equal(rig.hw->driver, "nvme");
 	rig_close(&rig);
@@ -192,7 +199,8 @@ static void test_caps_all(void **state)
 	rig.mock->page = 65536;
 	rig_open(&rig);
 	assert_int_equal(db_device_caps(rig.dev, &caps), 0);
-	assert_true(caps.mode[DB_MODE_AUTO] && caps.mode[DB_MODE_NATIVE] && caps.mode[DB_MODE_STOCK] && caps.mode[DB_MODE_RMR]);
+	assert_true(caps.mode[DB_MODE_AUTO] && caps.mode[DB_MODE_NATIVE] &&
+		    caps.mode[DB_MODE_STOCK] && caps.mode[DB_MODE_RMR]);
 	assert_true(caps.nesting);
 	assert_int_equal(caps.msix_vectors, MOCK_VECTORS);
 	assert_int_equal(caps.msi_vectors, 8);
@@ -285,14 +293,16 @@ static void odd_doorbell(struct rig *rig)
 static void test_caps_refused(void **state)
 {
 	static const struct refusal refusals[] = {
-		{ no_native, false, true, true, DB_MODE_NATIVE, "VFIO_DEVICE_FEATURE_MSI_DOORBELL" },
+		{ no_native, false, true, true, DB_MODE_NATIVE,
+		  "VFIO_DEVICE_FEATURE_MSI_DOORBELL" },
 		{ no_window, true, false, false, DB_MODE_STOCK, "no SW_MSI window" },
 		{ no_window, true, false, false, DB_MODE_RMR, "no SW_MSI window" },
 		{ not_mappable, true, false, true, DB_MODE_STOCK, "cannot be mapped" },
 		{ no_msix, true, false, true, DB_MODE_STOCK, "no MSI-X" },
 		{ no_msi_at_all, false, false, false, DB_MODE_NATIVE, "neither MSI nor MSI-X" },
 		{ no_canwbs, false, false, false, DB_MODE_NATIVE, "CANWBS" },
-		{ nesting_for_another_reason, false, false, false, DB_MODE_RMR, "IOMMU_VIOMMU_ALLOC" },
+		{ nesting_for_another_reason, false, false, false, DB_MODE_RMR,
+		  "IOMMU_VIOMMU_ALLOC" },
 		{ old_kernel, false, false, false, DB_MODE_AUTO, "6.15" },
 		{ other_iommu, false, false, false, DB_MODE_STOCK, "SMMUv3" },
 		{ no_second_stage, false, false, false, DB_MODE_STOCK, "both stages" },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every system call and every allocation of a whole VMM's life fails in turn. Whatever happens, nothing is left behind, and the
- * next try without a failure works.
+ * Every system call and every allocation of a whole VMM's life fails in turn. Whatever happens,
+ * nothing is left behind, and the next try without a failure works.
  */
 #include "rig.h"
 
@@ -33,7 +33,9 @@ static const struct db_msi_guest_ops ops = { .connect = connect_vector };
 
 static int use_msix(struct rig *rig, enum db_mode mode)
 {
-	struct db_msi_config config = { .dev = rig->dev, .space = rig->space, .mode = mode, .kind = DB_MSIX };
+	struct db_msi_config config = {
+		.dev = rig->dev, .space = rig->space, .mode = mode, .kind = DB_MSIX
+	};
 	struct db_vmsix *vmsix = NULL;
 	bool fixed;
 	int ret;
@@ -71,7 +73,9 @@ static int use_msix(struct rig *rig, enum db_mode mode)
 
 static int use_msi(struct rig *rig)
 {
-	struct db_msi_config config = { .dev = rig->dev, .space = rig->space, .mode = DB_MODE_RMR, .kind = DB_MSI };
+	struct db_msi_config config = {
+		.dev = rig->dev, .space = rig->space, .mode = DB_MODE_RMR, .kind = DB_MSI
+	};
 	struct db_vmsi *vmsi = NULL;
 	struct db_msi *msi;
 	int ret;
@@ -119,7 +123,8 @@ static int life(struct rig *rig, enum db_mode mode, const char *driver)
 	if (!ret)
 		ret = db_space_create(rig->host, &rig->space);
 	if (!ret)
-		ret = db_space_map(rig->space, 0x40000000, memory, sizeof(memory), DB_READ | DB_WRITE);
+		ret = db_space_map(rig->space, 0x40000000, memory, sizeof(memory),
+				   DB_READ | DB_WRITE);
 	if (!ret)
 		ret = use_viommu(rig);
 	if (!ret)
@@ -141,7 +146,8 @@ static const struct {
 	{ DB_MODE_NATIVE, "nvme" }, { DB_MODE_STOCK, "vfio-pci" }, { DB_MODE_RMR, "" },
 };
 
-/* ENOTTY and EOPNOTSUPP too: what a host lacks must be told apart from what fails, and leave as little behind. */
+/* ENOTTY and EOPNOTSUPP too: what a host lacks must be told apart from what fails, and leave as
+ * little behind. */
 static void test_calls(void **state)
 {
 	static const int errors[] = { -ENOMEM, -EIO, -EOPNOTSUPP, -EINVAL };
@@ -167,7 +173,8 @@ static void test_calls(void **state)
 				if (ret)
 					assert_true(db_error_message()[0]);
 				end(&rig);
-				/* The driver is what it was, unless the failure was in putting it back. */
+				/* The driver is what it was, unless the failure was in putting it
+				 * back. */
 			}
 		}
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Random guests against a model of PCIe's rules for MSI-X (6.1.4): every interrupt that the device raises is delivered to the eventfd of the
- * message that the vector has when it is live, once, or is pending, as the PBA says. In each mode, with and without a table that can be mapped.
+ * Random guests against a model of PCIe's rules for MSI-X (6.1.4): every interrupt that the device
+ * raises is delivered to the eventfd of the message that the vector has when it is live, once, or
+ * is pending, as the PBA says. In each mode, with and without a table that can be mapped.
  */
 #include "rig.h"
 
@@ -33,8 +34,10 @@ static const struct {
 	enum db_mode mode;
 	bool mappable, noresize, fall_through;
 } variants[] = {
-	{ DB_MODE_NATIVE, true }, { DB_MODE_NATIVE, false }, { DB_MODE_NATIVE, true, true }, { DB_MODE_NATIVE, true, false, true },
-	{ DB_MODE_STOCK, true }, { DB_MODE_STOCK, true, true }, { DB_MODE_RMR, true }, { DB_MODE_RMR, false },
+	{ DB_MODE_NATIVE, true },	{ DB_MODE_NATIVE, false },
+	{ DB_MODE_NATIVE, true, true }, { DB_MODE_NATIVE, true, false, true },
+	{ DB_MODE_STOCK, true },	{ DB_MODE_STOCK, true, true },
+	{ DB_MODE_RMR, true },		{ DB_MODE_RMR, false },
 };
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
@@ -133,10 +136,13 @@ static void set_message(struct model *m, unsigned int index)
 	if (draw(m, 2)) {
 		assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16, 8, address), 0);
 	} else {
-		assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16, 4, (uint32_t)address), 0);
-		assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16 + 4, 4, address >> 32), 0);
+		assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16, 4, (uint32_t)address),
+				 0);
+		assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16 + 4, 4, address >> 32),
+				 0);
 	}
-	assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16 + 8, 4, m->vector[index].data), 0);
+	assert_int_equal(db_vmsix_table_write(m->vmsix, index * 16 + 8, 4, m->vector[index].data),
+			 0);
 	set_mask(m, index, masked);
 }
 
@@ -146,8 +152,11 @@ static void set_control(struct model *m, bool enabled, bool function_masked)
 
 	m->enabled = enabled;
 	m->function_masked = function_masked;
-	assert_int_equal(db_vmsix_control_write(m->vmsix, (enabled ? 0x8000 : 0) | (function_masked ? 0x4000 : 0)), 0);
-	assert_int_equal(db_vmsix_control_read(m->vmsix), (enabled ? 0x8000 : 0) | (function_masked ? 0x4000 : 0) | (VECTORS - 1));
+	assert_int_equal(db_vmsix_control_write(m->vmsix, (enabled ? 0x8000 : 0) |
+								  (function_masked ? 0x4000 : 0)),
+			 0);
+	assert_int_equal(db_vmsix_control_read(m->vmsix),
+			 (enabled ? 0x8000 : 0) | (function_masked ? 0x4000 : 0) | (VECTORS - 1));
 	/* A function whose MSI-X is disabled forgets what was pending: ours does. */
 	if (!enabled) {
 		memset(m->rig.hw->pba, 0, sizeof(m->rig.hw->pba));
@@ -189,7 +198,9 @@ static void step(struct model *m)
 
 static void run(unsigned int variant, unsigned int seed)
 {
-	struct db_msi_config config = { .mode = variants[variant].mode, .kind = DB_MSIX, .fall_through = variants[variant].fall_through };
+	struct db_msi_config config = { .mode = variants[variant].mode,
+					.kind = DB_MSIX,
+					.fall_through = variants[variant].fall_through };
 	struct model *m = calloc(1, sizeof(*m));
 	unsigned int i;
 
@@ -231,8 +242,10 @@ static void test_model(void **state)
 	(void)state;
 	for (variant = 0; variant < VARIANTS; variant++) {
 		for (seed = 1; seed <= SEEDS; seed++) {
-			print_message("mode %s, mappable %d, noresize %d, fall_through %d, seed %u\n", db_mode_name(variants[variant].mode),
-				      variants[variant].mappable, variants[variant].noresize, variants[variant].fall_through, seed);
+			print_message("mode %s, mappable %d, noresize %d, fall_through %d, seed "
+				      "%u\n", db_mode_name(variants[variant].mode),
+				      variants[variant].mappable, variants[variant].noresize,
+				      variants[variant].fall_through, seed);
 			run(variant, seed);
 		}
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Vectors in the three modes: what the device holds, how many ioctls it took, and what is left after each kind of failure. */
+/* Vectors in the three modes: what the device holds, how many ioctls it took, and what is left
+ * after each kind of failure. */
 #include "rig.h"
 
 #include <errno.h>
@@ -15,9 +16,13 @@ static uint64_t device_address(struct rig *rig, unsigned int index)
 	return rig->hw->table[index].low | (uint64_t)rig->hw->table[index].high << 32;
 }
 
-static int create(struct rig *rig, enum db_mode mode, enum db_msi_kind kind, uint64_t ipa, bool fall_through)
+static int create(struct rig *rig, enum db_mode mode, enum db_msi_kind kind, uint64_t ipa,
+		  bool fall_through)
 {
-	struct db_msi_config config = { .space = rig->space, .mode = mode, .kind = kind, .doorbell_ipa = ipa,
+	struct db_msi_config config = { .space = rig->space,
+					.mode = mode,
+					.kind = kind,
+					.doorbell_ipa = ipa,
 					.fall_through = fall_through };
 
 	config.dev = rig->dev;
@@ -90,7 +95,8 @@ static void test_gaps(void **state)
 	rig_open(&rig);
 	rig_msi(&rig, DB_MODE_NATIVE, DB_MSIX);
 	for (i = 0; i < 9; i++)
-		vectors[i] = (struct db_msi_vector){ .address = GIOVA, .eventfd = i % 2 ? -1 : rig_fd(&rig, i) };
+		vectors[i] = (struct db_msi_vector){ .address = GIOVA,
+						      .eventfd = i % 2 ? -1 : rig_fd(&rig, i) };
 	/* Vectors that stay unarmed do not split a batch. */
 	assert_int_equal(db_msi_set(rig.msi, 0, 9, vectors), 0);
 	assert_int_equal(mock_ioctls(rig.mock), 2);
@@ -140,7 +146,9 @@ static void test_rolls_back(void **state)
 	for (step = 0; step < 2; step++) {
 		/* 0 and 1 get another address, 1 another eventfd, 2 and 3 are new. */
 		for (i = 0; i < 4; i++)
-			vectors[i] = (struct db_msi_vector){ .address = GIOVA + 0x1000, .eventfd = rig_fd(&rig, i ? i + 10 : 0) };
+			vectors[i] =
+				(struct db_msi_vector){ .address = GIOVA + 0x1000,
+							 .eventfd = rig_fd(&rig, i ? i + 10 : 0) };
 		mock_fail(rig.mock, VFIO_DEVICE_SET_IRQS, -ENOMEM, step);
 		assert_int_equal(db_msi_set(rig.msi, 0, 4, vectors), -ENOMEM);
 		for (i = 0; i < 2; i++) {
@@ -212,7 +220,9 @@ static void test_noresize(void **state)
 static void test_msi(void **state)
 {
 	struct db_msi_vector mixed[2];
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE, .kind = DB_MSIX, .doorbell_ipa = 0x20090000 };
+	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000 };
 	struct rig rig = { 0 };
 	struct db_msi *msix;
 	uint64_t address;
@@ -329,7 +339,8 @@ static void test_create_refused(void **state)
 	rig_close(&rig);
 }
 
-/* A register far into a large host page: the pages begin before what the guest sees as the doorbell's page. */
+/* A register far into a large host page: the pages begin before what the guest sees as the
+ * doorbell's page. */
 static void test_doorbell_offset(void **state)
 {
 	struct rig rig = { 0 };
@@ -349,7 +360,9 @@ static void test_doorbell_offset(void **state)
 
 static void test_two_its(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE, .kind = DB_MSIX, .doorbell_ipa = 0x20090000 };
+	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000 };
 	struct db_device *other;
 	struct rig rig = { 0 };
 	struct db_msi *msi;
@@ -400,7 +413,8 @@ static void test_stock(void **state)
 	rig_close(&rig);
 }
 
-/* A live vector that gets another eventfd: while the kernel's address stood in the device a message may have been lost. */
+/* A live vector that gets another eventfd: while the kernel's address stood in the device a message
+ * may have been lost. */
 static void test_stock_kick(void **state)
 {
 	struct db_msi_vector vector = { .address = GIOVA };
@@ -416,7 +430,8 @@ static void test_stock_kick(void **state)
 	vector.eventfd = rig_fd(&rig, 1);
 	assert_int_equal(db_msi_set(rig.msi, 0, 1, &vector), 0);
 	assert_int_equal(rig_take(&rig, 1), 1);
-	/* A vector with an interrupt pending in the device, too: it goes to the kernel's address when that unmasks. */
+	/* A vector with an interrupt pending in the device, too: it goes to the kernel's address
+	 * when that unmasks. */
 	rig.hw->expect = GIOVA;
 	mock_raise(rig.mock, rig.hw, 70);
 	assert_int_equal(rig_set(&rig, 69, 3, GIOVA), 0);
@@ -429,7 +444,9 @@ static void test_stock_kick(void **state)
 
 static void test_stock_second_its(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_STOCK, .kind = DB_MSIX, .doorbell_ipa = MOCK_WINDOW };
+	struct db_msi_config config = { .mode = DB_MODE_STOCK,
+					.kind = DB_MSIX,
+					.doorbell_ipa = MOCK_WINDOW };
 	struct db_msi_vector vector = { .address = GIOVA };
 	struct db_device *other;
 	struct rig rig = { 0 };
@@ -477,7 +494,8 @@ static void test_stock_not_in_window(void **state)
 	rig_close(&rig);
 }
 
-/* The guest switched memory decoding off, or the device into D3: no access to the mapping unless the device answers. */
+/* The guest switched memory decoding off, or the device into D3: no access to the mapping unless
+ * the device answers. */
 static void test_stock_memory_off(void **state)
 {
 	uint8_t off[2] = { 4 }, on[2] = { 6 }, d3[2] = { 3 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The library on the software host: a guest's stage 1, the bell device, and every interrupt by way of the gIOVA. What it is to the guest that
- * counts here; how the library goes about it is in the other tests.
+ * The library on the software host: a guest's stage 1, the bell device, and every interrupt by way
+ * of the gIOVA. What it is to the guest that counts here; how the library goes about it is in the
+ * other tests.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,9 +109,12 @@ static void make_stage_1(struct vm *vm)
 	vm->table.ctx = vm;
 	assert_int_equal(vmsa_format_init(&vm->table.format, VMSA_S1, 12, 48, 48), 0);
 	assert_int_equal(vmsa_table_init(&vm->table), 0);
-	assert_int_equal(vmsa_map(&vm->table, RAM_IPA, RAM_IPA, RAM_SIZE, VMSA_READ | VMSA_WRITE), 0);
+	assert_int_equal(vmsa_map(&vm->table, RAM_IPA, RAM_IPA, RAM_SIZE, VMSA_READ | VMSA_WRITE),
+			 0);
 	if (vm->doorbell_ipa)
-		assert_int_equal(vmsa_map(&vm->table, GIOVA_PAGE, vm->doorbell_ipa, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+		assert_int_equal(vmsa_map(&vm->table, GIOVA_PAGE, vm->doorbell_ipa, 4096,
+					  VMSA_WRITE | VMSA_DEVICE),
+				 0);
 	ttb0 = (struct smmu_cd_table){ vm->table.format, vm->table.root };
 	ram_alloc(vm, 64, &cd_ipa);
 	smmu_cd_build((uint64_t *)(vm->ram + (cd_ipa - RAM_IPA)), &cd);
@@ -135,7 +139,10 @@ static const struct db_msi_guest_ops ops = { .connect = connect_vector };
 
 static int create_msi(struct vm *vm, enum db_mode mode, enum db_msi_kind kind, bool fall_through)
 {
-	struct db_msi_config config = { .dev = vm->dev, .space = vm->space, .mode = mode, .kind = kind,
+	struct db_msi_config config = { .dev = vm->dev,
+					.space = vm->space,
+					.mode = mode,
+					.kind = kind,
 					.fall_through = fall_through };
 	bool fixed;
 	int ret;
@@ -158,11 +165,13 @@ static void open_space(struct vm *vm)
 	vm->used = 1 << 20;
 	if (db_space_map(vm->space, RAM_IPA, vm->ram, RAM_SIZE, DB_READ | DB_WRITE))
 		fail_msg("%s", db_error_message());
-	if (db_viommu_create(vm->space, vm->dev, &vm->viommu) || db_viommu_add(vm->viommu, vm->dev, SID))
+	if (db_viommu_create(vm->space, vm->dev, &vm->viommu) ||
+	    db_viommu_add(vm->viommu, vm->dev, SID))
 		fail_msg("%s", db_error_message());
 }
 
-static void open_vm(struct vm *vm, const char *machine, const char *address, enum db_mode mode, enum db_msi_kind kind, bool fall_through)
+static void open_vm(struct vm *vm, const char *machine, const char *address, enum db_mode mode,
+		    enum db_msi_kind kind, bool fall_through)
 {
 	open_host(vm, machine, address);
 	open_space(vm);
@@ -170,7 +179,9 @@ static void open_vm(struct vm *vm, const char *machine, const char *address, enu
 		fail_msg("%s", db_error_message());
 	make_stage_1(vm);
 	if (mode == DB_MODE_RMR)
-		assert_int_equal(vmsa_map(&vm->table, 0x8000000, 0x8000000, 1 << 20, VMSA_WRITE | VMSA_DEVICE), 0);
+		assert_int_equal(vmsa_map(&vm->table, 0x8000000, 0x8000000, 1 << 20,
+					  VMSA_WRITE | VMSA_DEVICE),
+				 0);
 }
 
 static void close_vm(struct vm *vm)
@@ -228,7 +239,8 @@ static void set_all(struct vm *vm, unsigned int count, uint64_t address)
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		vectors[i] = (struct db_msi_vector){ .address = address, .eventfd = connect_vector(vm, i, 0, 0) };
+		vectors[i] = (struct db_msi_vector){ .address = address,
+						      .eventfd = connect_vector(vm, i, 0, 0) };
 	if (db_msi_set(vm->msi, 0, count, vectors))
 		fail_msg("%s", db_error_message());
 	free(vectors);
@@ -271,7 +283,8 @@ static void test_msix_modes(void **state)
 		{ "device 0000:02:00.0 bell noresize\n", DB_MODE_NATIVE, false, GIOVA },
 		{ "device 0000:02:00.0 bell not-mappable\n", DB_MODE_NATIVE, false, 0 },
 		{ "kernel stock\ndevice 0000:02:00.0 bell\n", DB_MODE_STOCK, false, GIOVA },
-		{ "kernel stock\ndevice 0000:02:00.0 bell noresize\n", DB_MODE_STOCK, false, GIOVA },
+		{ "kernel stock\ndevice 0000:02:00.0 bell noresize\n", DB_MODE_STOCK, false,
+		  GIOVA },
 		{ "device 0000:02:00.0 bell\n", DB_MODE_STOCK, false, GIOVA },
 		{ "kernel stock\ndevice 0000:02:00.0 bell\n", DB_MODE_RMR, false, 0x8000040 },
 		{ "kernel stock\ndevice 0000:02:00.0 bell not-mappable\n", DB_MODE_RMR, false, 0 },
@@ -283,13 +296,15 @@ static void test_msix_modes(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		open_vm(&vm, cases[i].machine, "0000:02:00.0", cases[i].mode, DB_MSIX, cases[i].fall_through);
+		open_vm(&vm, cases[i].machine, "0000:02:00.0", cases[i].mode, DB_MSIX,
+			cases[i].fall_through);
 		set_all(&vm, MAX_VECTORS, GIOVA);
 		if (cases[i].address) {
 			assert_int_equal(db_msi_message(vm.msi, 2047, &address, &data), 0);
 			assert_int_equal(address, cases[i].address);
 		} else {
-			assert_int_equal(db_msi_message(vm.msi, 2047, &address, &data), -EOPNOTSUPP);
+			assert_int_equal(db_msi_message(vm.msi, 2047, &address, &data),
+					 -EOPNOTSUPP);
 		}
 		check_vectors(&vm, MAX_VECTORS);
 		close_vm(&vm);
@@ -307,7 +322,8 @@ static void test_msi_modes(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		open_vm(&vm, "device 0000:03:00.0 bell msi=32\n", "0000:03:00.0", cases[i].mode, DB_MSI, cases[i].fall_through);
+		open_vm(&vm, "device 0000:03:00.0 bell msi=32\n", "0000:03:00.0", cases[i].mode,
+			DB_MSI, cases[i].fall_through);
 		set_all(&vm, 32, GIOVA);
 		check_vectors(&vm, 32);
 		close_vm(&vm);
@@ -339,7 +355,8 @@ static void test_refusals(void **state)
 	close_vm(&vm);
 	open_host(&vm, "page-size 64k\ndevice 0000:02:00.0 bell\n", "0000:02:00.0");
 	assert_int_equal(db_device_caps(vm.dev, &caps), 0);
-	assert_true(caps.mode[DB_MODE_NATIVE] && caps.mode[DB_MODE_STOCK] && caps.mode[DB_MODE_RMR]);
+	assert_true(caps.mode[DB_MODE_NATIVE] && caps.mode[DB_MODE_STOCK] &&
+		    caps.mode[DB_MODE_RMR]);
 	assert_int_equal(caps.page_size, 65536);
 	assert_int_equal(caps.doorbell.size, 65536);
 	assert_int_equal(caps.doorbell.offset, 0x40);
@@ -415,8 +432,11 @@ static void test_fault(void **state)
 		assert_int_equal(FIELD_GET64(SMMU_EVT_0_ID, events[0][0]), SMMU_EVT_F_TRANSLATION);
 		assert_int_equal(FIELD_GET64(SMMU_EVT_0_SID, events[0][0]), SID);
 		assert_int_equal(events[0][2], OTHER_PAGE | 0x40);
-		/* Mapped after all, and the vector given the same address again: it works from now on. */
-		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+		/* Mapped after all, and the vector given the same address again: it works from now
+		 * on. */
+		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
+					  VMSA_WRITE | VMSA_DEVICE),
+				 0);
 		ring(&vm, 1);
 		assert_int_equal(take(&vm, 1, true), 1);
 		close_vm(&vm);
@@ -457,7 +477,9 @@ static void test_table(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		open_vm(&vm, cases[i].machine, "0000:02:00.0", cases[i].mode, DB_MSIX, false);
-		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
+					  VMSA_WRITE | VMSA_DEVICE),
+				 0);
 		start_table(&vm, 70);
 		check_vectors(&vm, 70);
 		for (round = 0; round < 20; round++) {
@@ -466,7 +488,11 @@ static void test_table(void **state)
 			ring(&vm, 66);
 			assert_int_equal(db_vmsix_pba_read(vm.vmsix, 8, 8), 4);
 			assert_int_equal(take(&vm, 66, false), 0);
-			assert_int_equal(db_vmsix_table_write(vm.vmsix, 66 * 16, 8, (round % 2 ? GIOVA_PAGE : OTHER_PAGE) | 0x40), 0);
+			assert_int_equal(db_vmsix_table_write(vm.vmsix, 66 * 16, 8,
+							      (round % 2 ? GIOVA_PAGE :
+									   OTHER_PAGE) |
+								      0x40),
+					 0);
 			assert_int_equal(db_vmsix_table_write(vm.vmsix, 66 * 16 + 12, 4, 0), 0);
 			assert_int_equal(take(&vm, 66, true), 1);
 			assert_int_equal(db_vmsix_pba_read(vm.vmsix, 8, 8), 0);
@@ -494,8 +520,13 @@ static void test_moved_window(void **state)
 		fail_msg("%s", db_error_message());
 	open_space(&vm);
 	vm.doorbell_ipa = 0x8090000;
-	assert_int_equal(db_msi_create(&(struct db_msi_config){ .dev = vm.dev, .space = vm.space, .mode = DB_MODE_NATIVE,
-				       .kind = DB_MSIX, .doorbell_ipa = vm.doorbell_ipa }, &vm.msi), 0);
+	assert_int_equal(db_msi_create(&(struct db_msi_config){ .dev = vm.dev,
+								 .space = vm.space,
+								 .mode = DB_MODE_NATIVE,
+								 .kind = DB_MSIX,
+								 .doorbell_ipa = vm.doorbell_ipa },
+				       &vm.msi),
+			 0);
 	make_stage_1(&vm);
 	set_all(&vm, 8, GIOVA);
 	check_vectors(&vm, 8);
@@ -544,12 +575,14 @@ static void test_invalidate(void **state)
 		cmds[i][1] = GIOVA_PAGE + i * 4096;
 	}
 	cmds[299][0] = SMMU_CMD_OP_SYNC;
-	assert_int_equal(db_viommu_invalidate(vm.viommu, (const uint64_t (*)[2])cmds, 300, &done), 0);
+	assert_int_equal(db_viommu_invalidate(vm.viommu, (const uint64_t(*)[2])cmds, 300, &done),
+			 0);
 	assert_int_equal(done, 300);
 	ring(&vm, 0);
 	assert_int_equal(take(&vm, 0, false), 0);
 	cmds[7][0] = SMMU_CMD_OP_TLBI_S2_IPA;
-	assert_int_equal(db_viommu_invalidate(vm.viommu, (const uint64_t (*)[2])cmds, 300, &done), -EIO);
+	assert_int_equal(db_viommu_invalidate(vm.viommu, (const uint64_t(*)[2])cmds, 300, &done),
+			 -EIO);
 	assert_int_equal(done, 7);
 	close_vm(&vm);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Several threads on the same objects: a device that raises interrupts, a guest that masks, unmasks and re-programs, a vIOMMU that is written
- * to. After the storm every interrupt that was raised has been seen or is pending. For ThreadSanitizer too.
+ * Several threads on the same objects: a device that raises interrupts, a guest that masks, unmasks
+ * and re-programs, a vIOMMU that is written to. After the storm every interrupt that was raised has
+ * been seen or is pending. For ThreadSanitizer too.
  */
 #include "rig.h"
 

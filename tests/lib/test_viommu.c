@@ -13,7 +13,8 @@
 
 static const uint64_t *attached_ste(struct rig *rig, unsigned int device)
 {
-	struct mock_object *object = mock_find(rig->mock, rig->mock->device[device].attached, MOCK_NESTED);
+	struct mock_object *object =
+		mock_find(rig->mock, rig->mock->device[device].attached, MOCK_NESTED);
 
 	assert_non_null(object);
 	return object->ste;
@@ -55,7 +56,8 @@ static void test_install(void **state)
 	assert_int_equal(attached_ste(&rig, 0)[1], 0x40);
 	assert_int_equal(mock_ioctls(rig.mock), 2);
 	first = rig.hw->attached;
-	/* Equal in all that reaches hardware: nothing happens. SHCFG, STRW, MEV and dword 2 do not. */
+	/* Equal in all that reaches hardware: nothing happens. SHCFG, STRW, MEV and
+	 * dword 2 do not. */
 	mock_forget(rig.mock);
 	assert_int_equal(install(&rig, STE_S1(0x1000), 0x40 | 1ull << 44 | 1ull << 19), 0);
 	assert_int_equal(mock_ioctls(rig.mock), 0);
@@ -141,12 +143,14 @@ static void test_members(void **state)
 	assert_int_equal(db_viommu_add(rig.viommu, second, 0x10), -EEXIST);
 	assert_int_equal(db_viommu_add(rig.viommu, far, 0x12), -EINVAL);
 	assert_message_has("another SMMU");
-	/* Same space, another SMMU: a nest parent of its own. The next vIOMMU of the first SMMU shares its parent. */
+	/* Same space, another SMMU: a nest parent of its own. The next vIOMMU of the first SMMU
+	 * shares its parent. */
 	mock_forget(rig.mock);
 	assert_int_equal(db_viommu_create(rig.space, far, &other), 0);
 	assert_int_equal(mock_count(rig.mock, IOMMU_HWPT_ALLOC), 2);
 	assert_int_equal(db_viommu_add(other, far, 0x10), 0);
-	assert_int_equal(db_viommu_install_ste(rig.viommu, far, (uint64_t[8]){ STE_BYPASS }), -EINVAL);
+	assert_int_equal(db_viommu_install_ste(rig.viommu, far, (uint64_t[8]) { STE_BYPASS }),
+			 -EINVAL);
 	db_viommu_remove(rig.viommu, far);
 	assert_int_not_equal(far ? rig.mock->device[3].attached : 0, 0);
 	db_viommu_remove(other, far);
@@ -204,13 +208,13 @@ static const uint64_t sync_cmd[2] = { 0x46 };
 static void test_invalidate(void **state)
 {
 	const uint64_t cmds[][2] = {
-		{ 0x12 | 5ull << 48 | 7ull << 32, 0x1000 | 1 },		/* TLBI_NH_VA */
-		{ 0x03 | 0x10ull << 32 },				/* CFGI_STE: the VMM's */
-		{ 0x05 | 0x10ull << 32 | 3 << 12, 1 },			/* CFGI_CD */
-		{ 0x06 | 0x99ull << 32 },				/* CFGI_CD_ALL of no device */
-		{ 0x40 | 0x10ull << 32 | 1 << 11 | 2 << 12, 52 },	/* ATC_INV */
-		{ 0x30 },						/* TLBI_NSNH_ALL */
-		{ 0x01 | 0x10ull << 32 },				/* PREFETCH_CONFIG */
+		{ 0x12 | 5ull << 48 | 7ull << 32, 0x1000 | 1 },	  /* TLBI_NH_VA */
+		{ 0x03 | 0x10ull << 32 },			  /* CFGI_STE: the VMM's */
+		{ 0x05 | 0x10ull << 32 | 3 << 12, 1 },		  /* CFGI_CD */
+		{ 0x06 | 0x99ull << 32 },			  /* CFGI_CD_ALL of no device */
+		{ 0x40 | 0x10ull << 32 | 1 << 11 | 2 << 12, 52 }, /* ATC_INV */
+		{ 0x30 },					  /* TLBI_NSNH_ALL */
+		{ 0x01 | 0x10ull << 32 },			  /* PREFETCH_CONFIG */
 		{ 0x11 | 5ull << 48 },
 		{ 0x10 },
 		{ 0x13 | 3 << 12 | 2 << 20, 0x2000 | 1 << 10 | 3 << 8 },
@@ -247,7 +251,8 @@ static void test_invalidate_batches(void **state)
 	for (i = 0; i < 1300; i++)
 		cmds[i][0] = i % 10 ? 0x12 : 0x46;
 	rig_open(&rig);
-	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 1300, &done), 0);
+	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 1300, &done),
+			 0);
 	assert_int_equal(rig.mock->invalidated, 1170);
 	assert_int_equal(rig.mock->invalidate_calls, 3);
 	/* An erratum asks for each twice. */
@@ -256,7 +261,8 @@ static void test_invalidate_batches(void **state)
 	rig_init(&rig);
 	rig.mock->repeat = true;
 	rig_open(&rig);
-	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 300, &done), 0);
+	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 300, &done),
+			 0);
 	assert_int_equal(rig.mock->invalidated, 540);
 	rig_close(&rig);
 	free(cmds);
@@ -285,7 +291,9 @@ static void test_invalidate_illegal(void **state)
 	for (i = 0; i < sizeof(illegal) / sizeof(illegal[0]); i++) {
 		memcpy(cmds[2], illegal[i], 16);
 		rig.mock->invalidated = 0;
-		assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 4, &done), -EIO);
+		assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 4,
+						      &done),
+				 -EIO);
 		assert_message_has("CERROR_ILL");
 		assert_int_equal(done, 2);
 		/* Those before it were executed. */
@@ -294,11 +302,15 @@ static void test_invalidate_illegal(void **state)
 	rig_close(&rig);
 }
 
-/* No ATS, ASIDs of 8 bits, no substreams, no ranges: what an SMMU lacks is reserved in its commands. */
+/* No ATS, ASIDs of 8 bits, no substreams, no ranges: what an SMMU lacks is reserved in its
+ * commands. */
 static void test_invalidate_features(void **state)
 {
 	static const uint64_t cmds[][2] = {
-		{ 0x40 | 0x10ull << 32 }, { 0x12 | 0x100ull << 48 }, { 0x05 | 0x10ull << 32 | 1 << 12 }, { 0x12, 1 << 10 },
+		{ 0x40 | 0x10ull << 32 },
+		{ 0x12 | 0x100ull << 48 },
+		{ 0x05 | 0x10ull << 32 | 1 << 12 },
+		{ 0x12, 1 << 10 },
 	};
 	struct rig rig = { 0 };
 	unsigned int i;
@@ -320,20 +332,24 @@ static void test_invalidate_kernel_refuses(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	/* The third that the kernel sees is the caller's fourth; the two before are sent again, since it may not have sent them. */
+	/* The third that the kernel sees is the caller's fourth; the two before are sent again,
+	 * since it may not have sent them. */
 	rig.mock->invalidate_bad = 2;
-	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 6, &done), -EIO);
+	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 6, &done),
+			 -EIO);
 	assert_int_equal(done, 3);
 	assert_int_equal(rig.mock->invalidated, 2);
 	assert_int_equal(rig.mock->invalidate_calls, 2);
 	/* It does not say how far it came, or cannot send again: nothing counts as done. */
 	rig.mock->invalidate_bad = -1;
 	mock_fail(rig.mock, IOMMU_HWPT_INVALIDATE, -ENOMEM, 0);
-	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 6, &done), -ENOMEM);
+	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 6, &done),
+			 -ENOMEM);
 	assert_int_equal(done, 0);
 	rig.mock->invalidate_bad = 2;
 	mock_fail(rig.mock, IOMMU_HWPT_INVALIDATE, -EIO, 1);
-	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t (*)[2])cmds, 6, &done), -EIO);
+	assert_int_equal(db_viommu_invalidate(rig.viommu, (const uint64_t(*)[2])cmds, 6, &done),
+			 -EIO);
 	assert_int_equal(done, 0);
 	rig_close(&rig);
 }
@@ -356,7 +372,8 @@ static void test_events(void **state)
 	assert_int_equal(events[0][0], 0x10);
 	assert_int_equal(events[1][0], 0x11);
 	assert_int_equal(events[1][3], 3);
-	/* Two lost in between, then three at the end, the last of which the bare header stands for. */
+	/* Two lost in between, then three at the end, the last of which the
+	 * bare header stands for. */
 	mock_add_event(rig.mock, false, 4, 0x12);
 	mock_add_event(rig.mock, true, 7, 0);
 	assert_int_equal(db_viommu_events(rig.viommu, events, 48, &lost), 1);

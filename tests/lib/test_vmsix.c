@@ -45,7 +45,8 @@ static void disconnect_vector(void *ctx, unsigned int index)
 }
 
 static const struct db_msi_guest_ops ops = { .connect = connect_vector };
-static const struct db_msi_guest_ops ops_both = { .connect = connect_vector, .disconnect = disconnect_vector };
+static const struct db_msi_guest_ops ops_both = { .connect = connect_vector,
+						  .disconnect = disconnect_vector };
 
 /* What a variant of the tests is like: the mode, and whether the device's table can be mapped. */
 struct variant {
@@ -54,13 +55,15 @@ struct variant {
 };
 
 static const struct variant variants[] = {
-	{ DB_MODE_NATIVE, true, false }, { DB_MODE_NATIVE, false, false }, { DB_MODE_NATIVE, true, true },
-	{ DB_MODE_NATIVE, false, true }, { DB_MODE_STOCK, true, false }, { DB_MODE_RMR, false, false },
+	{ DB_MODE_NATIVE, true, false }, { DB_MODE_NATIVE, false, false },
+	{ DB_MODE_NATIVE, true, true },	 { DB_MODE_NATIVE, false, true },
+	{ DB_MODE_STOCK, true, false },	 { DB_MODE_RMR, false, false },
 };
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
-static void start(struct vmm *vmm, const struct variant *v, const struct db_msi_guest_ops *guest_ops)
+static void start(struct vmm *vmm, const struct variant *v,
+		  const struct db_msi_guest_ops *guest_ops)
 {
 	memset(vmm, 0, sizeof(*vmm));
 	vmm->refuse = -1;
@@ -137,7 +140,8 @@ static void test_registers(void **state)
 	stop(&vmm);
 }
 
-/* As Linux does it: enable with the function masked, program, unmask the function, then each vector when its driver asks. */
+/* As Linux does it: enable with the function masked, program, unmask the function, then each vector
+ * when its driver asks. */
 static void test_linux_guest(void **state)
 {
 	unsigned int v, i;
@@ -322,7 +326,8 @@ static void test_refused_connection(void **state)
 	vmm.refuse = -1;
 	assert_int_equal(mask(&vmm, 1, false), 0);
 	assert_int_equal(rig_take(&vmm.rig, 1), 1);
-	/* It was connected once, and the next message is refused: the old one must not be delivered any more. */
+	/* It was connected once, and the next message is refused: the old one must not be delivered
+	 * any more. */
 	vmm.refuse = 1;
 	assert_int_equal(write4(&vmm, 1, 8, 77), -ENODEV);
 	raise_vector(&vmm, 1);
@@ -385,7 +390,8 @@ static void test_mask_fails(void **state)
 		assert_int_equal(db_vmsix_control_write(vmm.vmsix, ENABLE | FUNCTION_MASK), 0);
 		if (!variants[v].mappable)
 			mock_fail(vmm.rig.mock, VFIO_DEVICE_SET_IRQS, -EIO, 0);
-		assert_int_equal(db_vmsix_control_write(vmm.vmsix, ENABLE), variants[v].mappable ? 0 : -EIO);
+		assert_int_equal(db_vmsix_control_write(vmm.vmsix, ENABLE),
+				 variants[v].mappable ? 0 : -EIO);
 		assert_int_equal(db_vmsix_control_write(vmm.vmsix, 0), 0);
 		off[0] = 0;
 		stop(&vmm);
@@ -444,7 +450,8 @@ static void test_wrong_kind(void **state)
 	rig_close(&rig);
 }
 
-static void start_msi(struct vmm *vmm, bool wide, bool maskable, const struct db_msi_guest_ops *guest_ops)
+static void start_msi(struct vmm *vmm, bool wide, bool maskable,
+		      const struct db_msi_guest_ops *guest_ops)
 {
 	memset(vmm, 0, sizeof(*vmm));
 	vmm->refuse = -1;
