@@ -83,6 +83,7 @@ int lex_word(struct machine_lex *lex, struct word *word)
 		lex->p++;
 	}
 	word->key.len = (size_t)(lex->p - word->key.p);
+	word->value = (struct slice){ lex->p, 0 };	/* none, but not NULL: memcmp() must not get that */
 	if (lex->p == lex->line_end || *lex->p != '=')
 		return 1;
 	lex->p++;

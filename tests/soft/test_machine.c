@@ -247,6 +247,8 @@ static void mistakes_are_named(void **state)
 		{ "smmu granules=16k,64k", "no granule of at most the host's page size (4 KiB)" },
 		{ "smmu output-bits=39", "32, 36, 40, 42, 44 or 48" },
 		{ "smmu stages=3", "1, 2 or both" },
+		{ "smmu stages", "1, 2 or both" },
+		{ "its v2m base=0x8020000 spis", "FIRST+COUNT" },
 		{ "smmu idr6=1", "unknown option \"idr6\"" },
 		{ "smmu not-coherent=1", "unknown option" },
 		{ "smmu sid-bits=33", "from 1 to 24" },
