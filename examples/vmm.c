@@ -93,7 +93,7 @@ static void create_interrupts(struct vm *vm, enum db_mode mode)
 	};
 	bool fixed;
 
-	/* Before the address map is laid out: in mode stock the kernel says where this has to be. */
+	/* Before the address map is laid out: in mode stock the kernel says where this is. */
 	check(db_msi_doorbell_ipa(vm->dev, mode, &fixed, &vm->doorbell_ipa), "doorbell");
 	if (!fixed)
 		vm->doorbell_ipa = VITS_BASE + 0x10000;
