@@ -394,6 +394,9 @@ static int add_area(struct iopt *iopt, const struct iopt_slice *slice, uint64_t 
 
 	if ((flags & IOMMU_IOAS_MAP_WRITEABLE) && !slice->may_write)
 		return -EPERM;
+	/* The only dma-bufs here are doorbells, which are write-only. */
+	if ((flags & IOMMU_IOAS_MAP_READABLE) && is_dmabuf(slice->source))
+		return -EPERM;
 	if (slice->addr & (iopt->alignment - 1) & ((1ull << iopt->host->machine.page_shift) - 1))
 		return -EINVAL;
 	area = iova_area_alloc(&iopt->areas);

@@ -18,6 +18,7 @@ struct irq_vector {
 	bool allocated;
 	/* the message is to be composed anew before the vector is started */
 	bool stale;
+	bool active;		/* the MSI-X entry has its message; else zeros */
 	bool started;
 };
 
@@ -332,16 +333,17 @@ static uint16_t msi_multiple(const struct irq_domain *domain)
 static void write_message(struct irq_domain *domain, unsigned int vector)
 {
 	const struct irq_vector *v = &domain->vectors[vector];
+	uint64_t address = v->active ? v->address : 0;
 
 	if (!domain->pci)
 		return;
 	if (is_msix(domain)) {
 		if (v->started)
 			msix_mask(domain, vector, true);
-		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)v->address);
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)address);
 		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_UPPER_ADDR,
-				 (uint32_t)(v->address >> 32));
-		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_DATA, v->data);
+				 (uint32_t)(address >> 32));
+		msix_entry_write(domain, vector, PCI_MSIX_ENTRY_DATA, v->active ? v->data : 0);
 		if (v->started)
 			msix_mask(domain, vector, false);
 		return;
@@ -354,6 +356,13 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 	pci_config_write(domain->pci,
 			 domain->cap + (domain->msi_64bit ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2,
 			 v->data);
+}
+
+/* Linux takes the message out of an MSI-X entry whose interrupt is freed. */
+static void deactivate(struct irq_domain *domain, unsigned int vector)
+{
+	domain->vectors[vector].active = false;
+	write_message(domain, vector);
 }
 
 /* --- Messages --- */
@@ -401,6 +410,7 @@ static void free_msix_vectors(struct irq_domain *domain)
 		if (!domain->vectors[i].allocated)
 			continue;
 		msix_mask(domain, i, true);
+		deactivate(domain, i);
 		free_interrupts(domain, i, 1);
 	}
 }
@@ -413,6 +423,7 @@ static int alloc_msix_vector(struct irq_domain *domain, unsigned int vector)
 	if (ret)
 		return ret;
 	msix_mask(domain, vector, true);
+	domain->vectors[vector].active = true;
 	ret = compose_at_allocation(domain, vector);
 	if (ret)
 		free_interrupts(domain, vector, 1);
@@ -546,12 +557,16 @@ int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*hand
 {
 	unsigned int message = is_msix(domain) ? vector : 0;	/* MSI has one, that of vector 0 */
 	struct irq_vector *v = &domain->vectors[vector];
+	bool was_active = v->active;
 	int ret;
 
+	v->active = true;
 	if (domain->vectors[message].stale) {
 		ret = compose(domain, message);
-		if (ret)
+		if (ret) {
+			v->active = was_active;
 			return ret;
+		}
 	} else if (is_msix(domain)) {
 		/*
 		 * vfio-pci writes the remembered message again: a reset behind the kernel's back
@@ -584,6 +599,8 @@ static void silence_vector(struct irq_domain *domain, unsigned int vector)
 	gic_set_enabled(domain->gic, v->intid, false);
 	its_invalidate(domain, v->event);
 	v->started = false;
+	if (is_msix(domain))
+		deactivate(domain, vector);
 }
 
 /* Handlers of neighbouring interrupts end together: each end waits for a grace period. */
