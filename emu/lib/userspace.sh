@@ -4,7 +4,7 @@
 # tree that stays in the cache, so that only what changed is compiled.
 
 # Programs that `emu/run NAME` builds so, and the target of each.
-declare -A OWN_PROGRAMS=([doorbell]=doorbell)
+declare -A OWN_PROGRAMS=([doorbell]=doorbell [truth]=tests/truth/truth)
 
 # own_program NAME : sets PROGRAM.
 own_program() {
