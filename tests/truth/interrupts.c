@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
 #define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
@@ -187,6 +186,6 @@ void ask_native(struct truth *t)
 	map_doorbell(t, "doorbell.map_longer", fd, IOMMU_IOAS_MAP_WRITEABLE, 2 * get.doorbell.size);
 	map_doorbell(t, "doorbell.map", fd, IOMMU_IOAS_MAP_WRITEABLE, get.doorbell.size);
 	map_doorbell(t, "doorbell.map_again", fd, IOMMU_IOAS_MAP_WRITEABLE, get.doorbell.size);
-	close(fd);
+	t->sys->ops->close(t->sys, fd);
 	ask_prepared(t, get.doorbell.offset);
 }
