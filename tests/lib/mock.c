@@ -24,8 +24,9 @@ static struct mock *to_mock(struct db_sys *sys)
 /* Counts a call, and says whether it is its turn to fail. */
 static int turn(struct mock *mock)
 {
-	mock->calls++;
-	return mock->fail_call && mock->calls == mock->fail_call ? mock->fail_error : 0;
+	unsigned int call = __atomic_add_fetch(&mock->calls, 1, __ATOMIC_RELAXED);
+
+	return mock->fail_call && call == mock->fail_call ? mock->fail_error : 0;
 }
 
 int mock_new_fd(struct mock *mock, const char *path, void *priv)
