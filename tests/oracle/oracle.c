@@ -500,7 +500,7 @@ static void apply_overrides(struct run *r)
 
 static bool translate(struct run *r)
 {
-	uint64_t ste_pa, addr = r->a.addr;
+	uint64_t ste_pa = 0, addr = r->a.addr;
 
 	if (!find_ste(r, &ste_pa))
 		return false;
