@@ -117,14 +117,6 @@ void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1
 	add_s2(ste, s2);
 }
 
-/* What a guest may set in its own STE: its stage 1 and no more. */
-#define VSTE_0_ALLOWED \
-	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | \
-	 SMMU_STE_0_S1CDMAX)
-#define VSTE_1_ALLOWED \
-	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | \
-	 SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
-
 int smmu_vste_check(const uint64_t vste[2])
 {
 	uint64_t config = FIELD_GET64(SMMU_STE_0_CONFIG, vste[0]);
@@ -132,7 +124,7 @@ int smmu_vste_check(const uint64_t vste[2])
 
 	if (!(vste[0] & SMMU_STE_0_V))
 		return 0;
-	if (vste[0] & ~VSTE_0_ALLOWED || vste[1] & ~VSTE_1_ALLOWED)
+	if (vste[0] & ~SMMU_VSTE_0_ALLOWED || vste[1] & ~SMMU_VSTE_1_ALLOWED)
 		return -EIO;
 	if (config != SMMU_STE_0_CONFIG_ABORT && config != SMMU_STE_0_CONFIG_BYPASS &&
 	    config != SMMU_STE_0_CONFIG_S1)
@@ -154,9 +146,9 @@ void smmu_ste_from_vste(uint64_t ste[SMMU_STE_DWORDS], const uint64_t vste[2],
 	smmu_ste_s2(ste, s2);
 	if (config == SMMU_STE_0_CONFIG_BYPASS)
 		return;
-	ste[0] = (vste[0] & VSTE_0_ALLOWED & ~SMMU_STE_0_CONFIG) |
+	ste[0] = (vste[0] & SMMU_VSTE_0_ALLOWED & ~SMMU_STE_0_CONFIG) |
 		 FIELD_PREP64(SMMU_STE_0_CONFIG, SMMU_STE_0_CONFIG_NESTED);
-	ste[1] |= vste[1] & VSTE_1_ALLOWED;
+	ste[1] |= vste[1] & SMMU_VSTE_1_ALLOWED;
 }
 
 void smmu_cd_build(uint64_t cd[SMMU_CD_DWORDS], const struct smmu_cd *config)

@@ -37,6 +37,14 @@ void smmu_ste_s2(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s2 *s2);
 void smmu_ste_nested(uint64_t ste[SMMU_STE_DWORDS], const struct smmu_ste_s1 *s1,
 		     const struct smmu_ste_s2 *s2);
 
+/* What a guest may set in the two dwords of its own STE that count: its stage 1 and no more. */
+#define SMMU_VSTE_0_ALLOWED                                                              \
+	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | \
+	 SMMU_STE_0_S1CDMAX)
+#define SMMU_VSTE_1_ALLOWED                                                          \
+	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | \
+	 SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
+
 /*
  * A guest's STE, of which only the first two dwords count (struct iommu_hwpt_arm_smmuv3 of the
  * iommufd uAPI). 0, or -EIO when it sets a field that is not the guest's, or asks for a stage 2. An

@@ -260,43 +260,56 @@ static void draw_end(struct drawing *d)
 	d->y += box_height(&box);
 }
 
-static uint64_t input_of(const struct trace *trace, enum smmu_step_kind kind)
+/* The first step of @kind that the access itself took: what it was given is that stage's input. */
+static const struct smmu_step *first_step(const struct trace *trace, enum smmu_step_kind kind)
 {
 	unsigned int i;
 
 	for (i = 0; i < trace->n; i++)
 		if (!trace->steps[i].depth && trace->steps[i].kind == kind)
-			return trace->steps[i].input;
-	return 0;
+			return &trace->steps[i];
+	return NULL;
+}
+
+/* Where the next row's arrow comes from: the last box of the row above and its lower edge. */
+struct source {
+	unsigned int column;
+	int bottom;
+};
+
+static void end_row(struct drawing *d, unsigned int boxes, struct source *from)
+{
+	from->column = boxes ? boxes - 1 : 0;
+	from->bottom = d->y;
+	d->y += ROW_GAP;
+}
+
+static void draw_stage(struct drawing *d, enum smmu_step_kind kind, const char *address,
+		       const char *label, struct source *from)
+{
+	const struct smmu_step *first = first_step(d->trace, kind);
+
+	if (!first)
+		return;
+	draw_address(d, kind, first->input, address);
+	arrow_around(d, from->column, from->bottom, d->y - 24);
+	end_row(d, draw_row(d, 1u << kind, label), from);
 }
 
 static void draw(struct drawing *d)
 {
+	struct source from;
 	char title[256];
-	unsigned int n;
-	int bottom;
 
 	text(d, MARGIN, 38, "head", explain_title(d->trace, title, sizeof(title)));
 	d->y = 84;
-	n = draw_row(d, 1u << SMMU_STEP_PTR | 1u << SMMU_STEP_STE | 1u << SMMU_STEP_CD,
-		     "Configuration");
-	bottom = d->y;
-	d->y += ROW_GAP;
-	if (input_of(d->trace, SMMU_STEP_S1)) {
-		draw_address(d, SMMU_STEP_S1, input_of(d->trace, SMMU_STEP_S1), "gIOVA");
-		arrow_around(d, n ? n - 1 : 0, bottom, d->y - 24);
-		n = draw_row(d, 1u << SMMU_STEP_S1, "Stage 1: the guest's tables");
-		bottom = d->y;
-		d->y += ROW_GAP;
-	}
-	if (input_of(d->trace, SMMU_STEP_S2)) {
-		draw_address(d, SMMU_STEP_S2, input_of(d->trace, SMMU_STEP_S2), "IPA");
-		arrow_around(d, n ? n - 1 : 0, bottom, d->y - 24);
-		n = draw_row(d, 1u << SMMU_STEP_S2, "Stage 2: the host's tables");
-		bottom = d->y;
-		d->y += ROW_GAP;
-	}
-	arrow_around(d, n ? n - 1 : 0, bottom, d->y);
+	end_row(d,
+		draw_row(d, 1u << SMMU_STEP_PTR | 1u << SMMU_STEP_STE | 1u << SMMU_STEP_CD,
+			 "Configuration"),
+		&from);
+	draw_stage(d, SMMU_STEP_S1, "gIOVA", "Stage 1: the guest's tables", &from);
+	draw_stage(d, SMMU_STEP_S2, "IPA", "Stage 2: the host's tables", &from);
+	arrow_around(d, from.column, from.bottom, d->y);
 	draw_end(d);
 }
 

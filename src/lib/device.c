@@ -314,36 +314,36 @@ static int range_check(struct db_device *dev, const struct device_region *region
 	return -EINVAL;
 }
 
+static ssize_t accessed(struct db_device *dev, ssize_t ret, const char *what, uint64_t offset)
+{
+	if (ret < 0)
+		db_error_set(ret, "%s: cannot %s at 0x%llx", dev->address, what,
+			     (unsigned long long)offset);
+	return ret;
+}
+
 static ssize_t region_read(struct db_device *dev, const struct device_region *region, void *buf,
 			   size_t len, uint64_t offset)
 {
 	struct db_sys *sys = dev->host->sys;
-	ssize_t ret;
+	ssize_t ret = range_check(dev, region, len, offset);
 
-	ret = range_check(dev, region, len, offset);
 	if (ret)
 		return ret;
 	ret = sys->ops->pread(sys, dev->fd, buf, len, region->offset + offset);
-	if (ret < 0)
-		db_error_set(ret, "%s: cannot read at 0x%llx", dev->address,
-			     (unsigned long long)offset);
-	return ret;
+	return accessed(dev, ret, "read", offset);
 }
 
 static ssize_t region_write(struct db_device *dev, const struct device_region *region,
 			    const void *buf, size_t len, uint64_t offset)
 {
 	struct db_sys *sys = dev->host->sys;
-	ssize_t ret;
+	ssize_t ret = range_check(dev, region, len, offset);
 
-	ret = range_check(dev, region, len, offset);
 	if (ret)
 		return ret;
 	ret = sys->ops->pwrite(sys, dev->fd, buf, len, region->offset + offset);
-	if (ret < 0)
-		db_error_set(ret, "%s: cannot write at 0x%llx", dev->address,
-			     (unsigned long long)offset);
-	return ret;
+	return accessed(dev, ret, "write", offset);
 }
 
 ssize_t db_device_config_read(struct db_device *dev, void *buf, size_t len, uint64_t offset)

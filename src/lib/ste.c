@@ -7,13 +7,6 @@
 #include "arm/smmu_build.h"
 #include "arm/smmu_regs.h"
 
-#define STE_0_HARDWARE                                                                   \
-	(SMMU_STE_0_V | SMMU_STE_0_CONFIG | SMMU_STE_0_S1FMT | SMMU_STE_0_S1CONTEXTPTR | \
-	 SMMU_STE_0_S1CDMAX)
-#define STE_1_HARDWARE                                                               \
-	(SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR | SMMU_STE_1_S1COR | SMMU_STE_1_S1CSH | \
-	 SMMU_STE_1_S1STALLD | SMMU_STE_1_EATS)
-
 const uint64_t ste_abort[2] = { SMMU_STE_0_V, 0 };
 
 int ste_reduce(const uint64_t ste[2], uint64_t out[2])
@@ -34,8 +27,8 @@ int ste_reduce(const uint64_t ste[2], uint64_t out[2])
 		out[1] = 0;
 		return 0;
 	case SMMU_STE_0_CONFIG_S1:
-		out[0] = ste[0] & STE_0_HARDWARE;
-		out[1] = ste[1] & STE_1_HARDWARE;
+		out[0] = ste[0] & SMMU_VSTE_0_ALLOWED;
+		out[1] = ste[1] & SMMU_VSTE_1_ALLOWED;
 		return smmu_vste_check(out);
 	default:
 		return -EIO;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "soft/alloc.h"
-#include "soft/machine_lex.h"
+#include "soft/machine_parser.h"
 
 /*
  * SMMU_IDR fields that a file may change (IHI 0070 §6.3). The default is what a server has:
@@ -40,28 +40,16 @@ static const char default_devices[] =
 
 #define DEFAULT_IO_QUEUES 64
 #define DEFAULT_DISK (16ull << 20)
-#define ITS_SIZE 0x20000ull
-#define V2M_SIZE 0x1000ull
-
-struct parser {
-	struct machine_lex lex;
-	struct machine *m;
-	unsigned int device_room;
-	unsigned int smmu_lines[MACHINE_SMMUS], its_lines[MACHINE_ITSES],
-		reserved_lines[MACHINE_RESERVED];
-	unsigned int *device_lines;
-	bool *own_group;
-};
 
 /* --- Options --- */
 
-static int bad_value(struct parser *p, const struct word *word, const char *want)
+static int bad_value(struct machine_parser *p, const struct word *word, const char *want)
 {
 	return lex_error(&p->lex, 0, "%.*s must be %s, not \"%.*s\"", SLICE_ARG(word->key), want,
 			 SLICE_ARG(word->value));
 }
 
-static int number(struct parser *p, const struct word *word, uint64_t min, uint64_t max,
+static int number(struct machine_parser *p, const struct word *word, uint64_t min, uint64_t max,
 		  uint64_t *out)
 {
 	if (!slice_number(word->value, false, min, max, out))
@@ -71,7 +59,7 @@ static int number(struct parser *p, const struct word *word, uint64_t min, uint6
 			 SLICE_ARG(word->value));
 }
 
-static int number_u32(struct parser *p, const struct word *word, uint32_t min, uint32_t max,
+static int number_u32(struct machine_parser *p, const struct word *word, uint32_t min, uint32_t max,
 		      uint32_t *out)
 {
 	uint64_t value;
@@ -82,14 +70,14 @@ static int number_u32(struct parser *p, const struct word *word, uint32_t min, u
 	return ret;
 }
 
-static int unknown_option(struct parser *p, const struct word *word, const char *statement)
+static int unknown_option(struct machine_parser *p, const struct word *word, const char *statement)
 {
 	return lex_error(&p->lex, 0, "%s: unknown option \"%.*s\"", statement,
 			 SLICE_ARG(word->key));
 }
 
 /* The one argument of a statement such as "kernel". */
-static int argument(struct parser *p, const char *statement, struct word *word)
+static int argument(struct machine_parser *p, const char *statement, struct word *word)
 {
 	int ret = lex_word(&p->lex, word);
 
@@ -103,8 +91,8 @@ static int argument(struct parser *p, const char *statement, struct word *word)
 }
 
 /* Runs @option for each further word of the line. */
-static int options(struct parser *p,
-		   int (*option)(struct parser *p, const struct word *word, void *arg), void *arg)
+static int options(struct machine_parser *p,
+		   int (*option)(struct machine_parser *p, const struct word *word, void *arg), void *arg)
 {
 	struct word word;
 	int ret;
@@ -119,7 +107,7 @@ static int options(struct parser *p,
 
 /* --- smmu --- */
 
-static int granules(struct parser *p, const struct word *word, uint32_t *idr5)
+static int granules(struct machine_parser *p, const struct word *word, uint32_t *idr5)
 {
 	static const char *const names[] = { "4k", "16k", "64k" };
 	struct slice rest = word->value, name;
@@ -140,7 +128,7 @@ static int granules(struct parser *p, const struct word *word, uint32_t *idr5)
 	return *idr5 & IDR5_GRANULES ? 0 : bad_value(p, word, "a list of 4k, 16k and 64k");
 }
 
-static int output_bits(struct parser *p, const struct word *word, uint32_t *idr5)
+static int output_bits(struct machine_parser *p, const struct word *word, uint32_t *idr5)
 {
 	static const unsigned int sizes[] = { 32, 36, 40, 42, 44, 48 };
 	uint64_t bits;
@@ -156,7 +144,7 @@ static int output_bits(struct parser *p, const struct word *word, uint32_t *idr5
 	return bad_value(p, word, "32, 36, 40, 42, 44 or 48");
 }
 
-static int stages(struct parser *p, const struct word *word, uint32_t *idr0)
+static int stages(struct machine_parser *p, const struct word *word, uint32_t *idr0)
 {
 	*idr0 &= ~IDR0_STAGES;
 	if (slice_is(word->value, "1"))
@@ -170,7 +158,7 @@ static int stages(struct parser *p, const struct word *word, uint32_t *idr0)
 	return 0;
 }
 
-static int smmu_option(struct parser *p, const struct word *word, void *arg)
+static int smmu_option(struct machine_parser *p, const struct word *word, void *arg)
 {
 	struct machine_smmu *smmu = arg;
 	struct slice key = word->key;
@@ -200,7 +188,7 @@ static int smmu_option(struct parser *p, const struct word *word, void *arg)
 	return 0;
 }
 
-static int smmu_statement(struct parser *p)
+static int smmu_statement(struct machine_parser *p)
 {
 	struct machine_smmu *smmu = &p->m->smmus[p->m->n_smmus];
 	int ret;
@@ -219,7 +207,7 @@ static int smmu_statement(struct parser *p)
 
 /* --- its --- */
 
-static int its_spis(struct parser *p, const struct word *word, struct msi_frame_config *its)
+static int its_spis(struct machine_parser *p, const struct word *word, struct msi_frame_config *its)
 {
 	struct slice base, count;
 	uint64_t first, n;
@@ -233,7 +221,7 @@ static int its_spis(struct parser *p, const struct word *word, struct msi_frame_
 	return 0;
 }
 
-static int its_option(struct parser *p, const struct word *word, void *arg)
+static int its_option(struct machine_parser *p, const struct word *word, void *arg)
 {
 	struct msi_frame_config *its = arg;
 
@@ -250,7 +238,7 @@ static int its_option(struct parser *p, const struct word *word, void *arg)
 	return unknown_option(p, word, "its");
 }
 
-static int its_statement(struct parser *p)
+static int its_statement(struct machine_parser *p)
 {
 	static const char *const kinds[] = {
 		[DOORBELL_ITS] = "its", [DOORBELL_PRE_ITS] = "pre-its", [DOORBELL_V2M] = "v2m",
@@ -336,7 +324,7 @@ static void format_address(struct machine_device *dev, uint32_t segment_and_rid)
 		 segment_and_rid >> 8 & 0xff, segment_and_rid >> 3 & 0x1f, segment_and_rid & 7);
 }
 
-static int bell_option(struct parser *p, const struct word *word, struct bell_config *bell)
+static int bell_option(struct machine_parser *p, const struct word *word, struct bell_config *bell)
 {
 	int ret;
 
@@ -354,7 +342,7 @@ static int bell_option(struct parser *p, const struct word *word, struct bell_co
 	return unknown_option(p, word, "bell");
 }
 
-static int nvme_option(struct parser *p, const struct word *word, struct device_spec *spec)
+static int nvme_option(struct machine_parser *p, const struct word *word, struct device_spec *spec)
 {
 	struct nvme_config *nvme = &spec->dev.nvme;
 
@@ -379,7 +367,7 @@ static int nvme_option(struct parser *p, const struct word *word, struct device_
 	return unknown_option(p, word, "nvme");
 }
 
-static int device_flag(struct parser *p, const struct word *word, struct machine_device *dev,
+static int device_flag(struct machine_parser *p, const struct word *word, struct machine_device *dev,
 		       bool *found)
 {
 	bool *flag = NULL, value = false;
@@ -406,7 +394,7 @@ static int device_flag(struct parser *p, const struct word *word, struct machine
 	return 0;
 }
 
-static int device_option(struct parser *p, const struct word *word, void *arg)
+static int device_option(struct machine_parser *p, const struct word *word, void *arg)
 {
 	struct device_spec *spec = arg;
 	struct machine_device *dev = &spec->dev;
@@ -438,7 +426,7 @@ static int device_option(struct parser *p, const struct word *word, void *arg)
 					 : nvme_option(p, word, spec);
 }
 
-static int grow_devices(struct parser *p, unsigned int want)
+static int grow_devices(struct machine_parser *p, unsigned int want)
 {
 	unsigned int room = p->device_room ? p->device_room : 8;
 	void *grown;
@@ -464,7 +452,7 @@ static int grow_devices(struct parser *p, unsigned int want)
 }
 
 /* One of the devices of a statement: the @i-th one up from @id. */
-static int add_device(struct parser *p, const struct device_spec *spec, uint32_t id, uint32_t i)
+static int add_device(struct machine_parser *p, const struct device_spec *spec, uint32_t id, uint32_t i)
 {
 	struct machine_device dev = spec->dev;
 	char *disk;
@@ -486,7 +474,7 @@ static int add_device(struct parser *p, const struct device_spec *spec, uint32_t
 	return 0;
 }
 
-static int device_statement(struct parser *p)
+static int device_statement(struct machine_parser *p)
 {
 	struct device_spec spec = {
 		.count = 1,
@@ -531,7 +519,7 @@ static int device_statement(struct parser *p)
 
 /* --- The other statements --- */
 
-static int kernel_statement(struct parser *p)
+static int kernel_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "kernel", &word);
@@ -547,7 +535,7 @@ static int kernel_statement(struct parser *p)
 	return 0;
 }
 
-static int page_size_statement(struct parser *p)
+static int page_size_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "page-size", &word);
@@ -565,7 +553,7 @@ static int page_size_statement(struct parser *p)
 	return 0;
 }
 
-static int ram_statement(struct parser *p)
+static int ram_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "ram", &word);
@@ -575,7 +563,7 @@ static int ram_statement(struct parser *p)
 	return ret;
 }
 
-static int processors_statement(struct parser *p)
+static int processors_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "processors", &word);
@@ -583,7 +571,7 @@ static int processors_statement(struct parser *p)
 	return ret ? ret : number_u32(p, &word, 1, 512, &p->m->processors);
 }
 
-static int lpi_bits_statement(struct parser *p)
+static int lpi_bits_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "lpi-bits", &word);
@@ -591,7 +579,7 @@ static int lpi_bits_statement(struct parser *p)
 	return ret ? ret : number_u32(p, &word, 14, 24, &p->m->lpi_bits);
 }
 
-static int sw_msi_statement(struct parser *p)
+static int sw_msi_statement(struct machine_parser *p)
 {
 	struct word word;
 	int ret = argument(p, "sw-msi", &word);
@@ -609,7 +597,7 @@ static int sw_msi_statement(struct parser *p)
 	return 0;
 }
 
-static int reserved_statement(struct parser *p)
+static int reserved_statement(struct machine_parser *p)
 {
 	static const char *const types[] = { "direct", "direct-relaxable", "reserved", "msi" };
 	struct machine_reserved *region = &p->m->reserved[p->m->n_reserved];
@@ -647,11 +635,11 @@ static int reserved_statement(struct parser *p)
 	return bad_value(p, &word, "direct, direct-relaxable, reserved or msi");
 }
 
-static int statement(struct parser *p)
+static int statement(struct machine_parser *p)
 {
 	static const struct {
 		const char *name;
-		int (*parse)(struct parser *p);
+		int (*parse)(struct machine_parser *p);
 	} statements[] = {
 		{ "kernel", kernel_statement },
 		{ "page-size", page_size_statement },
@@ -685,231 +673,7 @@ static int statement(struct parser *p)
 	return lex_error(&p->lex, 0, "unknown statement \"%.*s\"", SLICE_ARG(word.key));
 }
 
-/* --- What must hold between statements --- */
-
-/* What a frame occupies on the bus; a pre-ITS is reached by its window alone. */
-static void frame_range(const struct msi_frame_config *its, uint64_t *start, uint64_t *size)
-{
-	*start = its->kind == DOORBELL_PRE_ITS ? its->pre_its_base : its->base;
-	switch (its->kind) {
-	case DOORBELL_PRE_ITS:
-		*size = its->pre_its_size;
-		break;
-	case DOORBELL_ITS:
-		*size = ITS_SIZE;
-		break;
-	default:
-		*size = V2M_SIZE;
-		break;
-	}
-}
-
-static int check_itses(struct parser *p)
-{
-	struct machine *m = p->m;
-	uint64_t start, size, other, other_size;
-
-	for (unsigned int i = 0; i < m->n_itses; i++) {
-		frame_range(&m->itses[i], &start, &size);
-		if ((m->itses[i].kind == DOORBELL_ITS && start % 0x10000) || start % 0x1000)
-			return lex_error(&p->lex, p->its_lines[i],
-					 "its: %#llx is not aligned to its frame",
-					 (unsigned long long)start);
-		if (start + size > BUS_MMIO_TOP)
-			return lex_error(&p->lex, p->its_lines[i],
-					 "its: it does not fit below 4 GiB");
-		for (unsigned int j = 0; j < i; j++) {
-			frame_range(&m->itses[j], &other, &other_size);
-			if (start < other + other_size && other < start + size)
-				return lex_error(&p->lex, p->its_lines[i],
-						 "its: it overlaps that of line %u",
-						 p->its_lines[j]);
-		}
-	}
-	return 0;
-}
-
-static int check_smmus(struct parser *p)
-{
-	for (unsigned int i = 0; i < p->m->n_smmus; i++) {
-		/* IDR5.GRANxK: 4, 16, 64 KiB; the kernel needs one that divides its own pages. */
-		uint32_t up_to = (2u << ((p->m->page_shift - 12) / 2)) - 1;
-
-		if (!(p->m->smmus[i].idr[5] >> 4 & up_to))
-			return lex_error(
-				&p->lex, p->smmu_lines[i],
-				"smmu: no granule of at most the host's page size (%u KiB)",
-				1u << (p->m->page_shift - 10));
-	}
-	return 0;
-}
-
-struct claim {
-	uint64_t key;
-	unsigned int device;
-};
-
-static int compare_claims(const void *a, const void *b)
-{
-	const struct claim *x = a, *y = b;
-
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return x->device < y->device ? -1 : x->device > y->device;
-}
-
-static uint64_t address_key(const struct machine_device *dev)
-{
-	return (uint64_t)strtoul(dev->address, NULL, 16) << 16 | dev->requester_id;
-}
-
-static uint64_t sid_key(const struct machine_device *dev)
-{
-	return (uint64_t)dev->smmu << 32 | dev->sid;
-}
-
-static uint64_t device_id_key(const struct machine_device *dev)
-{
-	return (uint64_t)dev->its << 32 | dev->device_id;
-}
-
-/* No two devices may have the same of what @key gives. */
-static int check_unique(struct parser *p, struct claim *claims,
-			uint64_t (*key)(const struct machine_device *dev), const char *what)
-{
-	unsigned int n = p->m->n_devices;
-
-	for (unsigned int i = 0; i < n; i++)
-		claims[i] = (struct claim){ key(&p->m->devices[i]), i };
-	qsort(claims, n, sizeof(*claims), compare_claims);
-	for (unsigned int i = 1; i < n; i++) {
-		unsigned int first = claims[i - 1].device, second = claims[i].device;
-
-		if (claims[i].key == claims[i - 1].key)
-			return lex_error(&p->lex, p->device_lines[second],
-					 "device %s: %s is taken by %s (line %u)",
-					 p->m->devices[second].address, what,
-					 p->m->devices[first].address, p->device_lines[first]);
-	}
-	return 0;
-}
-
-static int check_device(struct parser *p, unsigned int i)
-{
-	const struct machine_device *dev = &p->m->devices[i];
-	unsigned int line = p->device_lines[i];
-
-	if (dev->smmu >= p->m->n_smmus)
-		return lex_error(&p->lex, line, "device %s: there is no smmu %u", dev->address,
-				 dev->smmu);
-	if (dev->its >= p->m->n_itses)
-		return lex_error(&p->lex, line, "device %s: there is no its %u", dev->address,
-				 dev->its);
-	if (dev->sid >> p->m->smmus[dev->smmu].sid_bits)
-		return lex_error(
-			&p->lex, line,
-			"device %s: StreamID %#x has more than the SMMU's %u bits (set sid= or sid-bits=)",
-			dev->address, dev->sid, p->m->smmus[dev->smmu].sid_bits);
-	if (p->m->itses[dev->its].kind != DOORBELL_V2M &&
-	    dev->device_id >> p->m->itses[dev->its].device_bits)
-		return lex_error(
-			&p->lex, line,
-			"device %s: DeviceID %#x has more than the ITS's %u bits (set device-id= or device-bits=)",
-			dev->address, dev->device_id, p->m->itses[dev->its].device_bits);
-	return 0;
-}
-
-/* Devices without a group of their own choice get the numbers above those chosen. */
-static void number_groups(struct parser *p)
-{
-	unsigned int next = 0;
-
-	for (unsigned int i = 0; i < p->m->n_devices; i++) {
-		if (p->own_group[i] && p->m->devices[i].group >= next)
-			next = p->m->devices[i].group + 1;
-	}
-	for (unsigned int i = 0; i < p->m->n_devices; i++) {
-		if (!p->own_group[i])
-			p->m->devices[i].group = next++;
-	}
-}
-
-static uint64_t group_key(const struct machine_device *dev)
-{
-	return dev->group;
-}
-
-/*
- * A group is what an SMMU can tell apart: its devices are behind one. And a reserved region is some
- * group's.
- */
-static int check_groups(struct parser *p, struct claim *claims)
-{
-	const struct machine_device *devices = p->m->devices;
-	unsigned int n = p->m->n_devices, i, j;
-
-	for (i = 0; i < n; i++)
-		claims[i] = (struct claim){ group_key(&devices[i]), i };
-	qsort(claims, n, sizeof(*claims), compare_claims);
-	for (i = 1; i < n; i++) {
-		unsigned int first = claims[i - 1].device, second = claims[i].device;
-
-		if (claims[i].key == claims[i - 1].key &&
-		    devices[first].smmu != devices[second].smmu)
-			return lex_error(&p->lex, p->device_lines[second],
-					 "device %s: %s of the same group is behind another SMMU",
-					 devices[second].address, devices[first].address);
-	}
-	for (i = 0; i < p->m->n_reserved; i++) {
-		for (j = 0; j < n && devices[j].group != p->m->reserved[i].group; j++)
-			;
-		if (j == n)
-			return lex_error(&p->lex, p->reserved_lines[i],
-					 "reserved: there is no group %u", p->m->reserved[i].group);
-	}
-	return 0;
-}
-
-static int check_devices(struct parser *p)
-{
-	struct claim *claims;
-	int ret = 0;
-
-	for (unsigned int i = 0; i < p->m->n_devices && !ret; i++)
-		ret = check_device(p, i);
-	if (ret)
-		return ret;
-	number_groups(p);
-	claims = soft_calloc(p->m->n_devices, sizeof(*claims));
-	if (!claims)
-		return -ENOMEM;
-	ret = check_unique(p, claims, address_key, "the address");
-	if (!ret)
-		ret = check_unique(p, claims, sid_key, "the StreamID");
-	if (!ret)
-		ret = check_unique(p, claims, device_id_key, "the DeviceID");
-	if (!ret)
-		ret = check_groups(p, claims);
-	soft_free(claims);
-	return ret;
-}
-
-static int check_machine(struct parser *p)
-{
-	int ret;
-
-	if ((p->m->sw_msi_start | p->m->sw_msi_size) & ((1ull << p->m->page_shift) - 1))
-		return lex_error(&p->lex, 0,
-				 "sw-msi: start and size must be multiples of the page size");
-	ret = check_smmus(p);
-	if (!ret)
-		ret = check_itses(p);
-	return ret ? ret : check_devices(p);
-}
-
-/* --- */
-
-static int parse_text(struct parser *p, const char *text, size_t len)
+static int parse_text(struct machine_parser *p, const char *text, size_t len)
 {
 	int ret = 0;
 
@@ -923,7 +687,7 @@ static int parse_text(struct parser *p, const char *text, size_t len)
 
 int machine_parse(const char *text, size_t len, struct machine *out, char *why, size_t size)
 {
-	struct parser p = { .lex = { .why = why, .why_size = size }, .m = out };
+	struct machine_parser p = { .lex = { .why = why, .why_size = size }, .m = out };
 	int ret = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -952,7 +716,7 @@ int machine_parse(const char *text, size_t len, struct machine *out, char *why, 
 	if (!ret && !out->n_devices)
 		ret = parse_text(&p, default_devices, sizeof(default_devices) - 1);
 	if (!ret)
-		ret = check_machine(&p);
+		ret = machine_check(&p);
 
 	soft_free(p.device_lines);
 	soft_free(p.own_group);

@@ -28,24 +28,10 @@ static uint16_t range_of(const struct nvme *nvme, const struct nvme_sqe *sqe, st
 }
 
 /* All of it, or an error: a file may have shrunk since. */
-static bool file_read(int fd, char *buf, size_t len, uint64_t offset)
+static bool file_transfer(int fd, char *buf, size_t len, uint64_t offset, bool write)
 {
 	while (len) {
-		ssize_t n = pread(fd, buf, len, offset);
-
-		if (n <= 0)
-			return false;
-		buf += n;
-		offset += n;
-		len -= n;
-	}
-	return true;
-}
-
-static bool file_write(int fd, const char *buf, size_t len, uint64_t offset)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, buf, len, offset);
+		ssize_t n = write ? pwrite(fd, buf, len, offset) : pread(fd, buf, len, offset);
 
 		if (n <= 0)
 			return false;
@@ -85,7 +71,7 @@ static uint16_t read_blocks(struct nvme *nvme, struct nvme_command *cmd)
 	if (status)
 		return status;
 	data = disk->memory ? disk->memory + range.offset : cmd->bounce;
-	if (!disk->memory && !file_read(disk->fd, data, range.len, range.offset))
+	if (!disk->memory && !file_transfer(disk->fd, data, range.len, range.offset, false))
 		return NVME_READ_ERROR;
 	return transfer(nvme, segments, count, data, true);
 }
@@ -107,7 +93,7 @@ static uint16_t write_blocks(struct nvme *nvme, struct nvme_command *cmd)
 		return status;
 	data = disk->memory ? disk->memory + range.offset : cmd->bounce;
 	status = transfer(nvme, segments, count, data, false);
-	if (!status && !disk->memory && !file_write(disk->fd, data, range.len, range.offset))
+	if (!status && !disk->memory && !file_transfer(disk->fd, data, range.len, range.offset, true))
 		status = NVME_WRITE_FAULT;
 	return status;
 }

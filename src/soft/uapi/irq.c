@@ -264,15 +264,19 @@ static void free_interrupts(struct irq_domain *domain, unsigned int vector, unsi
 
 /* --- The device's registers --- */
 
-static void msix_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
+static void set_control(struct irq_domain *domain, unsigned int reg, uint16_t clear, uint16_t set)
 {
 	uint32_t control;
 
 	if (!domain->pci)
 		return;
-	control = pci_config_read(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2);
-	pci_config_write(domain->pci, domain->cap + PCI_MSIX_FLAGS, 2,
-			 (control & ~(uint32_t)clear) | set);
+	control = pci_config_read(domain->pci, domain->cap + reg, 2);
+	pci_config_write(domain->pci, domain->cap + reg, 2, (control & ~(uint32_t)clear) | set);
+}
+
+static void msix_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
+{
+	set_control(domain, PCI_MSIX_FLAGS, clear, set);
 }
 
 static void msix_entry_write(struct irq_domain *domain, unsigned int vector, unsigned int reg,
@@ -296,13 +300,7 @@ static void msix_mask(struct irq_domain *domain, unsigned int vector, bool mask)
 
 static void msi_set_control(struct irq_domain *domain, uint16_t clear, uint16_t set)
 {
-	uint32_t control;
-
-	if (!domain->pci)
-		return;
-	control = pci_config_read(domain->pci, domain->cap + PCI_MSI_FLAGS, 2);
-	pci_config_write(domain->pci, domain->cap + PCI_MSI_FLAGS, 2,
-			 (control & ~(uint32_t)clear) | set);
+	set_control(domain, PCI_MSI_FLAGS, clear, set);
 }
 
 static void msi_set_mask(struct irq_domain *domain, uint32_t clear, uint32_t set)
