@@ -13,8 +13,6 @@
 #include "soft/alloc.h"
 #include "soft/uapi/user.h"
 
-#define BELL "0000:02:00.0"
-#define NVME "0000:01:00.0"
 
 static int setup(void **state)
 {

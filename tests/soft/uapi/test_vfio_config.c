@@ -1,46 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Config space as vfio-pci shows it. */
-#include "soft/uapi/vfio_fixture.h"
+#include "soft/uapi/one_device.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BELL "0000:02:00.0"
-#define BELL_MSI "0000:03:00.0"
 #define REGION ((uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
-
-static struct fixture f;
-static struct fixture_device dev;
-
-static void start(const char *machine, const char *address)
-{
-	fixture_create(&f, machine);
-	device_start(&f, address, &dev);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	start(NULL, BELL);
-	return 0;
-}
-
-static int setup_msi(void **state)
-{
-	(void)state;
-	start(NULL, BELL_MSI);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	device_close(&dev);
-	fixture_destroy(&f);
-	return 0;
-}
 
 static uint32_t raw(unsigned int off, unsigned int size)
 {
@@ -212,7 +179,7 @@ static void no_function_level_reset(void **state)
 	unsigned int cap;
 
 	(void)state;
-	start("device 0000:02:00.0 bell no-reset", BELL);
+	one_device("device 0000:02:00.0 bell no-reset", BELL);
 	cap = find_cap(&dev, PCI_CAP_ID_EXP);
 	assert_false(config_get(&dev, cap + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 	assert_false(config_get(&dev, cap + PCI_EXP_DEVCAP + 3, 1) & (PCI_EXP_DEVCAP_FLR >> 24));
@@ -285,17 +252,17 @@ static void closed_and_opened(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(header, setup, teardown),
-		cmocka_unit_test_setup_teardown(command, setup, teardown),
-		cmocka_unit_test_setup_teardown(bars, setup, teardown),
-		cmocka_unit_test_setup_teardown(capability_list, setup, teardown),
-		cmocka_unit_test_setup_teardown(msix_is_the_kernels, setup, teardown),
-		cmocka_unit_test_setup_teardown(msi_is_virtual, setup_msi, teardown),
-		cmocka_unit_test_setup_teardown(function_level_reset, setup, teardown),
-		cmocka_unit_test_teardown(no_function_level_reset, teardown),
-		cmocka_unit_test_setup_teardown(ranges, setup, teardown),
-		cmocka_unit_test_setup_teardown(garbage, setup, teardown),
-		cmocka_unit_test_setup_teardown(closed_and_opened, setup, teardown),
+		cmocka_unit_test_setup_teardown(header, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(command, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(bars, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(capability_list, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(msix_is_the_kernels, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(msi_is_virtual, setup_bell_msi, teardown_device),
+		cmocka_unit_test_setup_teardown(function_level_reset, setup_bell, teardown_device),
+		cmocka_unit_test_teardown(no_function_level_reset, teardown_device),
+		cmocka_unit_test_setup_teardown(ranges, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(garbage, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(closed_and_opened, setup_bell, teardown_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

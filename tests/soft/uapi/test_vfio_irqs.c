@@ -3,7 +3,7 @@
  * GET_IRQ_INFO and SET_IRQS: the rules of vfio_set_irqs_validate_and_prepare() and vfio-pci, and
  * the interrupts themselves.
  */
-#include "soft/uapi/vfio_fixture.h"
+#include "soft/uapi/one_device.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,6 @@
 
 #include "soft/alloc.h"
 
-#define BELL "0000:02:00.0"
-#define BELL_MSI "0000:03:00.0"
 /* the first doorbell page in the SW_MSI window, and the register's offset */
 #define WINDOW 0x8000040
 
@@ -30,48 +28,6 @@
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
 #define MSI VFIO_PCI_MSI_IRQ_INDEX
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
-
-static struct fixture f;
-static struct fixture_device dev;
-static int fds[64];
-
-static void start(const char *machine, const char *address)
-{
-	fixture_create(&f, machine);
-	device_start(&f, address, &dev);
-	for (unsigned int i = 0; i < 64; i++)
-		fds[i] = new_eventfd();
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	start(NULL, BELL);
-	return 0;
-}
-
-static int setup_msi(void **state)
-{
-	(void)state;
-	start(NULL, BELL_MSI);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (dev.fd >= 0)
-		device_close(&dev);
-	fixture_destroy(&f);
-	for (unsigned int i = 0; i < 64; i++)
-		close(fds[i]);
-	return 0;
-}
-
-static void ring(unsigned int vector)
-{
-	bar_set(&dev, 0, BELL_RING, vector);
-}
 
 static uint16_t control(uint8_t cap)
 {
@@ -281,7 +237,7 @@ static void growth(void **state)
 static void no_growth(void **state)
 {
 	(void)state;
-	start("device 0000:02:00.0 bell noresize", BELL);
+	one_device("device 0000:02:00.0 bell noresize", BELL);
 	irq_info(&dev, MSIX, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, 2048);
 	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
 	assert_int_equal(arm(&dev, MSIX, 2, 1, &fds[2]), -EINVAL);
@@ -480,7 +436,7 @@ static void single(void **state)
 static void few_spis(void **state)
 {
 	(void)state;
-	start("its v2m base=0x8020000 spis=64+6\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell msi=4\n",
+	one_device("its v2m base=0x8020000 spis=64+6\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell msi=4\n",
 	      BELL);
 	irq_info(&dev, MSIX, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, 2048);
 	/* How many there would have been; and then none is enabled. */
@@ -515,7 +471,7 @@ static void few_spis(void **state)
 static void few_events(void **state)
 {
 	(void)state;
-	start("its its base=0x8080000 event-bits=3\ndevice 0000:02:00.0 bell", BELL);
+	one_device("its its base=0x8080000 event-bits=3\ndevice 0000:02:00.0 bell", BELL);
 	assert_int_equal(arm(&dev, MSIX, 0, 9, fds), 8);
 	assert_int_equal(arm(&dev, MSIX, 0, 8, fds), 0);
 	assert_int_equal(arm(&dev, MSIX, 8, 1, &fds[8]), -ENOSPC);
@@ -530,7 +486,7 @@ static void few_lpis(void **state)
 	char address[] = "0000:02:00.0";
 
 	(void)state;
-	start("lpi-bits 14\ndevice 0000:02:00.0 bell count=5", BELL);
+	one_device("lpi-bits 14\ndevice 0000:02:00.0 bell count=5", BELL);
 	device_close(&dev);
 	for (unsigned int i = 0; i < 5; i++) {
 		address[9] = (char)('0' + i);
@@ -555,7 +511,7 @@ static void pre_its(void **state)
 	struct fixture_device other;
 
 	(void)state;
-	start("its pre-its base=0x8080000 window=0x58000000\n"
+	one_device("its pre-its base=0x8080000 window=0x58000000\n"
 	      "device 0000:02:00.0 bell device-id=0x21\ndevice 0000:03:00.0 bell device-id=0x400",
 	      BELL);
 	device_start(&f, "0000:03:00.0", &other);
@@ -677,32 +633,32 @@ static void changes_in_a_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(info, setup, teardown),
-		cmocka_unit_test_setup_teardown(ranges_and_flags, setup, teardown),
-		cmocka_unit_test_setup_teardown(eventfd_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(msix, setup, teardown),
-		cmocka_unit_test_setup_teardown(all_vectors, setup, teardown),
-		cmocka_unit_test_setup_teardown(start_above_zero, setup, teardown),
-		cmocka_unit_test_setup_teardown(holes, setup, teardown),
-		cmocka_unit_test_setup_teardown(growth, setup, teardown),
-		cmocka_unit_test_teardown(no_growth, teardown),
-		cmocka_unit_test_setup_teardown(another_eventfd, setup, teardown),
-		cmocka_unit_test_setup_teardown(closed_eventfd, setup, teardown),
-		cmocka_unit_test_setup_teardown(full_eventfd, setup, teardown),
-		cmocka_unit_test_setup_teardown(loopback, setup, teardown),
-		cmocka_unit_test_setup_teardown(count_zero, setup, teardown),
-		cmocka_unit_test_setup_teardown(mapped_table_is_rewritten, setup, teardown),
-		cmocka_unit_test_setup_teardown(reset_keeps_interrupts, setup, teardown),
-		cmocka_unit_test_setup_teardown(msi, setup_msi, teardown),
-		cmocka_unit_test_setup_teardown(single, setup, teardown),
-		cmocka_unit_test_teardown(few_spis, teardown),
-		cmocka_unit_test_teardown(few_events, teardown),
-		cmocka_unit_test_teardown(few_lpis, teardown),
-		cmocka_unit_test_teardown(pre_its, teardown),
-		cmocka_unit_test_setup_teardown(detached, setup, teardown),
-		cmocka_unit_test_setup_teardown(without_bus_master, setup, teardown),
-		cmocka_unit_test_setup_teardown(fails_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(changes_in_a_storm, setup, teardown),
+		cmocka_unit_test_setup_teardown(info, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(ranges_and_flags, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(eventfd_rules, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(msix, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(all_vectors, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(start_above_zero, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(holes, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(growth, setup_bell, teardown_device),
+		cmocka_unit_test_teardown(no_growth, teardown_device),
+		cmocka_unit_test_setup_teardown(another_eventfd, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(closed_eventfd, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(full_eventfd, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(loopback, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(count_zero, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(mapped_table_is_rewritten, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(reset_keeps_interrupts, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(msi, setup_bell_msi, teardown_device),
+		cmocka_unit_test_setup_teardown(single, setup_bell, teardown_device),
+		cmocka_unit_test_teardown(few_spis, teardown_device),
+		cmocka_unit_test_teardown(few_events, teardown_device),
+		cmocka_unit_test_teardown(few_lpis, teardown_device),
+		cmocka_unit_test_teardown(pre_its, teardown_device),
+		cmocka_unit_test_setup_teardown(detached, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(without_bus_master, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(fails_whole, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(changes_in_a_storm, setup_bell, teardown_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  * The native interface: ACTION_PREPARE, the doorbell mapped by the user, and when a vector without
  * an address is refused.
  */
-#include "soft/uapi/vfio_fixture.h"
+#include "soft/uapi/one_device.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 
 #include "soft/alloc.h"
 
-#define BELL "0000:02:00.0"
-#define BELL_MSI "0000:03:00.0"
 #define WINDOW 0x8000040
 #define IPA 0x7fff5000ull	/* where the doorbell is mapped */
 
@@ -29,59 +27,34 @@
 #define MSI VFIO_PCI_MSI_IRQ_INDEX
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 
-static struct fixture f;
-static struct fixture_device dev;
 static struct nest nest;
-static int fds[8];
 
-static void start(const char *machine, const char *address, bool nested)
+static void start_nested(const char *machine, const char *address)
 {
-	fixture_create(&f, machine);
-	device_start(&f, address, &dev);
-	memset(&nest, 0, sizeof(nest));
-	if (nested)
-		device_nest(&dev, 9, &nest);
-	for (unsigned int i = 0; i < 8; i++)
-		fds[i] = new_eventfd();
+	one_device(machine, address);
+	device_nest(&dev, 9, &nest);
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	start(NULL, BELL, true);
-	return 0;
-}
-
-static int setup_flat(void **state)
-{
-	(void)state;
-	start(NULL, BELL, false);
+	start_nested(NULL, BELL);
 	return 0;
 }
 
 static int setup_msi(void **state)
 {
 	(void)state;
-	start(NULL, BELL_MSI, true);
+	start_nested(NULL, BELL_MSI);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	if (dev.fd >= 0)
 		device_close(&dev);
-	if (nest.f)
-		nest_end(&nest);
-	fixture_destroy(&f);
-	for (unsigned int i = 0; i < 8; i++)
-		close(fds[i]);
-	return 0;
-}
-
-static void ring(unsigned int vector)
-{
-	bar_set(&dev, 0, BELL_RING, vector);
+	nest_end(&nest);
+	return teardown_device(state);
 }
 
 static int forget(uint32_t index, uint32_t start, uint32_t count)
@@ -129,7 +102,7 @@ static void stock_kernel(void **state)
 	uint64_t iova = IPA;
 
 	(void)state;
-	start("kernel stock", BELL, true);
+	start_nested("kernel stock", BELL);
 	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), -EINVAL);
 	assert_int_equal(forget(MSIX, 0, 0), -EINVAL);
 	assert_int_equal(set_irqs(&dev, BOOL | PREPARE, MSIX, 0, 1, &iova, 1), -EINVAL);
@@ -358,8 +331,9 @@ static void wrong_doorbell(void **state)
 	uint64_t iova = IPA;
 
 	(void)state;
-	start("its its base=0x8080000\nits its base=0x80a0000\ndevice 0000:02:00.0 bell\ndevice 0000:03:00.0 bell its=1",
-	      BELL, true);
+	start_nested("its its base=0x8080000\nits its base=0x80a0000\n"
+		     "device 0000:02:00.0 bell\ndevice 0000:03:00.0 bell its=1",
+		     BELL);
 	device_start(&f, "0000:03:00.0", &other);
 	map_doorbell(&other, IPA);
 	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
@@ -521,7 +495,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(live_update, setup, teardown),
 		cmocka_unit_test_setup_teardown(kept_over_everything, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_without_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(not_nested, setup_flat, teardown),
+		cmocka_unit_test_setup_teardown(not_nested, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(fall_through, setup, teardown),
 		cmocka_unit_test_setup_teardown(plain_msi, setup_msi, teardown),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Regions: GET_REGION_INFO with its capabilities, read, write and mmap of BARs. */
-#include "soft/uapi/vfio_fixture.h"
+#include "soft/uapi/one_device.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,30 +12,8 @@
 
 #include "soft/alloc.h"
 
-#define BELL "0000:02:00.0"
-#define NVME "0000:01:00.0"
 #define BELL_TABLE 2	/* the BAR of bell's MSI-X table, which is at its start: 32 KiB */
 #define TABLE_SIZE 0x8000
-
-static struct fixture f;
-static struct fixture_device dev;
-
-static int setup(void **state)
-{
-	(void)state;
-	fixture_create(&f, NULL);
-	device_start(&f, BELL, &dev);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (dev.fd >= 0)
-		device_close(&dev);
-	fixture_destroy(&f);
-	return 0;
-}
 
 static int region(uint32_t index, uint32_t argsz, struct vfio_region_info *info)
 {
@@ -353,17 +331,17 @@ static void mappings_of_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(info_of_each, setup, teardown),
-		cmocka_unit_test_setup_teardown(mappable_table, setup, teardown),
-		cmocka_unit_test_teardown(sparse, teardown),
-		cmocka_unit_test_setup_teardown(access_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(table_is_hidden, setup, teardown),
-		cmocka_unit_test_setup_teardown(memory_decoding_off, setup, teardown),
-		cmocka_unit_test_setup_teardown(mmap_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(protection, setup, teardown),
-		cmocka_unit_test_teardown(large_pages, teardown),
-		cmocka_unit_test_setup_teardown(mmap_fails_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(mappings_of_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(info_of_each, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(mappable_table, setup_bell, teardown_device),
+		cmocka_unit_test_teardown(sparse, teardown_device),
+		cmocka_unit_test_setup_teardown(access_rules, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(table_is_hidden, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(memory_decoding_off, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(mmap_rules, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(protection, setup_bell, teardown_device),
+		cmocka_unit_test_teardown(large_pages, teardown_device),
+		cmocka_unit_test_setup_teardown(mmap_fails_whole, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(mappings_of_threads, setup_bell, teardown_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

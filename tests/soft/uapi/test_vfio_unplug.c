@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Devices that go away under their users, and come back. */
-#include "soft/uapi/vfio_fixture.h"
+#include "soft/uapi/one_device.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,30 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BELL "0000:02:00.0"
-#define BELL_MSI "0000:03:00.0"
 #define IPA 0x7fff5000ull
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
-
-static struct fixture f;
-static struct fixture_device dev;
-
-static int setup(void **state)
-{
-	(void)state;
-	fixture_create(&f, NULL);
-	device_start(&f, BELL, &dev);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (dev.fd >= 0)
-		device_close(&dev);
-	fixture_destroy(&f);
-	return 0;
-}
 
 static void request_eventfd(int fd)
 {
@@ -242,11 +220,11 @@ static void in_full_use(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(unplug, setup, teardown),
-		cmocka_unit_test_setup_teardown(unbind, setup, teardown),
-		cmocka_unit_test_setup_teardown(doorbell_is_revoked, setup, teardown),
-		cmocka_unit_test_setup_teardown(opened_but_not_bound, setup, teardown),
-		cmocka_unit_test_setup_teardown(in_full_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(unplug, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(unbind, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(doorbell_is_revoked, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(opened_but_not_bound, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(in_full_use, setup_bell, teardown_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,11 @@
 #include "abi/native.h"
 #include "soft/host.h"
 
+/* Devices of the built-in machine. */
+#define NVME "0000:01:00.0"
+#define BELL "0000:02:00.0"
+#define BELL_MSI "0000:03:00.0"
+
 /* Memory that devices reach, at this IOVA in the fixture's IOAS. */
 #define FIXTURE_IOVA 0x40000000ull
 #define FIXTURE_MEMORY 0x10000
