@@ -11,9 +11,14 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #define TABLE(name) kernel_##name
+#ifdef VFIO_DEVICE_FEATURE_MSI_DOORBELL
+#define HAVE_NATIVE
+#endif
 #else
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "abi/native.h"
+#define HAVE_NATIVE
 #define TABLE(name) our_##name
 #endif
 
@@ -25,5 +30,12 @@
 const struct fact TABLE(facts)[] = {
 #include "abi/facts_iommufd.h"
 #include "abi/facts_vfio.h"
+	{ NULL, 0 },
+};
+
+const struct fact TABLE(native_facts)[] = {
+#ifdef HAVE_NATIVE
+#include "abi/facts_native.h"
+#endif
 	{ NULL, 0 },
 };

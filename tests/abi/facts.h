@@ -10,5 +10,7 @@ struct fact {
 
 /* The same names in the same order, ended by NULL. */
 extern const struct fact our_facts[], kernel_facts[];
+/* What linux/patches add; the kernel's are none without the series. */
+extern const struct fact our_native_facts[], kernel_native_facts[];
 
 #endif

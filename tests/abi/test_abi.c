@@ -20,28 +20,45 @@ int main(void)
 
 #else
 
-static void facts_are_the_kernels(void **state)
+static unsigned int compare(const struct fact *ours, const struct fact *kernels)
 {
 	unsigned int wrong = 0, i;
 
-	(void)state;
-	for (i = 0; our_facts[i].name; i++) {
-		assert_string_equal(our_facts[i].name, kernel_facts[i].name);
-		if (our_facts[i].value == kernel_facts[i].value)
+	for (i = 0; ours[i].name; i++) {
+		assert_string_equal(ours[i].name, kernels[i].name);
+		if (ours[i].value == kernels[i].value)
 			continue;
-		print_error("%s: ours %#llx, the kernel's %#llx\n", our_facts[i].name,
-			    our_facts[i].value, kernel_facts[i].value);
+		print_error("%s: ours %#llx, the kernel's %#llx\n", ours[i].name, ours[i].value,
+			    kernels[i].value);
 		wrong++;
 	}
 	assert_int_equal(wrong, 0);
-	assert_true(i > 300);
+	return i;
+}
+
+static void facts_are_the_kernels(void **state)
+{
+	(void)state;
+	assert_true(compare(our_facts, kernel_facts) > 300);
+}
+
+static void native_is_the_series(void **state)
+{
+	(void)state;
+	assert_true(compare(our_native_facts, kernel_native_facts) > 10);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(facts_are_the_kernels) };
+	const struct CMUnitTest stock[] = { cmocka_unit_test(facts_are_the_kernels) };
+	const struct CMUnitTest with_series[] = {
+		cmocka_unit_test(facts_are_the_kernels),
+		cmocka_unit_test(native_is_the_series),
+	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!kernel_native_facts[0].name)
+		return cmocka_run_group_tests(stock, NULL, NULL);
+	return cmocka_run_group_tests(with_series, NULL, NULL);
 }
 
 #endif

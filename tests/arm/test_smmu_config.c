@@ -260,6 +260,24 @@ struct change {
 	uint64_t clear, set;
 };
 
+/* Each change alone, made to a legal structure of eight dwords. */
+static void each_is_illegal(struct scene *s, const struct change *changes, size_t count,
+			    const uint64_t legal[8],
+			    void (*set)(struct scene *s, const uint64_t words[8]),
+			    unsigned int event)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct change *c = &changes[i];
+		uint64_t words[8];
+
+		memcpy(words, legal, sizeof(words));
+		words[c->dword] = (words[c->dword] & ~c->clear) | c->set;
+		set(s, words);
+		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) != event)
+			fail_msg("change %zu is not seen as illegal", i);
+	}
+}
+
 static void ste_illegal(void **state)
 {
 	static const struct change changes[] = {
@@ -284,20 +302,10 @@ static void ste_illegal(void **state)
 		{ 3, 0, UINT64_C(1) << 49 },
 	};
 	struct scene *s = *state;
-	size_t i;
 
 	map_one(s);
-	for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		uint64_t words[8];
-
-		memcpy(words, s->ste_words, sizeof(words));
-		words[changes[i].dword] =
-			(words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
-		scene_set_ste(s, words);
-		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) !=
-		    SMMU_EVT_C_BAD_STE)
-			fail_msg("change %zu is not seen as illegal", i);
-	}
+	each_is_illegal(s, changes, sizeof(changes) / sizeof(changes[0]), s->ste_words,
+			scene_set_ste, SMMU_EVT_C_BAD_STE);
 	scene_set_ste(s, s->ste_words);
 	assert_pa(&s->m, SID, VA, PAGE);
 }
@@ -320,20 +328,10 @@ static void cd_illegal(void **state)
 		{ 1, 0, UINT64_C(1) << 48 },
 	};
 	struct scene *s = *state;
-	size_t i;
 
 	map_one(s);
-	for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		uint64_t words[8];
-
-		memcpy(words, s->cd_words, sizeof(words));
-		words[changes[i].dword] =
-			(words[changes[i].dword] & ~changes[i].clear) | changes[i].set;
-		scene_set_cd(s, words);
-		if (read_event(&s->m, &(struct smmu_txn){ .sid = SID, .addr = VA }) !=
-		    SMMU_EVT_C_BAD_CD)
-			fail_msg("change %zu is not seen as illegal", i);
-	}
+	each_is_illegal(s, changes, sizeof(changes) / sizeof(changes[0]), s->cd_words,
+			scene_set_cd, SMMU_EVT_C_BAD_CD);
 	/* What belongs to a half that is disabled is ignored. */
 	s->cd_words[0] |= FIELD_PREP64(SMMU_CD_0_T1SZ, 3);
 	s->cd_words[2] = UINT64_C(1) << 50;

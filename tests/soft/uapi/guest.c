@@ -67,6 +67,13 @@ void guest_start(struct guest *g, struct fx *fx, unsigned int device)
 	assert_int_equal(fx_attach(fx, device, g->nested), 0);
 }
 
+void guest_boot(struct guest *g, struct fx *fx)
+{
+	fx_start(fx, NULL);
+	fx_bind_ok(fx, 1);
+	guest_start(g, fx, 1);
+}
+
 void guest_map(struct guest *g, uint64_t giova, uint64_t ipa, uint64_t size)
 {
 	assert_int_equal(vmsa_map(&g->s1, giova, ipa, size, VMSA_READ | VMSA_WRITE), 0);

@@ -24,6 +24,8 @@ struct guest {
  * nothing mapped in it.
  */
 void guest_start(struct guest *g, struct fx *fx, unsigned int device);
+/* The same on a host of its own, @fx, with device 1. */
+void guest_boot(struct guest *g, struct fx *fx);
 
 /* The guest's own map, and its unmap without any invalidation. */
 void guest_map(struct guest *g, uint64_t giova, uint64_t ipa, uint64_t size);

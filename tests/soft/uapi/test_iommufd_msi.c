@@ -248,9 +248,7 @@ static void doorbell(void **state)
 	int fd;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(iommufd_dmabuf_create(fx.host, ITS0, PAGE, &file), 0);
 	fd = file->fd;
 	past.ioas_id = g.ioas;
@@ -306,9 +304,7 @@ static void doorbell_file_closed(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(iommufd_dmabuf_create(fx.host, ITS0, PAGE, &file), 0);
 	assert_int_equal(map_doorbell(&fx, g.ioas, file->fd, 0x90000000), 0);
 	assert_int_equal(fx.sys->ops->close(fx.sys, file->fd), 0);

@@ -50,9 +50,7 @@ static void requests(void **state)
 	int fd, fd2;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	arg = (struct iommu_veventq_alloc){ .size = sizeof(arg),
 					    .viommu_id = g.viommu,
 					    .veventq_depth = 4 };
@@ -93,9 +91,7 @@ static void reports(void **state)
 	int fd;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(veventq(&fx, g.viommu, 16, &id, &fd), 0);
 	assert_false(readable(fd));
 	assert_int_equal(get(&fx, fd, e, sizeof(e)), 0);
@@ -148,9 +144,7 @@ static void configuration_events(void **state)
 	int fd;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(veventq(&fx, g.viommu, 16, &id, &fd), 0);
 	memset(g.memory + (g.cd - GUEST_BASE), 0, 64);
 	assert_int_equal(fx_translate(&fx, 1, GIOVA, true, NULL), -EFAULT);
@@ -170,9 +164,7 @@ static void overflow(void **state)
 	int fd;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(veventq(&fx, g.viommu, 3, &id, &fd), 0);
 	for (int i = 0; i < 7; i++)
 		assert_int_equal(fx_translate(&fx, 1, 0x5000, false, NULL), -EFAULT);

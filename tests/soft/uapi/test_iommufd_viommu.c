@@ -13,9 +13,7 @@ static void translates(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	assert_int_equal(fx_translate(&fx, 1, GIOVA, true, &pa), -EFAULT);
 	guest_map(&g, GIOVA, GUEST_BASE + MIB, 0x2000);
 	assert_int_equal(fx_translate(&fx, 1, GIOVA + 0x1040, true, &pa), 0);
@@ -179,9 +177,7 @@ static void vste_effects(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	guest_map(&g, GIOVA, GUEST_BASE + MIB, 0x1000);
 	assert_int_equal(fx_nested(&fx, 1, g.viommu, SMMU_STE_0_V | CFG(ABORT), 0, &abort), 0);
 	assert_int_equal(fx_nested(&fx, 1, g.viommu, SMMU_STE_0_V | CFG(BYPASS), 0, &bypass), 0);
@@ -389,9 +385,7 @@ static void command_rules(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t done;
 		int rc = guest_invalidate(&g, &fx, &cases[i].cmd, 1, &done);
@@ -439,9 +433,7 @@ static void request_rules(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	good = (struct iommu_hwpt_invalidate){ .size = sizeof(good),
 					       .hwpt_id = g.viommu,
 					       .data_uptr = (uintptr_t)cmds,
@@ -489,9 +481,7 @@ static void invalidates(void **state)
 	struct fx fx;
 
 	(void)state;
-	fx_start(&fx, NULL);
-	fx_bind_ok(&fx, 1);
-	guest_start(&g, &fx, 1);
+	guest_boot(&g, &fx);
 	for (int i = 0; i < 130; i++) {
 		cmds[i][0] = OP(TLBI_NH_VA) | ASID(1);
 		cmds[i][1] = GIOVA + 0x1000ull * i;
