@@ -122,6 +122,16 @@ static int trace_replica(struct trace *trace, struct session *s)
 	return 0;
 }
 
+/* An event record names the stream by the host's number; the guest is told its own. */
+static void rename_stream(struct trace *trace)
+{
+	struct smmu_step *end = trace->n ? &trace->steps[trace->n - 1] : NULL;
+
+	if (end && end->kind == SMMU_STEP_EVENT)
+		end->data[0] = (end->data[0] & ~SMMU_EVT_0_SID) |
+			       FIELD_PREP64(SMMU_EVT_0_SID, trace->stream_id);
+}
+
 /* The software host's SMMU shows its steps in a file. -ENOENT: this host has none. */
 static int trace_host(struct trace *trace, struct session *s)
 {
@@ -145,6 +155,7 @@ static int trace_host(struct trace *trace, struct session *s)
 		return session_fail(s, n, "%s: %s", path, strerror(-n));
 	trace->source = TRACE_HOST;
 	trace->n = n / sizeof(trace->steps[0]);
+	rename_stream(trace);
 	return 0;
 }
 

@@ -94,6 +94,13 @@ static void group_devices(struct vmm *vmm, struct layout *layout)
 	}
 }
 
+static bool in_given_ram(const struct vmm *vmm, uint64_t start, uint64_t size)
+{
+	uint64_t base = vmm->config.ram_base;
+
+	return base && overlaps(base, base + vmm->config.ram_size - 1, start, start + size - 1);
+}
+
 /*
  * Base of the first vITS, for a mode in which the VMM may choose: the first place from the default
  * up where all fit.
@@ -104,7 +111,7 @@ static int choose_vits(struct vmm *vmm, const struct layout *layout, uint64_t *b
 	uint64_t at;
 
 	for (at = VITS_DEFAULT; at + size <= VITS_LIMIT; at += VMM_ITS_FRAME)
-		if (is_free(layout, at, size)) {
+		if (is_free(layout, at, size) && !in_given_ram(vmm, at, size)) {
 			*base = at;
 			return 0;
 		}
@@ -160,9 +167,9 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 	last = first + vmm->n_vitses * layout->vits_size - 1;
 	if (vmm->config.ram_base) {
 		vmm->ram_base = vmm->config.ram_base;
-		if (overlaps(vmm->ram_base, vmm->ram_base + size - 1, first, last))
+		if (in_given_ram(vmm, first, last - first + 1))
 			return vmm_fail(vmm, -EADDRINUSE,
-					"RAM at 0x%llx lies over the vITS at 0x%llx",
+					"RAM at 0x%llx lies over the vITS at 0x%llx: choose another --ram or --vits",
 					(unsigned long long)vmm->ram_base,
 					(unsigned long long)first);
 		return 0;

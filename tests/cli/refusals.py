@@ -91,6 +91,9 @@ def chosen_layout(doorbell):
     for vits in ("0x8080000", "0x8000000", "0x80f0000", "0x7ff0000"):  # under the kernel's window, which has to go away
         report = doorbell.run(one(), "--vits", vits).good()
         equal(report["devices"][0]["doorbell_ipa"], hex(int(vits, 16) + 0x10000), "doorbell")
+    # RAM over the place where the vITS would go by itself
+    report = doorbell.run(one(), "--ram", "0xa000000").good()
+    equal(report["devices"][0]["doorbell_ipa"], hex(0xa000000 + (128 << 20) + 0x10000), "doorbell")
 
 
 def bad_layouts(doorbell):
@@ -247,6 +250,7 @@ def explain_fault(doorbell):
     report = doorbell.call("explain", "--json", "--machine", path, "--iova", "0x123000").good()
     event = report["event"]
     equal((event["type"], event["stage"], event["address"], event["rnw"]), ("F_TRANSLATION", 1, "0x123000", True), "event")
+    equal(event["stream_id"], report["stream_id"], "the guest's StreamID")
     report = doorbell.call("explain", "--json", "--machine", path, "--iova", "0xffff000000000000", "--write").good()
     equal(report["event"]["type"], "F_TRANSLATION", "an address that neither half translates")
 
