@@ -811,6 +811,18 @@ int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool ma
 	return ret;
 }
 
+int msi_park(struct db_msi *msi, unsigned int index)
+{
+	static const struct db_msi_vector none = { .eventfd = -1 };
+	int ret = 0;
+
+	pthread_mutex_lock(&msi->lock);
+	if (!msi->table.map && msi->ops->set_addresses && msi->vector[index].now.fd >= 0)
+		ret = set_vectors(msi, index, 1, &none);
+	pthread_mutex_unlock(&msi->lock);
+	return ret;
+}
+
 uint64_t msi_device_pending(struct db_msi *msi, unsigned int first)
 {
 	const struct device_msix *msix = &msi->dev->msix;

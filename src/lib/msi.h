@@ -99,6 +99,13 @@ void msi_disable(struct db_msi *msi);
  */
 int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool masked);
 
+/*
+ * The guest gives up the address of vector @index, which is masked. Where the device's own mask bit
+ * is set that makes no difference until the vector is unmasked; one that is masked by its collector
+ * is disarmed, so that the device sends nothing to the old address and keeps its interrupt pending.
+ */
+int msi_park(struct db_msi *msi, unsigned int index);
+
 /* What is in force for vector @index, in the form in which db_msi_set() would
  * leave it unchanged. */
 struct db_msi_vector msi_current(struct db_msi *msi, unsigned int index);

@@ -345,8 +345,11 @@ static int write_entry(struct db_vmsix *vmsix, unsigned int index, unsigned int 
 		write_dword(vector, field + 4, value >> 32);
 	if (vector->address != before.address || vector->data != before.data)
 		vector->connected = false;
-	if (!live(vmsix, vector))
-		return was_live ? deactivate(vmsix, index) : 0;
+	if (!live(vmsix, vector)) {
+		if (was_live)
+			return deactivate(vmsix, index);
+		return vector->address == before.address ? 0 : msi_park(vmsix->msi, index);
+	}
 	/* A vector that could not be connected is tried again at each write. */
 	return was_live && vector->connected ? 0 : activate(vmsix, index);
 }
