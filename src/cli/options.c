@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "guest/disturb.h"
+
 #define ALL (OPTIONS_RUN | OPTIONS_EXPLAIN | OPTIONS_PROBE)
 #define PASS (OPTIONS_RUN | OPTIONS_EXPLAIN)
 #define VECTORS_MAX 2048
@@ -119,6 +121,34 @@ static int parse_granule(struct options *o, const char *name, const char *value)
 	return bad(name, value, "a granule of stage 1 is 4k, 16k or 64k");
 }
 
+static const char *const disturb_help =
+	"all, or some of mask,remap,cd,abort,bypass,reset,fault, separated by commas";
+
+static int parse_disturb(struct options *o, const char *name, const char *value)
+{
+	const char *word = value;
+	unsigned int i;
+	size_t len;
+
+	if (!strcmp(value, "all")) {
+		o->disturb = (1u << GUEST_DISTURB_COUNT) - 1;
+		o->disturb_all = true;
+		return 0;
+	}
+	for (;; word += len + 1) {
+		len = strcspn(word, ",");
+		for (i = 0; i < GUEST_DISTURB_COUNT; i++)
+			if (strlen(guest_disturbance_name(i)) == len &&
+			    !strncmp(word, guest_disturbance_name(i), len))
+				break;
+		if (i == GUEST_DISTURB_COUNT)
+			return bad(name, value, disturb_help);
+		o->disturb |= 1u << i;
+		if (!word[len])
+			return 0;
+	}
+}
+
 static int parse_iova(struct options *o, const char *name, const char *value)
 {
 	if (!parse_number(value, &o->iova))
@@ -215,6 +245,8 @@ static const struct option_def {
 	  "native: the kernel reads the address back from the device's registers" },
 	{ "disk", "FILE", PASS, parse_disk,
 	  "the disk's content: served by the software host, compared on a real one" },
+	{ "disturb", "WHAT", OPTIONS_RUN, parse_disturb,
+	  "disturb the I/O: all, or of mask,remap,cd,abort,bypass,reset,fault" },
 	{ "iova", "ADDR", OPTIONS_EXPLAIN, parse_iova,
 	  "address to translate (default: a write of the device's first MSI)" },
 	{ "write", NULL, OPTIONS_EXPLAIN, set_write, "the access is a write" },

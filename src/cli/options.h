@@ -24,6 +24,9 @@ struct options {
 	uint64_t ram_base;		/* 0: chosen */
 	unsigned int granule_shift;	/* 0: the SMMU's smallest */
 	bool json, fall_through, one_vits, rebind;
+	/* run */
+	unsigned int disturb;		/* 1 << enum guest_disturbance, or'ed */
+	bool disturb_all;		/* whatever each device can bear */
 	/* explain */
 	bool iova_given, write;
 	uint64_t iova;

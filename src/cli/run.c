@@ -9,52 +9,108 @@
 
 #include "arm/smmu_text.h"
 #include "cli/commands.h"
+#include "cli/disturb.h"
 #include "cli/json.h"
 #include "cli/term.h"
 
-#define MESSAGES_SHOWN 4	/* of each device, to a person */
-
-struct run_io {
+struct progress {
 	struct term *term;
-	struct sha256 *sha;
+	struct run_result *result;
+	struct run_device *device;
 };
+
+/* Of all devices together, as far as they have told how much there is. */
+static void show_progress(struct term *term, const struct run_result *result)
+{
+	uint64_t done = 0, total = 0;
+	unsigned int i;
+
+	for (i = 0; i < result->n; i++) {
+		done += result->devices[i].done;
+		total += result->devices[i].total;
+	}
+	term_progress(term, "io", done, total);
+}
 
 static int take_data(void *ctx, const void *buf, size_t len, uint64_t done, uint64_t total)
 {
-	struct run_io *io = ctx;
+	struct progress *p = ctx;
 
-	term_progress(io->term, "io", done, total);
-	return sha256_add(io->sha, buf, len);
+	p->device->done = done;
+	p->device->total = total;
+	show_progress(p->term, p->result);
+	return sha256_add(p->device->sha, buf, len);
 }
 
-/* Runs the driver's I/O once; the data's SHA-256 in @hex. */
-static int transfer(struct session *s, struct term *term, unsigned int index, struct guest_io *io,
-		    char hex[SHA256_HEX])
+/* One step of device @index, and what disturbs it. 1: there is more to do; 0; -errno, s->why. */
+static int step(struct session *s, unsigned int index, struct run_device *d)
 {
-	struct run_io run = { .term = term, .sha = sha256_new() };
-	int err, end;
+	int more = guest_device_step(s->devices[index]), err;
 
-	if (!run.sha)
-		return session_fail(s, -ENOMEM, "out of memory");
-	io->data = take_data;
-	io->ctx = &run;
-	err = guest_device_run(s->devices[index], io);
-	end = sha256_end(run.sha, hex);
-	if (err)
-		return session_fail(s, err, "%s", guest_why(s->guest));
-	return end ? session_fail(s, end, "SHA-256 failed") : 0;
+	if (more < 0)
+		return session_fail(s, more, "%s", guest_why(s->guest));
+	err = more ? disturb_step(s, index, d) : 0;
+	return err ? err : more;
 }
 
 /*
- * What must have been read: from the disk's image where there is one, else by reading a second
- * time.
+ * Runs the I/O of all devices in @which (a bit each) at the same time; the data's SHA-256 in @hex.
+ * All go on after one has failed: what the others do is worth knowing.
  */
-static int expected_content(struct session *s, struct term *term, unsigned int index,
-			    uint64_t *bytes, char hex[SHA256_HEX])
+static int transfer(struct session *s, struct term *term, struct run_result *result,
+		    uint32_t which, char (*hex)[SHA256_HEX])
+{
+	struct progress progress[VMM_DEVICES];
+	uint32_t running = 0, i;
+	int err = 0, one;
+
+	for (i = 0; i < s->n; i++) {
+		struct run_device *d = &result->devices[i];
+
+		if (!(which & 1u << i))
+			continue;
+		progress[i] = (struct progress){ term, result, d };
+		d->io = (struct guest_io){ .data = take_data, .ctx = &progress[i] };
+		d->sha = sha256_new();
+		one = d->sha ? guest_device_begin(s->devices[i], &d->io) : -ENOMEM;
+		if (one)
+			err = session_fail(s, one, "%s", d->sha ? guest_why(s->guest) : "out of memory");
+		else
+			running |= 1u << i;
+	}
+	while (running)
+		for (i = 0; i < s->n; i++) {
+			if (!(running & 1u << i))
+				continue;
+			one = step(s, i, &result->devices[i]);
+			if (one > 0)
+				continue;
+			running &= ~(1u << i);
+			if (one) {
+				term_error(term, "%s", s->why);
+				err = one;
+			}
+		}
+	for (i = 0; i < s->n; i++) {
+		if (!(which & 1u << i))
+			continue;
+		guest_device_end(s->devices[i]);
+		one = result->devices[i].sha ? sha256_end(result->devices[i].sha, hex[i]) : 0;
+		if (one)
+			err = session_fail(s, one, "SHA-256 failed");
+	}
+	return err;
+}
+
+/*
+ * What must have been read, where it can be told without the device: from the disk's image. -ENODATA: by a
+ * second reading only.
+ */
+static int expected_content(struct session *s, unsigned int index, uint64_t *bytes,
+			    char hex[SHA256_HEX])
 {
 	const struct options *o = s->options;
 	const char *address = s->addresses[index];
-	struct guest_io io = { 0 };
 	int err;
 
 	if (!o->linux_host) {
@@ -63,82 +119,75 @@ static int expected_content(struct session *s, struct term *term, unsigned int i
 					  address, strerror(-err))
 			   : 0;
 	}
-	if (o->disk) {
-		err = sha256_file(o->disk, 512, bytes, hex);
-		return err ? session_fail(s, err, "%s: %s", o->disk, strerror(-err)) : 0;
-	}
-	term_say(term, "io", "%s: no --disk to compare with: reading a second time", address);
-	err = transfer(s, term, index, &io, hex);
-	*bytes = io.bytes;
-	return err;
+	if (!o->disk)
+		return -ENODATA;
+	err = sha256_file(o->disk, 512, bytes, hex);
+	return err ? session_fail(s, err, "%s: %s", o->disk, strerror(-err)) : 0;
 }
 
-static int do_io(struct session *s, struct term *term, unsigned int index, struct run_device *out)
+static void say_io(struct term *term, const struct run_device *d)
 {
-	const char *address = s->addresses[index];
-	char hex[SHA256_HEX], size[16];
-	struct guest_io io = { 0 };
+	const char *address = d->host->address;
+	char size[16];
+
+	if (d->io.is_disk)
+		term_say(term, "io", "%s: %s read, sha256 %s", address, term_bytes(d->bytes, size),
+			 d->sha256);
+	else if (d->bytes)
+		term_say(term, "io", "%s: %s copied by DMA and compared", address,
+			 term_bytes(d->bytes, size));
+	else
+		term_say(term, "io", "%s: its driver moves no data, only interrupts", address);
+}
+
+static void compare(struct term *term, struct run_device *d, uint64_t bytes, const char *hex)
+{
+	d->verified = bytes == d->bytes && !strcmp(hex, d->sha256);
+	if (!d->verified)
+		term_say(term, "error", "%s: the disk's content is %llu bytes with sha256 %s",
+			 d->host->address, (unsigned long long)bytes, hex);
+}
+
+static int do_io(struct session *s, struct term *term, struct run_result *result)
+{
+	char hex[VMM_DEVICES][SHA256_HEX] = { 0 };
+	uint32_t again = 0, i;
 	uint64_t bytes;
 	int err;
 
-	err = transfer(s, term, index, &io, out->sha256);
-	out->bytes = io.bytes;
-	if (err)
-		return err;
-	if (!io.is_disk) {
-		/* the driver compared every byte with the pattern it wrote */
-		out->verified = true;
-		if (io.bytes)
-			term_say(term, "io", "%s: %s copied by DMA and compared", address,
-				 term_bytes(io.bytes, size));
-		else
-			term_say(term, "io", "%s: this driver moves no data", address);
-		return 0;
+	err = transfer(s, term, result, UINT32_MAX, hex);
+	for (i = 0; i < s->n; i++) {
+		struct run_device *d = &result->devices[i];
+
+		d->bytes = d->io.bytes;
+		memcpy(d->sha256, hex[i], sizeof(hex[i]));
 	}
-	err = expected_content(s, term, index, &bytes, hex);
 	if (err)
 		return err;
-	out->verified = bytes == io.bytes && !strcmp(hex, out->sha256);
-	term_say(term, "io", "%s: %s read, sha256 %s", address, term_bytes(io.bytes, size),
-		 out->sha256);
-	if (!out->verified)
-		term_say(term, "error", "%s: the disk's content is %llu bytes with sha256 %s",
-			 address, (unsigned long long)bytes, hex);
-	return 0;
-}
+	for (i = 0; !err && i < s->n; i++) {
+		struct run_device *d = &result->devices[i];
 
-static int read_messages(struct session *s, struct term *term, struct run_device *out)
-{
-	unsigned int i, n = out->guest->vectors;
-
-	out->messages = calloc(n, sizeof(*out->messages));
-	if (!out->messages)
-		return session_fail(s, -ENOMEM, "out of memory");
-	for (i = 0; i < n; i++) {
-		struct run_message *m = &out->messages[i];
-
-		m->data_guest = out->guest->first_event + i;
-		m->shown = !vmm_device_message(out->guest->vmm, i, &m->address, &m->data_host);
-		if (!m->shown)
-			m->address = out->guest->giova;
-		if (i >= MESSAGES_SHOWN && i != n - 1)
+		say_io(term, d);
+		/* a driver without a disk compared every byte with the pattern it wrote */
+		d->verified = !d->io.is_disk;
+		if (d->verified)
 			continue;
-		if (i == n - 1 && n > MESSAGES_SHOWN + 1)
-			term_say(term, "msi", "%s: ...", out->host->address);
-		if (m->shown)
-			term_say(term, "msi",
-				 "%s: vector %u: guest wrote 0x%llx data 0x%x; in the device: "
-				 "0x%llx data 0x%x",
-				 out->host->address, i, (unsigned long long)out->guest->giova,
-				 m->data_guest, (unsigned long long)m->address, m->data_host);
-		else
-			term_say(term, "msi",
-				 "%s: vector %u: guest wrote 0x%llx data 0x%x; the host does not "
-				 "show the device's own",
-				 out->host->address, i, (unsigned long long)out->guest->giova,
-				 m->data_guest);
+		err = expected_content(s, i, &bytes, hex[i]);
+		if (!err) {
+			compare(term, d, bytes, hex[i]);
+		} else if (err == -ENODATA) {
+			again |= 1u << i;
+			err = 0;
+		}
 	}
-	return 0;
+	if (err || !again)
+		return err;
+	term_say(term, "io", "no --disk to compare with: reading a second time");
+	err = transfer(s, term, result, again, hex);
+	for (i = 0; !err && i < s->n; i++)
+		if (again & 1u << i)
+			compare(term, &result->devices[i], result->devices[i].io.bytes, hex[i]);
+	return err;
 }
 
 static void say_interrupts(struct term *term, const struct run_device *d)
@@ -153,6 +202,17 @@ static void say_interrupts(struct term *term, const struct run_device *d)
 		 (unsigned long long)i->spurious, (unsigned long long)i->misrouted);
 }
 
+static void say_disturbances(struct session *s, struct term *term, unsigned int index,
+			     const struct run_device *d)
+{
+	char text[128];
+
+	if (s->options->disturb)
+		term_say(term, "disturb", "%s: %s; %llu commands were cut short, and repeated",
+			 d->host->address, disturb_describe(s, index, text, sizeof(text)),
+			 (unsigned long long)d->interrupts.cancelled);
+}
+
 static bool is_good(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
@@ -161,7 +221,7 @@ static bool is_good(const struct run_device *d)
 	       !i->spurious && !i->misrouted;
 }
 
-static void say_events(struct session *s, struct term *term)
+static void say_events(struct session *s, struct term *term, struct run_result *result)
 {
 	const uint64_t (*events)[4];
 	struct smmu_event event;
@@ -172,68 +232,87 @@ static void say_events(struct session *s, struct term *term)
 	for (i = 0; i < n; i++) {
 		memcpy(event.dw, events[i], sizeof(event.dw));
 		smmu_event_describe(&event, text, sizeof(text));
-		term_say(term, "event", "%s", text);
+		if (!guest_event_expected(s->guest, events[i])) {
+			result->surprises++;
+			term_say(term, "event", "%s: nothing was to cause this", text);
+		} else {
+			term_say(term, "event", "%s", text);
+		}
 	}
 	if (lost)
 		term_say(term, "event", "and %llu more", (unsigned long long)lost);
 }
 
-/* All devices, also after one failed: what the others did is worth knowing. */
 static int run_devices(struct session *s, struct term *term, struct run_result *result)
 {
-	int err = 0, one;
 	unsigned int i;
+	int err, one;
 
 	for (i = 0; i < s->n; i++) {
 		struct run_device *d = &result->devices[i];
 
 		d->guest = guest_device_info(s->devices[i]);
 		d->host = vmm_device_info(d->guest->vmm);
-		one = read_messages(s, term, d);
-		if (one)
-			return one;
+		err = run_messages(s, term, d);
+		if (err)
+			return err;
 		result->n = i + 1;
 	}
-	for (i = 0; i < s->n; i++) {
-		one = do_io(s, term, i, &result->devices[i]);
-		if (one) {
-			term_error(term, "%s", s->why);
-			err = one;
-		}
-	}
+	err = do_io(s, term, result);
 	for (i = 0; i < s->n; i++) {
 		guest_device_interrupts(s->devices[i], &result->devices[i].interrupts);
+		one = run_messages_check(s, i, &result->devices[i]);
+		if (one && !err)
+			err = one;
 		say_interrupts(term, &result->devices[i]);
+		say_disturbances(s, term, i, &result->devices[i]);
 	}
 	return err;
+}
+
+/* ", 12 disturbances", or "". */
+static const char *with_disturbances(const struct session *s, char *buf, size_t size)
+{
+	unsigned long long n = 0;
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		n += disturb_count(s, i);
+	buf[0] = 0;
+	if (s->options->disturb)
+		snprintf(buf, size, ", %llu disturbances", n);
+	return buf;
 }
 
 static bool verdict(struct session *s, struct term *term, const struct run_result *result, int err)
 {
 	uint64_t bytes = 0, interrupts = 0;
+	char size[16], data[40] = "no data to move", disturbances[40];
 	unsigned int i, bad = 0;
-	char size[16];
 
 	for (i = 0; i < result->n; i++) {
 		bytes += result->devices[i].bytes;
 		interrupts += result->devices[i].interrupts.delivered;
 		bad += !is_good(&result->devices[i]);
 	}
-	if (!err && !bad) {
-		term_verdict(term, true,
-			     "%s: %u device%s, %s verified, %llu interrupts, each once and on its "
-			     "own vector",
-			     db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s",
-			     term_bytes(bytes, size), (unsigned long long)interrupts);
-		return true;
-	}
-	if (bad)
+	if (bytes)
+		snprintf(data, sizeof(data), "%s verified", term_bytes(bytes, size));
+	if (err)
+		term_verdict(term, false, "%s", s->why);
+	else if (bad)
 		term_verdict(term, false,
 			     "%u of %u devices: data or interrupts were not as they must be", bad,
 			     result->n);
+	else if (result->surprises)
+		term_verdict(term, false, "%u fault record%s that nothing was to cause",
+			     result->surprises, result->surprises == 1 ? "" : "s");
 	else
-		term_verdict(term, false, "%s", s->why);
-	return false;
+		term_verdict(term, true,
+			     "%s: %u device%s, %s, %llu interrupts, each once and on its own vector%s",
+			     db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s",
+			     data, (unsigned long long)interrupts,
+			     with_disturbances(s, disturbances, sizeof(disturbances)));
+	return !err && !bad && !result->surprises;
 }
 
 int command_run(int argc, char **argv)
@@ -265,7 +344,7 @@ int command_run(int argc, char **argv)
 		term_verdict(&term, false, "nothing was passed through");
 	} else {
 		err = run_devices(s, &term, result);
-		say_events(s, &term);
+		say_events(s, &term, result);
 		good = verdict(s, &term, result, err);
 	}
 	if (options.json)

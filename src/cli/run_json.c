@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/decode.h"
+#include "cli/disturb.h"
 #include "cli/json.h"
 #include "cli/run.h"
 
@@ -24,7 +25,7 @@ static json_t *device(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, s:{s:I, s:I, s:I, s:I, s:I}, "
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, "
 			 "s:{s:I, s:s, s:b}}",
 			 "address", d->host->address, "stream_id", (json_int_t)d->host->stream_id,
 			 "device_id", (json_int_t)d->host->device_id, "doorbell_id",
@@ -33,7 +34,8 @@ static json_t *device(const struct run_device *d)
 			 "vectors", (int)d->guest->vectors, "msi", messages(d), "interrupts",
 			 "expected", (json_int_t)i->expected, "delivered", (json_int_t)i->delivered,
 			 "lost", (json_int_t)i->lost, "spurious", (json_int_t)i->spurious,
-			 "misrouted", (json_int_t)i->misrouted, "io", "bytes", (json_int_t)d->bytes,
+			 "misrouted", (json_int_t)i->misrouted, "cancelled",
+			 (json_int_t)i->cancelled, "io", "bytes", (json_int_t)d->bytes,
 			 "sha256", d->sha256, "verified", d->verified);
 }
 
@@ -44,11 +46,16 @@ static json_t *events(const struct session *s)
 	unsigned int i, n;
 	uint64_t lost;
 
-	if (!s->vmm)
+	if (!s->guest)
 		return list;
 	n = vmm_events(s->vmm, &records, &lost);
-	for (i = 0; i < n; i++)
-		json_array_append_new(list, decode_event_json(records[i]));
+	for (i = 0; i < n; i++) {
+		json_t *event = decode_event_json(records[i]);
+
+		json_object_set_new(event, "expected",
+				    json_boolean(guest_event_expected(s->guest, records[i])));
+		json_array_append_new(list, event);
+	}
 	return list;
 }
 
@@ -58,8 +65,13 @@ json_t *run_json(const struct session *s, const struct run_result *result, int e
 	json_t *devices = json_array(), *root;
 	unsigned int i;
 
-	for (i = 0; i < result->n; i++)
-		json_array_append_new(devices, device(&result->devices[i]));
+	for (i = 0; i < result->n; i++) {
+		json_t *one = device(&result->devices[i]);
+
+		if (s->options->disturb)
+			json_object_set_new(one, "disturbances", disturb_json(s, i));
+		json_array_append_new(devices, one);
+	}
 	root = json_pack("{s:s, s:s, s:b, s:o, s:o}", "mode", db_mode_name(mode), "host",
 			 s->options->linux_host ? "linux" : "soft", "rmr", mode == DB_MODE_RMR,
 			 "devices", devices, "events", events(s));

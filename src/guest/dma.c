@@ -64,7 +64,7 @@ int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
 		.dev = dev,
 		.smmu = &guest->smmus[vmm_device_info(dev)->smmu],
 		.limit = dma_bits && dma_bits < 64 ? (1ull << dma_bits) - 1 : UINT64_MAX,
-		.asid = guest->next_asid++,
+		.asids = { guest->next_asid, guest->next_asid + 1 },
 		.table = {
 			.mem = gmem_arm(&guest->mem),
 			.alloc = table_alloc,
@@ -72,6 +72,7 @@ int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
 			.ctx = guest,
 		},
 	};
+	guest->next_asid += 2;
 	err = guest_smmu_format(d->smmu, guest->config.granule_shift, &d->table.format);
 	if (err)
 		return guest_fail(guest, err,
@@ -202,6 +203,13 @@ void dma_free(struct dma_domain *d, struct dma_buffer *buffer)
 	buffer->size = 0;
 }
 
+int dma_reserve_void(struct dma_domain *d, uint64_t *giova)
+{
+	int err = iova_alloc(&d->iova, granule(d), d->limit, giova);
+
+	return err ? guest_fail(d->guest, err, "no gIOVA left: %s", strerror(-err)) : 0;
+}
+
 static struct dma_msi_page *find_msi_page(struct dma_domain *d, uint64_t ipa)
 {
 	struct dma_msi_page *unused = NULL;
@@ -218,25 +226,29 @@ static struct dma_msi_page *find_msi_page(struct dma_domain *d, uint64_t ipa)
 	return unused;
 }
 
+/* The limit is that of the DMA engine; a message has 64 bits (MSI without them is refused by who writes it). */
+static int map_msi_page(struct dma_domain *d, uint64_t page_ipa, uint64_t *giova)
+{
+	uint64_t limit = d->limit;
+	int err;
+
+	d->limit = UINT64_MAX;
+	err = dma_map(d, page_ipa, granule(d), VMSA_WRITE | VMSA_READ | VMSA_DEVICE, giova);
+	d->limit = limit;
+	return err;
+}
+
 int dma_msi_get(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova)
 {
 	uint64_t offset = doorbell_ipa & (granule(d) - 1);
 	struct dma_msi_page *page = find_msi_page(d, doorbell_ipa - offset);
-	uint64_t limit = d->limit;
 	int err;
 
 	if (!page)
 		return guest_fail(d->guest, -ENOSPC, "a device has no more than %u MSI pages",
 				  DMA_MSI_PAGES);
 	if (!page->refs) {
-		/*
-		 * The limit is that of the DMA engine; a message has 64 bits (MSI without them is
-		 * refused by who writes it).
-		 */
-		d->limit = UINT64_MAX;
-		err = dma_map(d, doorbell_ipa - offset, granule(d),
-			      VMSA_WRITE | VMSA_READ | VMSA_DEVICE, &page->giova);
-		d->limit = limit;
+		err = map_msi_page(d, doorbell_ipa - offset, &page->giova);
 		if (err)
 			return err;
 		page->doorbell_ipa = doorbell_ipa - offset;
@@ -260,4 +272,27 @@ void dma_msi_put(struct dma_domain *d, uint64_t doorbell_ipa)
 		return;
 	if (!dma_unmap(d, page->giova, granule(d)))
 		dma_sync(d);
+}
+
+int dma_msi_move(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova)
+{
+	uint64_t offset = doorbell_ipa & (granule(d) - 1);
+	struct dma_msi_page *page = find_msi_page(d, doorbell_ipa - offset);
+	int err;
+
+	if (!page || !page->refs)
+		return guest_fail(d->guest, -ENOENT, "no MSI page to move");
+	err = map_msi_page(d, page->doorbell_ipa, giova);
+	if (err)
+		return err;
+	page->giova = *giova;
+	*giova += offset;
+	return 0;
+}
+
+int dma_msi_forget(struct dma_domain *d, uint64_t giova)
+{
+	int err = dma_unmap(d, giova & ~(granule(d) - 1), granule(d));
+
+	return err ? err : dma_sync(d);
 }

@@ -35,8 +35,9 @@ struct dma_domain {
 	struct vmsa_table table;
 	struct iova_space iova;
 	uint64_t limit;			/* the highest address that the device can put on the bus */
-	uint16_t asid;
-	uint64_t cd;			/* IPA of the context descriptor */
+	uint64_t cd;			/* IPA of a page with both context descriptors */
+	unsigned int current;		/* which of them the STE points at */
+	uint16_t asids[2];
 	struct dma_msi_page msi_pages[DMA_MSI_PAGES];
 	/* Unmapped from the tables, but not invalidated yet: dma_sync(). */
 	struct dma_unmapped unmapped[DMA_BATCH];
@@ -82,5 +83,15 @@ void dma_free(struct dma_domain *d, struct dma_buffer *buffer);
 /* The gIOVA of @doorbell_ipa (a GITS_TRANSLATER), mapped on first use; each get wants a put. */
 int dma_msi_get(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova);
 void dma_msi_put(struct dma_domain *d, uint64_t doorbell_ipa);
+
+/*
+ * Maps the page of @doorbell_ipa, which is mapped already, at another gIOVA too; the new one is the
+ * page's from now on. dma_msi_forget() ends the former mapping, when no vector uses it any more.
+ */
+int dma_msi_move(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova);
+int dma_msi_forget(struct dma_domain *d, uint64_t giova);
+
+/* A granule that is never mapped: the device's accesses to it fault in stage 1. */
+int dma_reserve_void(struct dma_domain *d, uint64_t *giova);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Driver of the test device bell (soft/endpoints/bell.h): rings every vector by itself, then all at
- * once, then copies memory.
+ * once, then copies memory. A job is one of these.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,23 +68,6 @@ static int bell_start(struct guest_device *gd)
 	return err;
 }
 
-/* A timeout is no error of the I/O: the interrupt counts tell what was lost. */
-static void ring_all(struct guest_device *gd)
-{
-	unsigned int i;
-
-	for (i = 0; i < gd->info.vectors; i++) {
-		guest_irq_expect(gd, i);
-		guest_write32(gd, REG_RING, i);
-		guest_irq_wait(gd, i);
-	}
-	for (i = 0; i < gd->info.vectors; i++)
-		guest_irq_expect(gd, i);
-	guest_write32(gd, REG_RINGS, gd->info.vectors);
-	for (i = 0; i < gd->info.vectors; i++)
-		guest_irq_wait(gd, i);
-}
-
 /* Different for each copy and each place in it, so that nothing left over can pass for it. */
 static void fill_pattern(uint64_t *words, unsigned int copy)
 {
@@ -99,11 +82,15 @@ static void fill_pattern(uint64_t *words, unsigned int copy)
 	}
 }
 
-static int copy(struct guest_device *gd, unsigned int n)
+static unsigned int bell_jobs(const struct guest_device *gd)
+{
+	return gd->info.vectors + 1 + COPIES;	/* each vector, all at once, copies */
+}
+
+static void start_copy(struct guest_device *gd, unsigned int n)
 {
 	struct bell *bell = gd->priv;
 	unsigned int vector = n % gd->info.vectors;
-	uint32_t status;
 
 	fill_pattern(bell->src.cpu, n);
 	memset(bell->dst.cpu, 0, COPY_BYTES);
@@ -112,7 +99,15 @@ static int copy(struct guest_device *gd, unsigned int n)
 	guest_write32(gd, REG_LEN, COPY_BYTES);
 	guest_irq_expect(gd, vector);
 	guest_write32(gd, REG_GO, vector);
-	guest_irq_wait(gd, vector);
+}
+
+static int finish_copy(struct guest_device *gd, unsigned int n)
+{
+	struct bell *bell = gd->priv;
+	struct guest_io *io = gd->io;
+	uint32_t status;
+
+	guest_irq_wait(gd, n % gd->info.vectors);
 	status = guest_read32(gd, REG_STATUS);
 	if (status)
 		return guest_fail(gd->guest, -EIO, "%s: a copy failed with status %u",
@@ -120,25 +115,56 @@ static int copy(struct guest_device *gd, unsigned int n)
 	if (memcmp(bell->src.cpu, bell->dst.cpu, COPY_BYTES))
 		return guest_fail(gd->guest, -EIO, "%s: copied data differs from its source",
 				  vmm_device_info(gd->info.vmm)->address);
+	io->bytes += COPY_BYTES;
+	return io->data(io->ctx, bell->dst.cpu, COPY_BYTES, io->bytes, TOTAL);
+}
+
+static void bell_job_start(struct guest_device *gd, unsigned int job)
+{
+	unsigned int i, n = gd->info.vectors;
+
+	if (job > n) {
+		start_copy(gd, job - n - 1);
+		return;
+	}
+	if (job < n) {
+		guest_irq_expect(gd, job);
+		guest_write32(gd, REG_RING, job);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		guest_irq_expect(gd, i);
+	guest_write32(gd, REG_RINGS, n);
+}
+
+/* A timeout is no error of the I/O: the interrupt counts tell what was lost. */
+static int bell_job_finish(struct guest_device *gd, unsigned int job)
+{
+	unsigned int i, n = gd->info.vectors;
+
+	if (job > n)
+		return finish_copy(gd, job - n - 1);
+	if (job < n)
+		guest_irq_wait(gd, job);
+	for (i = 0; job == n && i < n; i++)
+		guest_irq_wait(gd, i);
 	return 0;
 }
 
-static int bell_run(struct guest_device *gd, struct guest_io *io)
+static int bell_restart(struct guest_device *gd)
 {
-	struct bell *bell = gd->priv;
-	unsigned int i;
-	int err;
+	guest_jobs_repeat(gd);
+	return 0;
+}
 
-	ring_all(gd);
-	for (i = 0; i < COPIES; i++) {
-		err = copy(gd, i);
-		if (err)
-			return err;
-		io->bytes += COPY_BYTES;
-		err = io->data(io->ctx, bell->dst.cpu, COPY_BYTES, io->bytes, TOTAL);
-		if (err)
-			return err;
-	}
+static void bell_kick(struct guest_device *gd)
+{
+	guest_write32(gd, REG_RING, 0);
+}
+
+static int bell_kicked(struct guest_device *gd)
+{
+	(void)gd;	/* a ring leaves nothing behind */
 	return 0;
 }
 
@@ -146,6 +172,13 @@ const struct guest_driver guest_driver_bell = {
 	.name = "bell",
 	.match = bell_match,
 	.start = bell_start,
-	.run = bell_run,
+	.step = guest_jobs_step,
+	.end = guest_jobs_end,
+	.restart = bell_restart,
+	.kick = bell_kick,
+	.kicked = bell_kicked,
 	.stop = bell_stop,
+	.jobs = bell_jobs,
+	.job_start = bell_job_start,
+	.job_finish = bell_job_finish,
 };

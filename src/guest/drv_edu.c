@@ -32,6 +32,8 @@ enum edu_register {
 #define BUFFER_BYTES 4096u
 #define RINGS 16u
 #define COPIES 4u
+#define KICK_CAUSE 0x100u	/* none of the rings' */
+#define DMA_MS 5000	/* at most for a transfer; QEMU's edu takes 100 ms */
 
 struct edu {
 	struct dma_buffer out, in;
@@ -73,11 +75,11 @@ static int edu_start(struct guest_device *gd)
 	return err;
 }
 
-/* The device keeps its cause until it is acknowledged, and raises an interrupt for each new one. */
-static void take_interrupt(struct guest_device *gd)
+/* Jobs: first the rings, then for each copy the way out and the way back. */
+static unsigned int edu_jobs(const struct guest_device *gd)
 {
-	guest_irq_wait(gd, 0);
-	guest_write32(gd, REG_IRQ_ACK, guest_read32(gd, REG_IRQ_STATUS));
+	(void)gd;
+	return RINGS + 2 * COPIES;
 }
 
 static void transfer(struct guest_device *gd, uint64_t from, uint64_t to, uint32_t direction)
@@ -87,37 +89,75 @@ static void transfer(struct guest_device *gd, uint64_t from, uint64_t to, uint32
 	guest_write64(gd, REG_DMA_COUNT, BUFFER_BYTES);
 	guest_irq_expect(gd, 0);
 	guest_write64(gd, REG_DMA_COMMAND, DMA_START | direction | DMA_IRQ);
-	take_interrupt(gd);
 }
 
-static int edu_run(struct guest_device *gd, struct guest_io *io)
+static void edu_job_start(struct guest_device *gd, unsigned int job)
 {
 	struct edu *edu = gd->priv;
 	uint8_t *bytes = edu->out.cpu;
-	unsigned int i, j;
-	int err;
+	unsigned int copy = (job - RINGS) / 2, i;
 
-	for (i = 0; i < RINGS; i++) {
+	if (job < RINGS) {
 		guest_irq_expect(gd, 0);
-		guest_write32(gd, REG_IRQ_RAISE, 1u << (i % 8));
-		take_interrupt(gd);
-	}
-	for (i = 0; i < COPIES; i++) {
-		for (j = 0; j < BUFFER_BYTES; j++)
-			bytes[j] = (i + 1) * 37 + j * 11 + (j >> 8);
-		memset(edu->in.cpu, 0, BUFFER_BYTES);
+		guest_write32(gd, REG_IRQ_RAISE, 1u << (job % 8));
+	} else if (job % 2 == RINGS % 2) {
+		for (i = 0; i < BUFFER_BYTES; i++)
+			bytes[i] = (copy + 1) * 37 + i * 11 + (i >> 8);
 		transfer(gd, edu->out.giova, DEVICE_BUFFER, 0);
+	} else {
+		memset(edu->in.cpu, 0, BUFFER_BYTES);
 		transfer(gd, DEVICE_BUFFER, edu->in.giova, DMA_TO_RAM);
-		if (memcmp(edu->out.cpu, edu->in.cpu, BUFFER_BYTES))
-			return guest_fail(gd->guest, -EIO,
-					  "%s: data that came back differs from what was sent",
-					  vmm_device_info(gd->info.vmm)->address);
-		io->bytes += BUFFER_BYTES;
-		err = io->data(io->ctx, edu->in.cpu, BUFFER_BYTES, io->bytes,
-			       (uint64_t)BUFFER_BYTES * COPIES);
-		if (err)
-			return err;
 	}
+}
+
+/* The device keeps its cause until it is acknowledged, and raises an interrupt for each new one. */
+static int edu_job_finish(struct guest_device *gd, unsigned int job)
+{
+	struct edu *edu = gd->priv;
+	struct guest_io *io = gd->io;
+
+	guest_irq_wait(gd, 0);
+	guest_write32(gd, REG_IRQ_ACK, guest_read32(gd, REG_IRQ_STATUS));
+	if (job < RINGS || job % 2 == RINGS % 2)
+		return 0;
+	if (memcmp(edu->out.cpu, edu->in.cpu, BUFFER_BYTES))
+		return guest_fail(gd->guest, -EIO,
+				  "%s: data that came back differs from what was sent",
+				  vmm_device_info(gd->info.vmm)->address);
+	io->bytes += BUFFER_BYTES;
+	return io->data(io->ctx, edu->in.cpu, BUFFER_BYTES, io->bytes,
+			(uint64_t)BUFFER_BYTES * COPIES);
+}
+
+/*
+ * A transfer goes on over an aborting SMMU, and even over a reset. What it brought into the device
+ * or out of it is not to be trusted, so the way out comes again too.
+ */
+static int edu_restart(struct guest_device *gd)
+{
+	unsigned int waited;
+
+	for (waited = 0; guest_read32(gd, REG_DMA_COMMAND) & DMA_START; waited++) {
+		if (waited == DMA_MS)
+			return guest_fail(gd->guest, -ETIMEDOUT, "%s: a transfer does not end",
+					  vmm_device_info(gd->info.vmm)->address);
+		guest_delay(gd->guest, 1);
+	}
+	guest_write32(gd, REG_IRQ_ACK, guest_read32(gd, REG_IRQ_STATUS));
+	if (gd->job_in_flight && gd->job > RINGS && gd->job % 2 == RINGS % 2)
+		gd->job--;
+	guest_jobs_repeat(gd);
+	return 0;
+}
+
+static void edu_kick(struct guest_device *gd)
+{
+	guest_write32(gd, REG_IRQ_RAISE, KICK_CAUSE);
+}
+
+static int edu_kicked(struct guest_device *gd)
+{
+	guest_write32(gd, REG_IRQ_ACK, KICK_CAUSE);
 	return 0;
 }
 
@@ -126,6 +166,13 @@ const struct guest_driver guest_driver_edu = {
 	.match = edu_match,
 	.dma_bits = 28,
 	.start = edu_start,
-	.run = edu_run,
+	.step = guest_jobs_step,
+	.end = guest_jobs_end,
+	.restart = edu_restart,
+	.kick = edu_kick,
+	.kicked = edu_kicked,
 	.stop = edu_stop,
+	.jobs = edu_jobs,
+	.job_start = edu_job_start,
+	.job_finish = edu_job_finish,
 };

@@ -60,18 +60,47 @@ static int igb_start(struct guest_device *gd)
 	return 0;
 }
 
-static int igb_run(struct guest_device *gd, struct guest_io *io)
+/* Job i raises the vector of cause i, round by round. */
+static unsigned int n_causes(const struct guest_device *gd)
 {
-	unsigned int round, i, n = gd->info.vectors < 32 ? gd->info.vectors : 32;
+	return gd->info.vectors < 32 ? gd->info.vectors : 32;
+}
 
-	(void)io;	/* moves no data */
-	for (round = 0; round < ROUNDS; round++)
-		for (i = 0; i < n; i++) {
-			guest_irq_expect(gd, i);
-			guest_write32(gd, REG_EICS, 1u << i);
-			guest_irq_wait(gd, i);
-			guest_write32(gd, REG_EICR, 1u << i);
-		}
+static unsigned int igb_jobs(const struct guest_device *gd)
+{
+	return ROUNDS * n_causes(gd);
+}
+
+static void igb_job_start(struct guest_device *gd, unsigned int job)
+{
+	guest_irq_expect(gd, job % n_causes(gd));
+	guest_write32(gd, REG_EICS, 1u << (job % n_causes(gd)));
+}
+
+static int igb_job_finish(struct guest_device *gd, unsigned int job)
+{
+	guest_irq_wait(gd, job % n_causes(gd));
+	guest_write32(gd, REG_EICR, 1u << (job % n_causes(gd)));
+	return 0;
+}
+
+static int igb_restart(struct guest_device *gd)
+{
+	int err = igb_start(gd);
+
+	if (!err)
+		guest_jobs_repeat(gd);
+	return err;
+}
+
+static void igb_kick(struct guest_device *gd)
+{
+	guest_write32(gd, REG_EICS, 1);
+}
+
+static int igb_kicked(struct guest_device *gd)
+{
+	guest_write32(gd, REG_EICR, 1);
 	return 0;
 }
 
@@ -84,6 +113,13 @@ const struct guest_driver guest_driver_igb = {
 	.name = "igb",
 	.match = igb_match,
 	.start = igb_start,
-	.run = igb_run,
+	.step = guest_jobs_step,
+	.end = guest_jobs_end,
+	.restart = igb_restart,
+	.kick = igb_kick,
+	.kicked = igb_kicked,
 	.stop = igb_stop,
+	.jobs = igb_jobs,
+	.job_start = igb_job_start,
+	.job_finish = igb_job_finish,
 };

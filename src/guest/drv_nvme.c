@@ -3,7 +3,9 @@
  * An NVMe driver that reads a whole disk (NVM Express Base Specification 1.4). One I/O queue pair
  * for each vector after the admin queue's; one command at a time on each queue, all queues at once,
  * so that each completion is exactly one interrupt. The data buffers are mapped for the transfer
- * and unmapped after it, as a kernel's block layer does.
+ * and unmapped and invalidated after it, as a kernel's block layer does, while the other queues are
+ * at work. There is one buffer more than queues: so a gIOVA that is used again leads to other memory,
+ * and data that a stale translation took to the old place is missed.
  */
 #include <endian.h>
 #include <errno.h>
@@ -64,9 +66,10 @@ struct nvme_queue {
 	unsigned int tail, head;
 	unsigned int phase;
 	uint16_t cid;
-	bool busy;
-	/* The transfer under way. */
-	uint64_t data_ipa, data_giova, data_len;
+	/* The transfer under way: @len bytes of the disk from @from on; 0: none. */
+	uint64_t from, data_giova;
+	uint32_t len;
+	uint64_t data_ipa;
 };
 
 struct nvme {
@@ -76,9 +79,14 @@ struct nvme {
 	struct nvme_queue admin;
 	struct nvme_queue *io;
 	unsigned int n_io;
+	struct dma_buffer page;		/* for Identify */
 	uint64_t blocks;
 	unsigned int block_shift;
 	uint32_t max_transfer;
+	/* The reading: */
+	unsigned int next;		/* the queue that has waited longest */
+	uint64_t asked;			/* bytes of the disk */
+	uint64_t buffer_size, spare_ipa;	/* of the buffers; the one that no queue has */
 };
 
 static bool nvme_match(uint16_t vendor, uint16_t device, uint32_t class_code)
@@ -94,12 +102,19 @@ static int fail(struct nvme *nvme, int err, const char *what)
 			  vmm_device_info(nvme->gd->info.vmm)->address, what);
 }
 
-static int queue_init(struct nvme *nvme, struct nvme_queue *q, unsigned int id, unsigned int vector)
+static int queue_alloc(struct nvme *nvme, struct nvme_queue *q, unsigned int id, unsigned int vector)
 {
 	q->id = id;
 	q->vector = vector;
-	q->phase = 1;
 	return dma_alloc(&nvme->gd->domain, QUEUE_BYTES, &q->mem);
+}
+
+/* As the controller sees it when it is created. */
+static void queue_reset(struct nvme_queue *q)
+{
+	memset(q->mem.cpu, 0, QUEUE_PRP);
+	q->tail = q->head = 0;
+	q->phase = 1;
 }
 
 static uint64_t doorbell(const struct nvme *nvme, const struct nvme_queue *q, bool completion)
@@ -107,7 +122,7 @@ static uint64_t doorbell(const struct nvme *nvme, const struct nvme_queue *q, bo
 	return NVME_DOORBELLS + (uint64_t)(2 * q->id + completion) * nvme->stride;
 }
 
-static void submit(struct nvme *nvme, struct nvme_queue *q, uint32_t cmd[16])
+static void put(struct nvme *nvme, struct nvme_queue *q, uint32_t cmd[16])
 {
 	uint32_t *entry = (uint32_t *)((char *)q->mem.cpu + QUEUE_SQ) + q->tail * 16;
 	unsigned int i;
@@ -116,10 +131,14 @@ static void submit(struct nvme *nvme, struct nvme_queue *q, uint32_t cmd[16])
 	for (i = 0; i < 16; i++)
 		entry[i] = htole32(cmd[i]);
 	q->tail = (q->tail + 1) % NVME_DEPTH;
-	q->busy = true;
-	guest_irq_expect(nvme->gd, q->vector);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	guest_write32(nvme->gd, doorbell(nvme, q, false), q->tail);
+}
+
+static void submit(struct nvme *nvme, struct nvme_queue *q, uint32_t cmd[16])
+{
+	guest_irq_expect(nvme->gd, q->vector);
+	put(nvme, q, cmd);
 }
 
 static const volatile struct nvme_cqe *next_completion(const struct nvme_queue *q)
@@ -132,18 +151,13 @@ static bool completed(const struct nvme_queue *q)
 	return (le16toh(next_completion(q)->status) & 1) == q->phase;
 }
 
-/*
- * Takes the completion of the one command on @q. A lost interrupt is counted, and does not stop us
- * if the entry is there.
- */
-static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
+/* Takes the completion of the one command on @q, as soon as it is there; its status in *status. */
+static int reap(struct nvme *nvme, struct nvme_queue *q, uint32_t *result, uint16_t *status)
 {
 	const volatile struct nvme_cqe *entry = next_completion(q);
-	uint16_t status, cid;
+	uint16_t cid;
 	int waited;
 
-	q->busy = false;
-	guest_irq_wait(nvme->gd, q->vector);
 	for (waited = 0; !completed(q) && waited < nvme->timeout_ms; waited++) {
 		if (guest_read32(nvme->gd, NVME_CSTS) & NVME_CSTS_CFS)
 			return fail(nvme, -EIO,
@@ -154,7 +168,7 @@ static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
 	if (!completed(q))
 		return fail(nvme, -ETIMEDOUT, "a command did not complete");
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	status = le16toh(entry->status) >> 1;
+	*status = le16toh(entry->status) >> 1;
 	cid = le16toh(entry->cid);
 	if (result)
 		*result = le32toh(entry->result);
@@ -162,12 +176,21 @@ static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
 	if (!q->head)
 		q->phase ^= 1;
 	guest_write32(nvme->gd, doorbell(nvme, q, true), q->head);
-	if (cid != q->cid)
-		return fail(nvme, -EIO, "a completion names another command");
-	if (status)
-		return guest_fail(nvme->gd->guest, -EIO, "%s: a command failed with status 0x%x",
-				  vmm_device_info(nvme->gd->info.vmm)->address, status);
-	return 0;
+	return cid == q->cid ? 0 : fail(nvme, -EIO, "a completion names another command");
+}
+
+/* A lost interrupt is counted, and does not stop us if the completion is there. */
+static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
+{
+	uint16_t status;
+	int err;
+
+	guest_irq_wait(nvme->gd, q->vector);
+	err = reap(nvme, q, result, &status);
+	if (err || !status)
+		return err;
+	return guest_fail(nvme->gd->guest, -EIO, "%s: a command failed with status 0x%x",
+			  vmm_device_info(nvme->gd->info.vmm)->address, status);
 }
 
 static int admin(struct nvme *nvme, uint32_t cmd[16], uint32_t *result)
@@ -200,11 +223,17 @@ static int wait_ready(struct nvme *nvme, uint32_t ready)
 			  : "the controller does not stop");
 }
 
+static int disable(struct nvme *nvme)
+{
+	guest_write32(nvme->gd, NVME_CC, 0);
+	return wait_ready(nvme, 0);
+}
+
+/* After disable(). */
 static int enable(struct nvme *nvme)
 {
 	struct guest_device *gd = nvme->gd;
 	uint32_t low = guest_read32(gd, NVME_CAP), high = guest_read32(gd, NVME_CAP + 4);
-	int err;
 
 	nvme->stride = 4u << NVME_CAP_DSTRD(high);
 	nvme->timeout_ms = NVME_CAP_TO_MS(low) + 500;
@@ -212,13 +241,7 @@ static int enable(struct nvme *nvme)
 		return fail(nvme, -EOPNOTSUPP,
 			    "the controller needs larger pages or shorter queues than the driver "
 			    "has");
-	guest_write32(gd, NVME_CC, 0);
-	err = wait_ready(nvme, 0);
-	if (err)
-		return err;
-	err = queue_init(nvme, &nvme->admin, 0, 0);
-	if (err)
-		return err;
+	queue_reset(&nvme->admin);
 	guest_write32(gd, NVME_AQA, (NVME_DEPTH - 1) << 16 | (NVME_DEPTH - 1));
 	guest_write64(gd, NVME_ASQ, nvme->admin.mem.giova + QUEUE_SQ);
 	guest_write64(gd, NVME_ACQ, nvme->admin.mem.giova + QUEUE_CQ);
@@ -226,12 +249,19 @@ static int enable(struct nvme *nvme)
 	return wait_ready(nvme, NVME_CSTS_RDY);
 }
 
-static int identify(struct nvme *nvme, unsigned int cns, uint32_t nsid,
-		    const struct dma_buffer *page)
+static void identify_command(uint32_t cmd[16], unsigned int cns, uint64_t giova)
 {
-	uint32_t cmd[16] = { NVME_ADMIN_IDENTIFY, nsid, [10] = cns };
+	cmd[0] = NVME_ADMIN_IDENTIFY;
+	cmd[1] = cns == NVME_CNS_NAMESPACE ? 1 : 0;
+	cmd[10] = cns;
+	set64(cmd + 6, giova);
+}
 
-	set64(cmd + 6, page->giova);
+static int identify(struct nvme *nvme, unsigned int cns)
+{
+	uint32_t cmd[16] = { 0 };
+
+	identify_command(cmd, cns, nvme->page.giova);
 	return admin(nvme, cmd, NULL);
 }
 
@@ -246,41 +276,32 @@ static void trim(char *text, const uint8_t *from, size_t len)
 static int identify_disk(struct nvme *nvme)
 {
 	struct guest_device *gd = nvme->gd;
-	struct dma_buffer page;
-	const uint8_t *bytes;
+	const uint8_t *bytes = nvme->page.cpu;
 	char model[41];
 	uint32_t format;
 	int err;
 
-	err = dma_alloc(&gd->domain, NVME_PAGE, &page);
+	err = identify(nvme, NVME_CNS_CONTROLLER);
 	if (err)
 		return err;
-	bytes = page.cpu;
-	err = identify(nvme, NVME_CNS_CONTROLLER, 0, &page);
-	if (err)
-		goto out;
 	trim(model, bytes + 24, 40);
 	nvme->max_transfer = NVME_MAX_TRANSFER;
 	if (bytes[77] && bytes[77] < 20 && (NVME_PAGE << bytes[77]) < nvme->max_transfer)
 		nvme->max_transfer = NVME_PAGE << bytes[77];	/* MDTS */
-	err = identify(nvme, NVME_CNS_NAMESPACE, 1, &page);
+	err = identify(nvme, NVME_CNS_NAMESPACE);
 	if (err)
-		goto out;
+		return err;
 	memcpy(&nvme->blocks, bytes, 8);
 	nvme->blocks = le64toh(nvme->blocks);
 	memcpy(&format, bytes + 128 + 4 * (bytes[26] & 0xf), 4);
 	nvme->block_shift = le32toh(format) >> 16 & 0xff;
-	if (nvme->block_shift < 9 || nvme->block_shift > 12) {
-		err = fail(nvme, -EOPNOTSUPP,
-			   "namespace 1 has blocks that are not 512 to 4096 bytes");
-		goto out;
-	}
+	if (nvme->block_shift < 9 || nvme->block_shift > 12)
+		return fail(nvme, -EOPNOTSUPP,
+			    "namespace 1 has blocks that are not 512 to 4096 bytes");
 	report_say(&gd->guest->config.report, "nvme", "%s: \"%s\", %llu blocks of %u bytes",
 		   vmm_device_info(gd->info.vmm)->address, model, (unsigned long long)nvme->blocks,
 		   1u << nvme->block_shift);
-out:
-	dma_free(&gd->domain, &page);
-	return err;
+	return 0;
 }
 
 static int create_queue(struct nvme *nvme, struct nvme_queue *q)
@@ -297,6 +318,7 @@ static int create_queue(struct nvme *nvme, struct nvme_queue *q)
 	};
 	int err;
 
+	queue_reset(q);
 	set64(cq + 6, q->mem.giova + QUEUE_CQ);
 	err = admin(nvme, cq, NULL);
 	if (err)
@@ -305,12 +327,12 @@ static int create_queue(struct nvme *nvme, struct nvme_queue *q)
 	return admin(nvme, sq, NULL);
 }
 
-static int create_queues(struct nvme *nvme)
+/* Asks for *count I/O queues; what was granted in *count. */
+static int ask_for_queues(struct nvme *nvme, unsigned int *count)
 {
-	struct guest_device *gd = nvme->gd;
-	unsigned int wanted = gd->info.vectors > 1 ? gd->info.vectors - 1 : 1, granted, i;
+	unsigned int granted;
 	uint32_t cmd[16] = { NVME_ADMIN_SET_FEATURES, [10] = NVME_FEATURE_QUEUES,
-			     [11] = (wanted - 1) << 16 | (wanted - 1) };
+			     [11] = (*count - 1) << 16 | (*count - 1) };
 	uint32_t result;
 	int err;
 
@@ -318,13 +340,25 @@ static int create_queues(struct nvme *nvme)
 	if (err)
 		return err;
 	granted = ((result & 0xffff) < result >> 16 ? result & 0xffff : result >> 16) + 1;
-	if (granted < wanted)
-		wanted = granted;
+	if (granted < *count)
+		*count = granted;
+	return 0;
+}
+
+static int create_queues(struct nvme *nvme)
+{
+	struct guest_device *gd = nvme->gd;
+	unsigned int wanted = gd->info.vectors > 1 ? gd->info.vectors - 1 : 1, i;
+	int err;
+
+	err = ask_for_queues(nvme, &wanted);
+	if (err)
+		return err;
 	nvme->io = calloc(wanted, sizeof(*nvme->io));
 	if (!nvme->io)
 		return fail(nvme, -ENOMEM, "out of memory");
 	for (i = 0; i < wanted; i++) {
-		err = queue_init(nvme, &nvme->io[i], i + 1, gd->info.vectors > 1 ? i + 1 : 0);
+		err = queue_alloc(nvme, &nvme->io[i], i + 1, gd->info.vectors > 1 ? i + 1 : 0);
 		if (err)
 			return err;
 		nvme->n_io++;
@@ -345,10 +379,10 @@ static void nvme_stop(struct guest_device *gd)
 	struct nvme *nvme = gd->priv;
 	unsigned int i;
 
-	guest_write32(gd, NVME_CC, 0);
-	wait_ready(nvme, 0);
+	disable(nvme);
 	for (i = 0; i < nvme->n_io; i++)
 		dma_free(&gd->domain, &nvme->io[i].mem);
+	dma_free(&gd->domain, &nvme->page);
 	dma_free(&gd->domain, &nvme->admin.mem);
 	free(nvme->io);
 	free(nvme);
@@ -364,7 +398,13 @@ static int nvme_start(struct guest_device *gd)
 		return guest_fail(gd->guest, -ENOMEM, "out of memory");
 	nvme->gd = gd;
 	gd->priv = nvme;
-	err = enable(nvme);
+	err = queue_alloc(nvme, &nvme->admin, 0, 0);
+	if (!err)
+		err = dma_alloc(&gd->domain, NVME_PAGE, &nvme->page);
+	if (!err)
+		err = disable(nvme);
+	if (!err)
+		err = enable(nvme);
 	if (!err)
 		err = identify_disk(nvme);
 	if (!err)
@@ -374,28 +414,20 @@ static int nvme_start(struct guest_device *gd)
 	return err;
 }
 
-/*
- * Starts reading [offset, offset + len) on @q: maps the buffer, points PRPs at each of its pages
- * (§4.3).
- */
-static int start_read(struct nvme *nvme, struct nvme_queue *q, uint64_t offset, uint32_t len)
+/* Reads q->len bytes from q->from on into the buffer, which is mapped; PRPs point at each of its pages (§4.3). */
+static void submit_read(struct nvme *nvme, struct nvme_queue *q)
 {
 	uint64_t *list = (uint64_t *)((char *)q->mem.cpu + QUEUE_PRP);
-	uint64_t block = offset >> nvme->block_shift;
+	uint64_t block = q->from >> nvme->block_shift;
 	uint32_t cmd[16] = {
 		[0] = NVME_READ,
 		[1] = 1,
 		[10] = block,
 		[11] = block >> 32,
-		[12] = (len >> nvme->block_shift) - 1,
+		[12] = (q->len >> nvme->block_shift) - 1,
 	};
-	unsigned int pages = (len + NVME_PAGE - 1) / NVME_PAGE, i;
-	int err;
+	unsigned int pages = (q->len + NVME_PAGE - 1) / NVME_PAGE, i;
 
-	err = dma_map(&nvme->gd->domain, q->data_ipa, len, VMSA_WRITE | VMSA_READ, &q->data_giova);
-	if (err)
-		return err;
-	q->data_len = len;
 	set64(cmd + 6, q->data_giova);
 	for (i = 1; i < pages; i++)
 		list[i - 1] = htole64(q->data_giova + (uint64_t)i * NVME_PAGE);
@@ -404,95 +436,184 @@ static int start_read(struct nvme *nvme, struct nvme_queue *q, uint64_t offset, 
 	else if (pages > 2)
 		set64(cmd + 8, q->mem.giova + QUEUE_PRP);
 	submit(nvme, q, cmd);
-	return 0;
 }
 
-/*
- * One round: a command on each queue, as far as the disk goes; then all completions; then the
- * buffers are unmapped together.
- */
-static int read_round(struct nvme *nvme, uint64_t from, uint64_t total)
+/* The next part of the disk on @q, if there is one. */
+static int start_read(struct nvme *nvme, struct nvme_queue *q)
 {
-	uint64_t offset = from;
-	unsigned int i, started;
-	int err = 0, result;
-
-	for (started = 0; started < nvme->n_io && offset < total; started++) {
-		uint32_t len =
-			total - offset < nvme->max_transfer ? total - offset : nvme->max_transfer;
-
-		err = start_read(nvme, &nvme->io[started], offset, len);
-		if (err)
-			break;
-		offset += len;
-	}
-	for (i = 0; i < started; i++) {
-		result = complete(nvme, &nvme->io[i], NULL);
-		if (!err)
-			err = result;
-	}
-	for (i = 0; i < started; i++) {
-		result = dma_unmap(&nvme->gd->domain, nvme->io[i].data_giova, nvme->io[i].data_len);
-		if (!err)
-			err = result;
-	}
-	result = dma_sync(&nvme->gd->domain);
-	return err ? err : result;
-}
-
-static int read_disk(struct nvme *nvme, struct guest_io *io)
-{
-	struct gmem *mem = &nvme->gd->guest->mem;
-	uint64_t total = nvme->blocks << nvme->block_shift, done = 0;
-	unsigned int i;
+	uint64_t left = (nvme->blocks << nvme->block_shift) - nvme->asked;
+	uint32_t len = left < nvme->max_transfer ? left : nvme->max_transfer;
 	int err;
 
-	while (done < total) {
-		err = read_round(nvme, done, total);
-		if (err)
-			return err;
-		for (i = 0; i < nvme->n_io && done < total; i++) {
-			uint64_t len = nvme->io[i].data_len;
-
-			done += len;
-			err = io->data(io->ctx, vmm_ram(mem->vmm, nvme->io[i].data_ipa, len), len,
-				       done, total);
-			if (err)
-				return err;
-			io->bytes = done;
-		}
-	}
+	if (!len)
+		return 0;
+	err = dma_map(&nvme->gd->domain, q->data_ipa, len, VMSA_WRITE | VMSA_READ, &q->data_giova);
+	if (err)
+		return err;
+	q->from = nvme->asked;
+	q->len = len;
+	nvme->asked += len;
+	submit_read(nvme, q);
 	return 0;
 }
 
-static int nvme_run(struct guest_device *gd, struct guest_io *io)
+static int unmap_data(struct nvme *nvme, struct nvme_queue *q)
+{
+	int err = dma_unmap(&nvme->gd->domain, q->data_giova, q->len);
+
+	q->len = 0;
+	return err ? err : dma_sync(&nvme->gd->domain);
+}
+
+static int finish_read(struct nvme *nvme, struct nvme_queue *q)
+{
+	struct guest_io *io = nvme->gd->io;
+	uint64_t ipa = q->data_ipa;
+	uint32_t len = q->len;
+	int err = complete(nvme, q, NULL), unmapped = unmap_data(nvme, q);
+
+	if (err || unmapped)
+		return err ? err : unmapped;
+	q->data_ipa = nvme->spare_ipa;
+	nvme->spare_ipa = ipa;
+	io->bytes += len;
+	return io->data(io->ctx, vmm_ram(nvme->gd->guest->vmm, ipa, len), len, io->bytes,
+			nvme->blocks << nvme->block_shift);
+}
+
+static int nvme_begin(struct guest_device *gd)
 {
 	struct nvme *nvme = gd->priv;
 	struct gmem *mem = &gd->guest->mem;
 	uint64_t align = 1ull << gd->info.granule_shift;
-	uint64_t size = nvme->max_transfer > align ? nvme->max_transfer : align;
+	unsigned int i;
+	int err;
+
+	gd->io->is_disk = true;
+	nvme->next = 0;
+	nvme->asked = 0;
+	nvme->buffer_size = nvme->max_transfer > align ? nvme->max_transfer : align;
+	err = gmem_alloc(mem, nvme->buffer_size, align, &nvme->spare_ipa);
+	for (i = 0; !err && i < nvme->n_io; i++)
+		err = gmem_alloc(mem, nvme->buffer_size, align, &nvme->io[i].data_ipa);
+	return err ? guest_fail(gd->guest, err, "guest memory is used up") : 0;
+}
+
+/* Queues take turns, so what completes is in the disk's order. */
+static int nvme_step(struct guest_device *gd)
+{
+	struct nvme *nvme = gd->priv;
+	struct nvme_queue *q = &nvme->io[nvme->next];
+	int err;
+
+	nvme->next = (nvme->next + 1) % nvme->n_io;
+	if (q->len) {
+		err = finish_read(nvme, q);
+		if (err)
+			return err;
+	}
+	err = start_read(nvme, q);
+	return err ? err : gd->io->bytes < nvme->blocks << nvme->block_shift;
+}
+
+static void free_buffer(struct nvme *nvme, uint64_t *ipa)
+{
+	if (*ipa)
+		gmem_free(&nvme->gd->guest->mem, *ipa, nvme->buffer_size);
+	*ipa = 0;
+}
+
+static void nvme_end(struct guest_device *gd)
+{
+	struct nvme *nvme = gd->priv;
 	unsigned int i;
 	int err = 0;
 
-	io->is_disk = true;
-	for (i = 0; !err && i < nvme->n_io; i++)
-		err = gmem_alloc(mem, size, align, &nvme->io[i].data_ipa);
-	if (err)
-		guest_fail(gd->guest, err, "guest memory is used up");
-	else
-		err = read_disk(nvme, io);
 	for (i = 0; i < nvme->n_io; i++) {
-		if (nvme->io[i].data_ipa)
-			gmem_free(mem, nvme->io[i].data_ipa, size);
-		nvme->io[i].data_ipa = 0;
+		struct nvme_queue *q = &nvme->io[i];
+
+		/* A controller that does not answer is stopped, and with it all that was in flight. */
+		if (q->len && !err) {
+			err = complete(nvme, q, NULL);
+			if (err)
+				disable(nvme);
+		}
+		if (q->len)
+			unmap_data(nvme, q);
+		free_buffer(nvme, &q->data_ipa);
 	}
+	free_buffer(nvme, &nvme->spare_ipa);
+}
+
+static int nvme_restart(struct guest_device *gd)
+{
+	struct nvme *nvme = gd->priv;
+	unsigned int granted = nvme->n_io, i;
+	int err;
+
+	err = disable(nvme);
+	if (err)
+		return err;
+	guest_irq_cancel(gd);
+	err = enable(nvme);
+	if (!err)
+		err = ask_for_queues(nvme, &granted);
+	if (!err && granted < nvme->n_io)
+		err = fail(nvme, -EIO, "it has fewer queues than before its reset");
+	for (i = 0; !err && i < nvme->n_io; i++)
+		err = create_queue(nvme, &nvme->io[i]);
+	for (i = 0; !err && i < nvme->n_io; i++)
+		if (nvme->io[i].len)
+			submit_read(nvme, &nvme->io[i]);
 	return err;
+}
+
+static void nvme_kick(struct guest_device *gd)
+{
+	struct nvme *nvme = gd->priv;
+	uint32_t cmd[16] = { 0 };
+
+	identify_command(cmd, NVME_CNS_CONTROLLER, nvme->page.giova);
+	put(nvme, &nvme->admin, cmd);
+}
+
+static int nvme_kicked(struct guest_device *gd)
+{
+	struct nvme *nvme = gd->priv;
+	uint16_t status;
+	int err = reap(nvme, &nvme->admin, NULL, &status);
+
+	return err || !status ? err : fail(nvme, -EIO, "Identify failed");
+}
+
+/*
+ * Identify data, of which the first 8 bytes go to the end of the page that is not mapped: one access. Whether
+ * the command fails by it is the controller's matter (QEMU's takes no notice).
+ */
+static int nvme_fault(struct guest_device *gd, uint64_t giova)
+{
+	struct nvme *nvme = gd->priv;
+	uint32_t cmd[16] = { 0 };
+	uint16_t status;
+
+	guest_irq_wait(gd, 0);	/* with a single vector there may be I/O that uses it */
+	identify_command(cmd, NVME_CNS_CONTROLLER, giova + NVME_PAGE - 8);
+	set64(cmd + 8, nvme->page.giova);
+	submit(nvme, &nvme->admin, cmd);
+	guest_irq_wait(gd, 0);
+	return reap(nvme, &nvme->admin, NULL, &status);
 }
 
 const struct guest_driver guest_driver_nvme = {
 	.name = "nvme",
 	.match = nvme_match,
 	.start = nvme_start,
-	.run = nvme_run,
+	.begin = nvme_begin,
+	.step = nvme_step,
+	.end = nvme_end,
+	.restart = nvme_restart,
+	.kick = nvme_kick,
+	.kicked = nvme_kicked,
+	.fault = nvme_fault,
 	.stop = nvme_stop,
 };

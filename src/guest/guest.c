@@ -129,7 +129,7 @@ static int boot_device(struct guest_device *gd, unsigned int vectors)
 		   "at 0x%llx",
 		   info->address, (unsigned long long)gd->domain.table.root,
 		   1u << (gd->info.granule_shift - 10), gd->domain.table.format.ia_bits,
-		   gd->domain.asid, (unsigned long long)gd->domain.cd);
+		   gd->domain.asids[0], (unsigned long long)gd->domain.cd);
 	guest_pci_enable(gd);
 	err = setup_interrupts(gd);
 	if (err)
@@ -207,6 +207,11 @@ const struct guest_device_info *guest_device_info(const struct guest_device *gd)
 	return &gd->info;
 }
 
+bool guest_device_masked(const struct guest_device *gd, unsigned int vector)
+{
+	return gd->vectors[vector].masked;
+}
+
 void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *ipa,
 			unsigned int *log2_size)
 {
@@ -219,9 +224,35 @@ struct arm_mem guest_arm_mem(struct guest *guest)
 	return gmem_arm(&guest->mem);
 }
 
-int guest_device_run(struct guest_device *gd, struct guest_io *io)
+int guest_device_begin(struct guest_device *gd, struct guest_io *io)
 {
 	io->is_disk = false;
 	io->bytes = 0;
-	return gd->driver->run(gd, io);
+	gd->io = io;
+	gd->job = 0;
+	return gd->driver->begin ? gd->driver->begin(gd) : 0;
+}
+
+int guest_device_step(struct guest_device *gd)
+{
+	return gd->driver->step(gd);
+}
+
+void guest_device_end(struct guest_device *gd)
+{
+	if (gd->driver->end)
+		gd->driver->end(gd);
+	gd->io = NULL;
+}
+
+int guest_device_run(struct guest_device *gd, struct guest_io *io)
+{
+	int err = guest_device_begin(gd, io);
+
+	if (!err)
+		do {
+			err = guest_device_step(gd);
+		} while (err > 0);
+	guest_device_end(gd);
+	return err;
 }

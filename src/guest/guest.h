@@ -52,6 +52,9 @@ struct guest_device_info {
 
 const struct guest_device_info *guest_device_info(const struct guest_device *gd);
 
+/* Whether the guest has @vector masked just now: then what it wrote last need not be in the device yet. */
+bool guest_device_masked(const struct guest_device *gd, unsigned int vector);
+
 /*
  * Where the guest's SMMU structures are, in IPA, for who wants to walk them: stream table base, its
  * log2 size.
@@ -78,18 +81,37 @@ struct guest_io {
 };
 
 /*
- * Runs the driver's I/O once: nvme reads its whole disk, bell and edu copy memory and ring every
- * vector, igb rings every vector. -EIO: the device reported an error or data was not what was
- * written; -ETIMEDOUT: it did not answer.
+ * The driver's I/O: nvme reads its whole disk, bell and edu copy memory and ring every vector, igb
+ * rings every vector. It goes in steps, between which the device has commands in flight: so several
+ * devices work at once, and what happens to one meanwhile (disturb.h) happens under load.
+ *
+ * guest_device_begin() comes first, and guest_device_end() last, also after a failure; @io stays
+ * the caller's until then. guest_device_step() takes what has completed and starts more: 1: there is
+ * more to do; 0: done. -EIO: the device reported an error or data was not what was written;
+ * -ETIMEDOUT: it did not answer.
  */
+int guest_device_begin(struct guest_device *gd, struct guest_io *io);
+int guest_device_step(struct guest_device *gd);
+void guest_device_end(struct guest_device *gd);
+
+/* All of it at once. */
 int guest_device_run(struct guest_device *gd, struct guest_io *io);
 
+/*
+ * Whether an event record is one that a driver brought about (GUEST_DISTURB_FAULT); every other one
+ * tells of an access that should not have been.
+ */
+bool guest_event_expected(const struct guest *guest, const uint64_t record[4]);
+
 struct guest_interrupts {
-	uint64_t expected;	/* raised by the device on the driver's behalf */
+	/* raised by the device on the driver's behalf, less those cancelled */
+	uint64_t expected;
 	uint64_t delivered;	/* arrived on the vector they were raised on */
 	uint64_t lost;		/* never arrived */
 	uint64_t spurious;	/* arrived, and nothing was raised */
 	uint64_t misrouted;	/* arrived on another vector */
+	/* never arrived, since the command they belonged to was given up and repeated */
+	uint64_t cancelled;
 };
 
 /* Waits a moment for late ones, then counts. */

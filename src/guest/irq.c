@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "arm/smmu_regs.h"
 #include "guest/guest_priv.h"
 
 #define PATIENCE_LEAST_MS 5
@@ -21,8 +22,43 @@ static void interrupt(void *ctx, uint32_t lpi, uint64_t times)
 		guest->unknown += times;
 }
 
+/* The device whose void granule the faulting access went to, if that is what the record tells of. */
+static struct guest_device *who_faulted(const struct guest *guest, const uint64_t record[4])
+{
+	unsigned int i;
+
+	if (FIELD_GET64(SMMU_EVT_0_ID, record[0]) != SMMU_EVT_F_TRANSLATION ||
+	    record[1] & (SMMU_EVT_1_S2 | SMMU_EVT_1_RNW))
+		return NULL;
+	for (i = 0; i < guest->n_devices; i++) {
+		struct guest_device *gd = guest->devices[i];
+
+		if (gd->void_giova &&
+		    FIELD_GET64(SMMU_EVT_0_SID, record[0]) ==
+			    vmm_device_info(gd->info.vmm)->stream_id &&
+		    record[2] >> gd->info.granule_shift == gd->void_giova >> gd->info.granule_shift)
+			return gd;
+	}
+	return NULL;
+}
+
+bool guest_event_expected(const struct guest *guest, const uint64_t record[4])
+{
+	return who_faulted(guest, record);
+}
+
+static void event(void *ctx, unsigned int smmu, const uint64_t record[4])
+{
+	struct guest_device *gd = who_faulted(ctx, record);
+
+	(void)smmu;	/* the VMM gives no StreamID twice */
+	if (gd)
+		gd->faults++;
+}
+
 const struct vmm_cpu_ops guest_cpu_ops = {
 	.interrupt = interrupt,
+	.event = event,
 };
 
 static int64_t now_ms(void)
@@ -39,14 +75,23 @@ void guest_irq_expect(struct guest_device *gd, unsigned int vector)
 
 	v->raised++;
 	v->awaited = v->arrived + 1;
+	v->in_flight = true;
+}
+
+void guest_irq_maybe(struct guest_device *gd, unsigned int vector)
+{
+	gd->vectors[vector].maybe++;
 }
 
 int guest_irq_wait(struct guest_device *gd, unsigned int vector)
 {
-	const struct guest_vector *v = &gd->vectors[vector];
+	struct guest_vector *v = &gd->vectors[vector];
 	struct guest *guest = gd->guest;
 	int64_t deadline = now_ms() + guest->patience_ms;
 
+	v->in_flight = false;
+	if (v->masked)
+		guest_pci_mask(gd, vector, false);
 	while (v->arrived < v->awaited) {
 		int64_t left = deadline - now_ms();
 
@@ -70,6 +115,35 @@ void guest_delay(struct guest *guest, int ms)
 			return;
 }
 
+/* What is pending of masked vectors arrives, and what is under way. */
+static void settle(struct guest_device *gd)
+{
+	unsigned int i;
+
+	for (i = 0; i < gd->info.vectors; i++)
+		if (gd->vectors[i].masked)
+			guest_pci_mask(gd, i, false);
+	guest_delay(gd->guest, SETTLE_MS);
+}
+
+void guest_irq_cancel(struct guest_device *gd)
+{
+	unsigned int i;
+
+	settle(gd);
+	for (i = 0; i < gd->info.vectors; i++) {
+		struct guest_vector *v = &gd->vectors[i];
+
+		for (; v->maybe; v->maybe--)
+			v->raised += v->arrived > v->raised;
+		if (v->in_flight && v->arrived < v->raised) {
+			v->raised--;
+			v->cancelled++;
+		}
+		v->in_flight = false;
+	}
+}
+
 /*
  * Each vector by itself shows how many came too few or too many. One too many here while one is
  * missing there went astray; what nobody is missing was not raised at all.
@@ -79,7 +153,7 @@ void guest_device_interrupts(struct guest_device *gd, struct guest_interrupts *o
 	uint64_t missing = 0, surplus;
 	unsigned int i;
 
-	guest_delay(gd->guest, SETTLE_MS);
+	settle(gd);
 	*out = (struct guest_interrupts){ 0 };
 	surplus = gd->guest->unknown;
 	gd->guest->unknown = 0;	/* accounted for once, with the device that is asked first */
@@ -89,6 +163,7 @@ void guest_device_interrupts(struct guest_device *gd, struct guest_interrupts *o
 
 		out->expected += v->raised;
 		out->delivered += good;
+		out->cancelled += v->cancelled;
 		missing += v->raised - good;
 		surplus += v->arrived - good;
 	}

@@ -86,6 +86,12 @@ static void write_entry(struct guest_device *gd, unsigned int index, unsigned in
 		      4, value);
 }
 
+static void write_address(struct guest_device *gd, unsigned int index, uint64_t giova)
+{
+	write_entry(gd, index, PCI_MSIX_ENTRY_ADDRESS, giova);
+	write_entry(gd, index, PCI_MSIX_ENTRY_ADDRESS_HIGH, giova >> 32);
+}
+
 /*
  * Masks all by the function mask, which is in force at once; then entry by entry, for which the
  * function mask is lifted only when all messages are complete; a vector is unmasked when its
@@ -102,8 +108,7 @@ static void msix_on(struct guest_device *gd)
 			 control | PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
 	for (i = 0; i < gd->info.vectors; i++) {
 		write_entry(gd, i, PCI_MSIX_ENTRY_CONTROL, PCI_MSIX_ENTRY_MASKED);
-		write_entry(gd, i, PCI_MSIX_ENTRY_ADDRESS, gd->info.giova);
-		write_entry(gd, i, PCI_MSIX_ENTRY_ADDRESS_HIGH, gd->info.giova >> 32);
+		write_address(gd, i, gd->info.giova);
 		write_entry(gd, i, PCI_MSIX_ENTRY_DATA, gd->info.first_event + i);
 	}
 	vmm_config_write(dev, gd->cap + PCI_MSIX_CONTROL, 2, control | PCI_MSIX_CONTROL_ENABLE);
@@ -122,27 +127,43 @@ static void msix_off(struct guest_device *gd)
 			 control & ~PCI_MSIX_CONTROL_ENABLE);
 }
 
+/* Where the data stands in the MSI capability, and after it the mask bits. */
+static unsigned int msi_data(const struct guest_device *gd, uint32_t control)
+{
+	return gd->cap + PCI_MSI_ADDRESS + (control & PCI_MSI_CONTROL_64BIT ? 8 : 4);
+}
+
+static int write_msi_address(struct guest_device *gd, uint32_t control, uint64_t giova)
+{
+	bool wide = control & PCI_MSI_CONTROL_64BIT;
+
+	if (!wide && giova >> 32)
+		return guest_fail(gd->guest, -EOPNOTSUPP,
+				  "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is "
+				  "none",
+				  (unsigned long long)giova);
+	vmm_config_write(gd->info.vmm, gd->cap + PCI_MSI_ADDRESS, 4, giova);
+	if (wide)
+		vmm_config_write(gd->info.vmm, gd->cap + PCI_MSI_ADDRESS + 4, 4, giova >> 32);
+	return 0;
+}
+
 static int msi_on(struct guest_device *gd)
 {
 	struct vmm_device *dev = gd->info.vmm;
 	uint32_t control = vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2);
-	bool wide = control & PCI_MSI_CONTROL_64BIT;
-	unsigned int data = gd->cap + PCI_MSI_ADDRESS + (wide ? 8 : 4);
+	unsigned int data = msi_data(gd, control);
+	int err;
 
-	if (!wide && gd->info.giova >> 32)
-		return guest_fail(gd->guest, -EOPNOTSUPP,
-				  "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is "
-				  "none",
-				  (unsigned long long)gd->info.giova);
 	control &= ~PCI_MSI_CONTROL_ENABLE;
 	control &= ~(PCI_MSI_CONTROL_COUNT_MASK << PCI_MSI_CONTROL_ENABLED_SHIFT);
 	control |= (31 - __builtin_clz(gd->info.vectors)) << PCI_MSI_CONTROL_ENABLED_SHIFT;
 	vmm_config_write(dev, gd->cap + PCI_MSI_CONTROL, 2, control);
 	if (control & PCI_MSI_CONTROL_MASKABLE)
 		vmm_config_write(dev, data + 4, 4, UINT32_MAX >> (32 - gd->info.vectors));
-	vmm_config_write(dev, gd->cap + PCI_MSI_ADDRESS, 4, gd->info.giova);
-	if (wide)
-		vmm_config_write(dev, gd->cap + PCI_MSI_ADDRESS + 4, 4, gd->info.giova >> 32);
+	err = write_msi_address(gd, control, gd->info.giova);
+	if (err)
+		return err;
 	vmm_config_write(dev, data, 2, gd->info.first_event);
 	vmm_config_write(dev, gd->cap + PCI_MSI_CONTROL, 2, control | PCI_MSI_CONTROL_ENABLE);
 	if (control & PCI_MSI_CONTROL_MASKABLE)
@@ -179,4 +200,55 @@ void guest_pci_irqs_off(struct guest_device *gd)
 		msix_off(gd);
 	else
 		msi_off(gd);
+}
+
+int guest_pci_mask(struct guest_device *gd, unsigned int vector, bool masked)
+{
+	struct vmm_device *dev = gd->info.vmm;
+	uint32_t control, bits;
+	unsigned int at;
+
+	if (gd->msix) {
+		write_entry(gd, vector, PCI_MSIX_ENTRY_CONTROL, masked ? PCI_MSIX_ENTRY_MASKED : 0);
+	} else {
+		control = vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2);
+		if (!(control & PCI_MSI_CONTROL_MASKABLE))
+			return guest_fail(gd->guest, -EOPNOTSUPP,
+					  "%s: its MSI cannot be masked by vector",
+					  vmm_device_info(dev)->address);
+		at = msi_data(gd, control) + 4;
+		bits = vmm_config_read(dev, at, 4) & ~(1u << vector);
+		vmm_config_write(dev, at, 4, bits | (uint32_t)masked << vector);
+	}
+	gd->vectors[vector].masked = masked;
+	return 0;
+}
+
+void guest_pci_mask_function(struct guest_device *gd, bool masked)
+{
+	unsigned int at = gd->cap + PCI_MSIX_CONTROL;
+	uint32_t control = vmm_config_read(gd->info.vmm, at, 2) & ~PCI_MSIX_CONTROL_MASKALL;
+
+	vmm_config_write(gd->info.vmm, at, 2, control | (masked ? PCI_MSIX_CONTROL_MASKALL : 0));
+}
+
+/* An MSI-X entry changes only while it is masked (PCIe §6.1.4.2). */
+int guest_pci_readdress(struct guest_device *gd, unsigned int vector, uint64_t giova)
+{
+	struct vmm_device *dev = gd->info.vmm;
+	bool masked = gd->vectors[vector].masked;
+	int err;
+
+	if (gd->msix) {
+		guest_pci_mask(gd, vector, true);
+		write_address(gd, vector, giova);
+		guest_pci_mask(gd, vector, masked);
+	} else {
+		err = write_msi_address(gd, vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2), giova);
+		if (err)
+			return err;
+	}
+	/* The answer to a read pushes the device's writes before it (PCIe §2.4.1). */
+	vmm_config_read(dev, PCI_COMMAND, 2);
+	return 0;
 }

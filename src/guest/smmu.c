@@ -108,12 +108,12 @@ static int add(struct commands *c, uint64_t dw0, uint64_t dw1)
 
 static uint64_t command(const struct dma_domain *d, uint64_t op)
 {
-	return FIELD_PREP64(SMMU_CMD_0_OP, op) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->asid);
+	return FIELD_PREP64(SMMU_CMD_0_OP, op) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->asids[d->current]);
 }
 
 /*
  * Puts the STE into the table, dword 0 last, since it has V (§3.21.3.1), and has it and the CD read
- * again. What translations of an earlier user of the ASID are cached, goes too.
+ * again.
  */
 static int install(struct dma_domain *d, const uint64_t ste[SMMU_STE_DWORDS])
 {
@@ -133,31 +133,55 @@ static int install(struct dma_domain *d, const uint64_t ste[SMMU_STE_DWORDS])
 	    FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD) |
 		    FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid),
 	    SMMU_CMD_CFGI_1_LEAF);
-	add(&c, command(d, SMMU_CMD_OP_TLBI_NH_ASID), 0);
 	return flush(&c);
 }
 
+/*
+ * What is cached of an earlier use of the ASID goes first: with the new STE the device reaches it at
+ * once.
+ */
 int guest_smmu_attach(struct dma_domain *d)
 {
 	struct smmu_cd_table ttb0 = { .format = d->table.format, .root = d->table.root };
-	struct smmu_cd config = { .ttb0 = &ttb0, .asid = d->asid };
-	struct smmu_ste_s1 s1 = { .cd_table = d->cd };
+	struct smmu_cd config = { .ttb0 = &ttb0, .asid = d->asids[d->current] };
+	uint64_t at = d->cd + d->current * sizeof(uint64_t[SMMU_CD_DWORDS]);
+	struct smmu_ste_s1 s1 = { .cd_table = at };
 	uint64_t cd[SMMU_CD_DWORDS], ste[SMMU_STE_DWORDS];
+	struct commands c = { .domain = d };
 	unsigned int i;
+	int err;
 
+	add(&c, command(d, SMMU_CMD_OP_TLBI_NH_ASID), 0);
+	err = flush(&c);
+	if (err)
+		return err;
 	smmu_cd_build(cd, &config);
 	for (i = SMMU_CD_DWORDS; i-- > 0;)
-		d->table.mem.write64(d->table.mem.ctx, d->cd + 8 * i, cd[i]);
+		d->table.mem.write64(d->table.mem.ctx, at + 8 * i, cd[i]);
 	smmu_ste_s1(ste, &s1, 0);
 	return install(d, ste);
 }
 
-void guest_smmu_detach(struct dma_domain *d)
+int guest_smmu_switch_cd(struct dma_domain *d)
+{
+	d->current = !d->current;
+	return guest_smmu_attach(d);
+}
+
+int guest_smmu_detach(struct dma_domain *d)
 {
 	uint64_t ste[SMMU_STE_DWORDS];
 
 	smmu_ste_abort(ste);
-	install(d, ste);
+	return install(d, ste);
+}
+
+int guest_smmu_bypass(struct dma_domain *d)
+{
+	uint64_t ste[SMMU_STE_DWORDS];
+
+	smmu_ste_bypass(ste);
+	return install(d, ste);
 }
 
 /*

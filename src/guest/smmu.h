@@ -35,8 +35,12 @@ unsigned int guest_smmu_granule(const struct guest_smmu *smmu);
 /* Writes CD and STE of @d's device and has them loaded. */
 int guest_smmu_attach(struct dma_domain *d);
 
-/* The device's stream aborts. */
-void guest_smmu_detach(struct dma_domain *d);
+/* The same tables by the other CD and ASID, while the device uses them: without a gap. */
+int guest_smmu_switch_cd(struct dma_domain *d);
+
+/* The device's stream aborts; it bypasses stage 1. */
+int guest_smmu_detach(struct dma_domain *d);
+int guest_smmu_bypass(struct dma_domain *d);
 
 /* Invalidates @count ranges of @d's stage 1 and waits. */
 int guest_smmu_invalidate(struct dma_domain *d, const struct dma_unmapped *ranges,

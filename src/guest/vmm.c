@@ -21,7 +21,11 @@ int vmm_fail(struct vmm *vmm, int err, const char *format, ...)
 
 int vmm_fail_lib(struct vmm *vmm, int err, const char *doing)
 {
-	return vmm_fail(vmm, err, "%s: %s (%s)", doing, db_error_message(), strerror(-err));
+	const char *why = db_error_message();
+
+	/* the library names the device itself, as a rule */
+	return strstr(why, doing) ? vmm_fail(vmm, err, "%s", why)
+				  : vmm_fail(vmm, err, "%s: %s", doing, why);
 }
 
 const char *vmm_why(const struct vmm *vmm)
@@ -323,6 +327,15 @@ int vmm_device_message(struct vmm_device *dev, unsigned int index, uint64_t *add
 		       uint32_t *data)
 {
 	return db_msi_message(dev->msi, index, address, data);
+}
+
+int vmm_device_reset(struct vmm_device *dev)
+{
+	int err = db_device_reset(dev->db);
+
+	if (!err)
+		err = db_msi_restore(dev->msi);
+	return err ? vmm_fail_lib(dev->vmm, err, dev->info.address) : 0;
 }
 
 unsigned int vmm_mappings(const struct vmm *vmm, struct vmm_mapping *out, unsigned int max)

@@ -114,6 +114,12 @@ void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, un
 		   uint64_t value);
 
 /*
+ * Resets the function, as the guest may ask its firmware to (_RST of ACPI): registers are as after
+ * power-on, config space and messages as they were before. -EOPNOTSUPP: the device cannot.
+ */
+int vmm_device_reset(struct vmm_device *dev);
+
+/*
  * SMMU @smmu of the guest: its ID registers, its linear stream table (IPA, 2^log2_size entries),
  * and commands put on its queue. vmm_smmu_commands() returns when the CMD_SYNC at their end has
  * completed; -EIO: CERROR, or an STE the hardware would not take.

@@ -149,6 +149,31 @@ def disk_file(doorbell):
     doorbell.run(None, "--disk", path + ".none").refused("ENOENT", path + ".none")
 
 
+def one_disturbance(doorbell):
+    """Only what was asked for is done; its faults are shown decoded, in both forms."""
+    text = "device 0000:01:00.0 nvme size=1m io-queues=4\n"
+    report = doorbell.run(text, "--disturb", "fault").good()
+    equal(list(report["devices"][0]["disturbances"]), ["fault"], "disturbances")
+    events = report["events"]
+    equal(len(events), 2 * report["devices"][0]["disturbances"]["fault"], "records: of a DMA write and a message each time")
+    for event, low in zip(events, (0xff8, 0x40)):
+        equal((event["type"], event["stream_id"], event["stage"], event["rnw"], event["expected"]),
+              ("F_TRANSLATION", report["devices"][0]["stream_id"], 1, False, True), "event")
+        equal(int(event["address"], 16) & 0xfff, low, "its address")
+    human = doorbell.call("run", "--machine", doorbell.file(text), "--disturb", "fault,mask")
+    check("F_TRANSLATION sid 0x8 stage 1 class IN write data" in human.stdout, "the record is shown")
+    check(re.search(r"disturb 0000:01:00.0: mask \d+, fault \d+; ", human.stdout), "what was done is shown")
+    check(re.search(r"PASS .*, \d+ disturbances\n$", human.stdout), "the verdict")
+    check("disturb " not in doorbell.call("run").stdout, "nothing is disturbed unasked")
+
+
+def disturbance_of_another_device(doorbell):
+    """In mode rmr a message never meets the guest's tables, and bell's driver brings no other fault about."""
+    doorbell.run(one(), "--mode", "rmr", "--disturb", "fault").refused("EOPNOTSUPP", "fault", "0000:01:00.0", "rmr")
+    report = doorbell.run(one(), "--mode", "rmr", "--disturb", "all").good()
+    equal(report["devices"][0]["disturbances"]["fault"], 0, "faults")
+
+
 def machine_files(doorbell):
     doorbell.run("device 0000:01:00.0 toaster\n").refused("EINVAL", "line 1")
     result = doorbell.call("run", "--json", "--machine", "/nonexistent/machine")
@@ -183,6 +208,8 @@ BAD_OPTIONS = [
     (["run", "--host", "linux", "--machine", "x"], "--machine"),
     (["run", "--iova", "0x1000"], "--iova"),
     (["run", "--fall-through", "--mode", "rmr"], "--fall-through"),
+    (["run", "--disturb", "everything"], "remap"),
+    (["run", "--disturb", "mask,"], "remap"),
     (["run", "stray"], "stray"),
     (["run", "--device", "a", "--device", "a"], "twice"),
     (["explain", "--write"], "--iova"),
@@ -285,7 +312,8 @@ CASES = [
     two_devices_on_one_vits, two_devices_of_one_its_share, native_needs_our_kernel, stock_needs_a_mappable_table,
     stock_needs_its_place, nothing_without_nesting, granule_the_smmu_lacks, device_in_use, device_not_there, too_many_vectors,
     too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, reserved_regions_are_avoided,
-    two_devices_of_one_group, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, machine_files,
+    two_devices_of_one_group, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, one_disturbance,
+    disturbance_of_another_device, machine_files,
     builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_refused, explain_case,
     explain_drawing,
 ]

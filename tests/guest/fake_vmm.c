@@ -144,6 +144,17 @@ int vmm_trap_error(struct vmm *vmm)
 	return 0;
 }
 
+enum db_mode vmm_mode(const struct vmm *vmm)
+{
+	return vmm->rmr ? DB_MODE_RMR : DB_MODE_STOCK;
+}
+
+int vmm_device_reset(struct vmm_device *dev)
+{
+	(void)dev;
+	return 0;
+}
+
 uint64_t vmm_ram_base(const struct vmm *vmm)
 {
 	(void)vmm;
