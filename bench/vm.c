@@ -82,7 +82,7 @@ static int make_stage_1(struct vm *vm)
 	ret = vmsa_format_init(&vm->s1.format, VMSA_S1, 12, 48, 48);
 	ret = ret ? ret : vmsa_table_init(&vm->s1);
 	ret = ret ? ret : vmsa_map(&vm->s1, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | VMSA_WRITE);
-	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, VM_DOORBELL_IPA, PAGE, VMSA_WRITE | VMSA_DEVICE);
+	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, vm->doorbell_ipa, PAGE, VMSA_WRITE | VMSA_DEVICE);
 	ret = ret ? ret : ram_alloc(vm, 64, &cd_ipa);
 	if (ret)
 		return ret;
@@ -147,9 +147,9 @@ static int add_device(struct vm *vm, unsigned int n, const char *address, unsign
 	struct vm_device *d = &vm->devices[n];
 	struct db_msi_config config = {
 		.space = vm->space,
-		.mode = DB_MODE_NATIVE,
+		.mode = vm->mode,
 		.kind = DB_MSIX,
-		.doorbell_ipa = VM_DOORBELL_IPA,
+		.doorbell_ipa = vm->doorbell_ipa,
 	};
 	int ret = open_device(vm, d, address);
 
@@ -174,6 +174,10 @@ int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, uns
 	int ret;
 
 	vm->sys = sys;
+	if (!vm->mode)
+		vm->mode = DB_MODE_NATIVE;
+	if (!vm->doorbell_ipa)
+		vm->doorbell_ipa = VM_DOORBELL_IPA;
 	vm->ram = mmap(NULL, VM_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->ram == MAP_FAILED) {
 		vm->ram = NULL;

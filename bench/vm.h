@@ -35,14 +35,17 @@ struct vm {
 	uint64_t free_table;	/* IPA of the first freed table, or 0 */
 	struct vmsa_table s1;
 	uint64_t ste[8];
+	/* The caller's choice, before vm_open(). */
+	enum db_mode mode;	/* AUTO: native */
+	uint64_t doorbell_ipa;	/* 0: VM_DOORBELL_IPA */
 	bool share_eventfds;	/* of a device: where thousands of VMs would use up the descriptors */
 	unsigned int n_devices;
 	struct vm_device devices[VM_DEVICES];
 };
 
 /*
- * Passes the devices at @addresses (all behind one SMMU and one ITS) through in mode native and arms @vectors of each, all at once;
- * 0 arms none. @vm is zeroed but for share_eventfds. Returns 0 or -errno, with nothing left behind.
+ * Passes the devices at @addresses (all behind one SMMU and one ITS) through and arms @vectors of each, all at once; 0 arms none.
+ * @vm is zeroed but for the caller's choice. Returns 0 or -errno, with nothing left behind.
  */
 int vm_open(struct vm *vm, struct db_sys *sys, const char *const *addresses, unsigned int n_devices, unsigned int vectors);
 void vm_close(struct vm *vm);

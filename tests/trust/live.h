@@ -66,6 +66,7 @@ struct live {
 	struct vm vm;
 	enum live_care care;
 	bool copies_may_abort;
+	bool may_double;		/* what a reset took may come twice (mode stock) */
 	atomic_uint epoch;		/* odd: a reset is under way */
 	atomic_bool stop;
 	_Atomic uint64_t copy_to;	/* device address that copies go to, or 0: LIVE_TO */
@@ -79,7 +80,10 @@ void live_host_begin(struct live_host *host, const char *kernel);
 void live_host_end(struct live_host *host);
 void live_count(struct live_count *count);
 
-/* Opens the VM with all vectors armed at VM_GIOVA (or none, if @armed is false), and no traffic yet; fails the test on error. */
+/*
+ * Opens the VM, zeroed but for the choices in it, with all vectors armed at VM_GIOVA (or none, if @armed is false), and no traffic yet;
+ * fails the test on error.
+ */
 void live_open(struct live *l, struct live_host *host, const char *const *addresses, unsigned int devices, bool armed);
 void live_start(struct live *l);
 
