@@ -46,7 +46,9 @@ static void *nothing(void *arg)
 void live_host_begin(struct live_host *host, const char *kernel)
 {
 	char machine[256];
-	int len = snprintf(machine, sizeof(machine), "%sdevice " LIVE_FIRST " bell vectors=%u\ndevice " LIVE_SECOND " bell vectors=%u\n",
+	int len = snprintf(machine, sizeof(machine),
+			   "%sdevice " LIVE_FIRST " bell vectors=%u\ndevice " LIVE_SECOND
+			   " bell vectors=%u\n",
 			   kernel, LIVE_VECTORS, LIVE_VECTORS);
 
 	pthread_t first;
@@ -87,7 +89,8 @@ static bool excused(const struct live_traffic *t, unsigned int epoch)
 	return t->live->care == LIVE_RESETS && (epoch & 1 || atomic_load(&t->live->epoch) != epoch);
 }
 
-/* The next interrupt of an eventfd: there at once but for a vector that is being changed. NULL, or what is wrong. */
+/* The next interrupt of an eventfd: there at once but for a vector that is being changed. NULL, or
+ * what is wrong. */
 static const char *await(const struct live_traffic *t, int fd, unsigned int epoch)
 {
 	eventfd_t count;
@@ -100,7 +103,8 @@ static const char *await(const struct live_traffic *t, int fd, unsigned int epoc
 		if (excused(t, epoch))
 			return NULL;
 		/* A doomed device loses what it likes, and its eventfds may be closed. */
-		if (t->live->care == LIVE_DOOMED && (errno != EAGAIN || atomic_load(&t->live->stop)))
+		if (t->live->care == LIVE_DOOMED &&
+		    (errno != EAGAIN || atomic_load(&t->live->stop)))
 			return NULL;
 		poll(&poller, 1, 1);
 	}
@@ -139,7 +143,9 @@ static int copy_once(struct live_traffic *t, uint64_t number)
 
 	memcpy(vm->ram + LIVE_FROM(t->n), &number, sizeof(number));
 	ret = vm_bell_write(t->d, BELL_SRC, VM_RAM_IPA + LIVE_FROM(t->n), 8);
-	ret = ret ? ret : vm_bell_write(t->d, BELL_DST, to ? to + t->n * 64 : VM_RAM_IPA + LIVE_TO(t->n), 8);
+	ret = ret ? ret
+		  : vm_bell_write(t->d, BELL_DST, to ? to + t->n * 64 : VM_RAM_IPA + LIVE_TO(t->n),
+				  8);
 	ret = ret ? ret : vm_bell_write(t->d, BELL_LEN, 64, 4);
 	ret = ret ? ret : vm_bell_write(t->d, BELL_GO, ~0u, 4);
 	if (ret)
@@ -169,7 +175,9 @@ static void *copy(void *arg)
 		} else if (ret > 0 && (t->live->copies_may_abort || t->live->care == LIVE_DOOMED)) {
 			atomic_fetch_add(&t->aborted, 1);
 		} else if (!excused(t, epoch)) {
-			t->wrong = ret == -ENOMSG ? "a copy did not arrive" : ret < 0 ? "the device does not answer" : "a copy was aborted";
+			t->wrong = ret == -ENOMSG ? "a copy did not arrive"
+				   : ret < 0	  ? "the device does not answer"
+						  : "a copy was aborted";
 		}
 	}
 	return NULL;
@@ -177,7 +185,8 @@ static void *copy(void *arg)
 
 /* --- The VM --- */
 
-void live_open(struct live *l, struct live_host *host, const char *const *addresses, unsigned int devices, bool armed)
+void live_open(struct live *l, struct live_host *host, const char *const *addresses,
+	       unsigned int devices, bool armed)
 {
 	if (vm_open(&l->vm, host->sys, addresses, devices, armed ? LIVE_VECTORS : 0))
 		fail_msg("%s", db_error_message());
@@ -189,15 +198,18 @@ void live_start(struct live *l)
 	for (unsigned int n = 0; n < l->vm.n_devices; n++) {
 		l->ringers[n] = (struct live_traffic){ .live = l, .d = &l->vm.devices[n], .n = n };
 		l->copiers[n] = l->ringers[n];
-		assert_int_equal(pthread_create(&l->ringers[n].thread, NULL, ring, &l->ringers[n]), 0);
-		assert_int_equal(pthread_create(&l->copiers[n].thread, NULL, copy, &l->copiers[n]), 0);
+		assert_int_equal(pthread_create(&l->ringers[n].thread, NULL, ring, &l->ringers[n]),
+				 0);
+		assert_int_equal(pthread_create(&l->copiers[n].thread, NULL, copy, &l->copiers[n]),
+				 0);
 	}
 }
 
 static void assert_right(const struct live_traffic *t, const char *what)
 {
 	if (t->wrong)
-		fail_msg("%s, device %u, vector %u, after %lu: %s", what, t->n, t->vector, atomic_load(&t->done), t->wrong);
+		fail_msg("%s, device %u, vector %u, after %lu: %s", what, t->n, t->vector,
+			 atomic_load(&t->done), t->wrong);
 }
 
 void live_stop(struct live *l)
@@ -212,7 +224,8 @@ void live_stop(struct live *l)
 	for (unsigned int n = 0; n < l->vm.n_devices; n++) {
 		assert_right(&l->ringers[n], "ringer");
 		assert_right(&l->copiers[n], "copier");
-		for (unsigned int v = 0; v < LIVE_VECTORS && l->care != LIVE_DOOMED && !l->may_double; v++) {
+		for (unsigned int v = 0;
+		     v < LIVE_VECTORS && l->care != LIVE_DOOMED && !l->may_double; v++) {
 			eventfd_t count;
 
 			assert_int_equal(eventfd_read(l->vm.devices[n].eventfds[v], &count), -1);
@@ -258,7 +271,8 @@ static void await_traffic(struct live_traffic *traffic, unsigned int devices, un
 		unsigned long until = progress(&traffic[i]) + n;
 
 		/* A traffic thread that finds something wrong ends; live_stop() tells. */
-		for (unsigned int us = 0; progress(&traffic[i]) < until && us < LOST_MS * 1000u; us += 50)
+		for (unsigned int us = 0; progress(&traffic[i]) < until && us < LOST_MS * 1000u;
+		     us += 50)
 			usleep(50);
 	}
 }
@@ -295,7 +309,9 @@ void live_commands(struct live *l, const uint64_t (*cmds)[2], size_t count)
 
 void live_invalidate_page(struct live *l, uint64_t page, bool leaf)
 {
-	const uint64_t cmd[1][2] = { { SMMU_CMD_OP_TLBI_NH_VA | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, LIVE_ASID), page | leaf } };
+	const uint64_t cmd[1][2] = { { SMMU_CMD_OP_TLBI_NH_VA |
+					       FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, LIVE_ASID),
+				       page | leaf } };
 
 	live_commands(l, cmd, 1);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VM under load: each of its bell devices is rung without pause by one thread and made to copy memory by another, while the test
- * changes things. A ringer waits for each interrupt before it rings that vector again: while a vector is masked, PCI makes one
- * pending interrupt of any number.
+ * A VM under load: each of its bell devices is rung without pause by one thread and made to copy
+ * memory by another, while the test changes things. A ringer waits for each interrupt before it
+ * rings that vector again: while a vector is masked, PCI makes one pending interrupt of any number.
  *
- * A host may carry several VMs. What it took from the process is counted when it begins and when it ends.
+ * A host may carry several VMs. What it took from the process is counted when it begins and when it
+ * ends.
  */
 #ifndef TESTS_TRUST_LIVE_H
 #define TESTS_TRUST_LIVE_H
@@ -22,14 +23,14 @@
 #include "soft/host.h"
 
 #define LIVE_VECTORS 8
-#define LIVE_ASID 5	/* of the VM's stage 1 */
+#define LIVE_ASID 5 /* of the VM's stage 1 */
 
 /* Two bells, each with LIVE_VECTORS vectors, behind one SMMU and one ITS. */
 #define LIVE_FIRST "0000:01:00.0"
 #define LIVE_SECOND "0000:02:00.0"
 
 /* Copies go from FROM to TO in the guest's RAM, a page each for each device. */
-#define LIVE_FROM(n) (VM_BUFFERS + 0x10000 + (n) * 0x2000)
+#define LIVE_FROM(n) (VM_BUFFERS + 0x10000 + (n)*0x2000)
 #define LIVE_TO(n) (LIVE_FROM(n) + 0x1000)
 
 /* What the process has of the system, and the software host of memory. */
@@ -44,9 +45,10 @@ struct live_host {
 };
 
 enum live_care {
-	LIVE_EXACT,	/* every interrupt arrives, every copy succeeds */
-	LIVE_RESETS,	/* what was under way when a reset began or ended may be lost: see live_epoch() */
-	LIVE_DOOMED,	/* the device may go at any time: the first error ends its traffic */
+	LIVE_EXACT, /* every interrupt arrives, every copy succeeds */
+	LIVE_RESETS, /* what was under way when a reset began or ended may be lost: see live_epoch()
+		      */
+	LIVE_DOOMED, /* the device may go at any time: the first error ends its traffic */
 };
 
 struct live;
@@ -54,11 +56,11 @@ struct live;
 struct live_traffic {
 	struct live *live;
 	struct vm_device *d;
-	unsigned int n;			/* of the device */
-	atomic_ulong done;		/* interrupts taken, or copies made */
-	atomic_ulong aborted;		/* copies */
-	_Atomic(const char *) wrong;	/* what went wrong, or NULL */
-	unsigned int vector;		/* that it went wrong with */
+	unsigned int n; /* of the device */
+	atomic_ulong done; /* interrupts taken, or copies made */
+	atomic_ulong aborted; /* copies */
+	_Atomic(const char *) wrong; /* what went wrong, or NULL */
+	unsigned int vector; /* that it went wrong with */
 	pthread_t thread;
 };
 
@@ -66,10 +68,10 @@ struct live {
 	struct vm vm;
 	enum live_care care;
 	bool copies_may_abort;
-	bool may_double;		/* what a reset took may come twice (mode stock) */
-	atomic_uint epoch;		/* odd: a reset is under way */
+	bool may_double; /* what a reset took may come twice (mode stock) */
+	atomic_uint epoch; /* odd: a reset is under way */
 	atomic_bool stop;
-	_Atomic uint64_t copy_to;	/* device address that copies go to, or 0: LIVE_TO */
+	_Atomic uint64_t copy_to; /* device address that copies go to, or 0: LIVE_TO */
 	struct live_traffic ringers[VM_DEVICES], copiers[VM_DEVICES];
 	unsigned int changes;
 };
@@ -81,21 +83,25 @@ void live_host_end(struct live_host *host);
 void live_count(struct live_count *count);
 
 /*
- * Opens the VM, zeroed but for the choices in it, with all vectors armed at VM_GIOVA (or none, if @armed is false), and no traffic yet;
- * fails the test on error.
+ * Opens the VM, zeroed but for the choices in it, with all vectors armed at VM_GIOVA (or none, if
+ * @armed is false), and no traffic yet; fails the test on error.
  */
-void live_open(struct live *l, struct live_host *host, const char *const *addresses, unsigned int devices, bool armed);
+void live_open(struct live *l, struct live_host *host, const char *const *addresses,
+	       unsigned int devices, bool armed);
 void live_start(struct live *l);
 
-/* Ends the traffic; fails the test if it went wrong. LIVE_EXACT: every interrupt that was raised has arrived, once, on its vector. */
+/* Ends the traffic; fails the test if it went wrong. LIVE_EXACT: every interrupt that was raised
+ * has arrived, once, on its vector. */
 void live_stop(struct live *l);
 void live_close(struct live *l);
 
-/* Interrupts taken so far, and how many a test is to have: TRUST_MILLIONS of them, @millions by default. */
+/* Interrupts taken so far, and how many a test is to have: TRUST_MILLIONS of them, @millions by
+ * default. */
 uint64_t live_taken(struct live *l);
 uint64_t live_wanted(double millions);
 
-/* Waits until each ringer has taken, and each copier made (or seen aborted), @n more. Traffic that ended counts. */
+/* Waits until each ringer has taken, and each copier made (or seen aborted), @n more. Traffic that
+ * ended counts. */
 void live_await_rings(struct live *l, unsigned int n);
 void live_await_copies(struct live *l, unsigned int n);
 

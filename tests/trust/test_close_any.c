@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any descriptor of the host, closed at any point of a VMM's life: before each system call that the library makes from the first open to
- * the last close, each of the files that are open then. What the library makes of it is its own affair, as long as it ends: with
- * an error or without, nothing crashes, and nothing is left behind.
+ * Any descriptor of the host, closed at any point of a VMM's life: before each system call that the
+ * library makes from the first open to the last close, each of the files that are open then. What
+ * the library makes of it is its own affair, as long as it ends: with an error or without, nothing
+ * crashes, and nothing is left behind.
  *
- * A number that was closed may be given out again, so that the library goes on with another file than it thinks: that, too, is met here.
+ * A number that was closed may be given out again, so that the library goes on with another file
+ * than it thinks: that, too, is met here.
  */
 #include "live.h"
 
@@ -16,8 +18,8 @@
 struct saboteur {
 	struct db_sys sys;
 	struct db_sys *host;
-	unsigned long calls, at;	/* so far; the call to strike before */
-	unsigned int which;		/* of the open files */
+	unsigned long calls, at; /* so far; the call to strike before */
+	unsigned int which; /* of the open files */
 	bool struck;
 };
 
@@ -74,14 +76,16 @@ static ssize_t sabotaged_pread(struct db_sys *sys, int fd, void *buf, size_t len
 	return host->ops->pread(host, fd, buf, len, offset);
 }
 
-static ssize_t sabotaged_pwrite(struct db_sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
+static ssize_t sabotaged_pwrite(struct db_sys *sys, int fd, const void *buf, size_t len,
+				uint64_t offset)
 {
 	struct db_sys *host = strike(sys);
 
 	return host->ops->pwrite(host, fd, buf, len, offset);
 }
 
-static int sabotaged_mmap(struct db_sys *sys, size_t len, int prot, int fd, uint64_t offset, void **out)
+static int sabotaged_mmap(struct db_sys *sys, size_t len, int prot, int fd, uint64_t offset,
+			  void **out)
 {
 	struct db_sys *host = strike(sys);
 
@@ -95,14 +99,16 @@ static int sabotaged_munmap(struct db_sys *sys, void *addr, size_t len)
 	return host->ops->munmap(host, addr, len);
 }
 
-static uint64_t sabotaged_mmio_read(struct db_sys *sys, const volatile void *addr, unsigned int size)
+static uint64_t sabotaged_mmio_read(struct db_sys *sys, const volatile void *addr,
+				    unsigned int size)
 {
 	struct db_sys *host = strike(sys);
 
 	return host->ops->mmio_read(host, addr, size);
 }
 
-static void sabotaged_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size, uint64_t value)
+static void sabotaged_mmio_write(struct db_sys *sys, volatile void *addr, unsigned int size,
+				 uint64_t value)
 {
 	struct db_sys *host = strike(sys);
 
@@ -116,7 +122,8 @@ static ssize_t sabotaged_readlink(struct db_sys *sys, const char *path, char *bu
 	return host->ops->readlink(host, path, buf, size);
 }
 
-static int sabotaged_list(struct db_sys *sys, const char *path, int (*entry)(void *arg, const char *name), void *arg)
+static int sabotaged_list(struct db_sys *sys, const char *path,
+			  int (*entry)(void *arg, const char *name), void *arg)
 {
 	struct db_sys *host = strike(sys);
 
@@ -151,9 +158,9 @@ static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
 /* A guest's life in short: whatever fails, it goes on. */
 static void use(struct vm *vm)
 {
-	const uint64_t cmds[2][2] = { { 0x30, 0 }, { 0x46, 0 } };	/* TLBI_NSNH_ALL, SYNC */
+	const uint64_t cmds[2][2] = { { 0x30, 0 }, { 0x46, 0 } }; /* TLBI_NSNH_ALL, SYNC */
 	static const char *const address[] = { LIVE_FIRST };
-	uint64_t event[4], lost, ste[8] = { 1 | 4 << 1 };	/* bypass */
+	uint64_t event[4], lost, ste[8] = { 1 | 4 << 1 }; /* bypass */
 	struct vm_device *d = &vm->devices[0];
 	struct db_vmsix *vmsix = NULL;
 
@@ -179,8 +186,8 @@ static void use(struct vm *vm)
 }
 
 /* One life. False: it ended before call @at, or with fewer than @which + 1 files open there. */
-static bool live_with(const char *kernel, enum db_mode mode, uint64_t doorbell_ipa, unsigned long at, unsigned int which,
-		      unsigned long *calls)
+static bool live_with(const char *kernel, enum db_mode mode, uint64_t doorbell_ipa,
+		      unsigned long at, unsigned int which, unsigned long *calls)
 {
 	struct saboteur saboteur = { .sys = { &sabotaged_ops }, .at = at, .which = which };
 	struct vm vm = { .mode = mode, .doorbell_ipa = doorbell_ipa, .sys = &saboteur.sys };
@@ -194,14 +201,16 @@ static bool live_with(const char *kernel, enum db_mode mode, uint64_t doorbell_i
 	return saboteur.struck;
 }
 
-static void every_file_before_every_call(const char *kernel, enum db_mode mode, uint64_t doorbell_ipa)
+static void every_file_before_every_call(const char *kernel, enum db_mode mode,
+					 uint64_t doorbell_ipa)
 {
 	unsigned long calls, undisturbed, lives = 0;
 
 	live_with(kernel, mode, doorbell_ipa, 0, 0, &undisturbed);
 	assert_true(undisturbed > 50);
 	for (unsigned long at = 1; at <= undisturbed; at++)
-		for (unsigned int which = 0; live_with(kernel, mode, doorbell_ipa, at, which, &calls); which++)
+		for (unsigned int which = 0;
+		     live_with(kernel, mode, doorbell_ipa, at, which, &calls); which++)
 			lives++;
 	print_message("# %lu calls, %lu closes\n", undisturbed, lives);
 	assert_true(lives > undisturbed);

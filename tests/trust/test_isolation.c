@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two VMs on one host, behind one SMMU and one ITS, each trying to reach the other: by MSI data, by gIOVAs that lead to the other's
- * doorbell page, to memory, to holes, by DMA. Nothing arrives that the other did not cause itself, and what the architecture
- * says happens to who tried.
+ * Two VMs on one host, behind one SMMU and one ITS, each trying to reach the other: by MSI data, by
+ * gIOVAs that lead to the other's doorbell page, to memory, to holes, by DMA. Nothing arrives that
+ * the other did not cause itself, and what the architecture says happens to who tried.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,8 @@ struct pair {
 
 static int begin(void **state)
 {
-	static const char machine[] = "device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell vectors=4\n";
+	static const char machine[] =
+		"device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell vectors=4\n";
 	static const char *const address[VMS] = { "0000:01:00.0", "0000:02:00.0" };
 	struct pair *p = calloc(1, sizeof(*p));
 
@@ -77,7 +78,8 @@ static void assert_works(struct vm *vm)
 	}
 }
 
-/* Rings vector 0 with the guest's message at @address; returns the event's number, or 0 if there was none. */
+/* Rings vector 0 with the guest's message at @address; returns the event's number, or 0 if there
+ * was none. */
 static unsigned int ring_at(struct vm *vm, uint64_t address, uint64_t event[4])
 {
 	struct db_msi_vector vector = { address, vm->devices[0].eventfds[0] };
@@ -124,18 +126,23 @@ static void messages_that_go_astray(void **state)
 	assert_int_equal(event[1] >> 39 & 1, 0);
 
 	/* Read-only in stage 1. */
-	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE, VM_DOORBELL_IPA, 4096, VMSA_READ | VMSA_DEVICE), 0);
+	assert_int_equal(
+		vmsa_map(&vm->s1, HOSTILE_PAGE, VM_DOORBELL_IPA, 4096, VMSA_READ | VMSA_DEVICE), 0);
 	assert_int_equal(ring_at(vm, HOSTILE_PAGE | 0x40, event), F_PERMISSION);
 
-	/* A hole of stage 2; then the other VM's memory by its PA, which is one as well. Linux keeps faults of stage 2 to itself. */
+	/* A hole of stage 2; then the other VM's memory by its PA, which is one as well. Linux
+	 * keeps faults of stage 2 to itself. */
 	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x1000, 0x70000000, 4096, VMSA_WRITE), 0);
 	assert_int_equal(ring_at(vm, HOSTILE_PAGE + 0x1040, event), 0);
 	memcpy(before, p->vms[1].ram, sizeof(before));
-	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x2000, (uintptr_t)p->vms[1].ram & 0xfffffffff000, 4096, VMSA_WRITE), 0);
+	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x2000,
+				  (uintptr_t)p->vms[1].ram & 0xfffffffff000, 4096, VMSA_WRITE),
+			 0);
 	assert_int_equal(ring_at(vm, HOSTILE_PAGE + 0x2040, event), 0);
 	assert_memory_equal(before, p->vms[1].ram, sizeof(before));
 
-	/* Its own memory: a write of the host's data, to nobody's harm. The low bits are the doorbell's, whatever the guest says. */
+	/* Its own memory: a write of the host's data, to nobody's harm. The low bits are the
+	 * doorbell's, whatever the guest says. */
 	memset(vm->ram + VM_RAM_SIZE - 4096, 0xff, 4096);
 	assert_int_equal(ring_at(vm, VM_RAM_IPA + VM_RAM_SIZE - 64, event), 0);
 	memcpy(&word, vm->ram + VM_RAM_SIZE - 4096 + 0x40, sizeof(word));
@@ -150,8 +157,8 @@ static void messages_that_go_astray(void **state)
 }
 
 /*
- * The doorbell page is the same ITS for both. The endpoint writes any data there by DMA: its DeviceID is what the bus says it is, so the
- * most it gets is an interrupt of its own.
+ * The doorbell page is the same ITS for both. The endpoint writes any data there by DMA: its
+ * DeviceID is what the bus says it is, so the most it gets is an interrupt of its own.
  */
 static void data_of_others(void **state)
 {
@@ -196,10 +203,13 @@ static void memory_of_others(void **state)
 	assert_works(vm);
 }
 
-/* Stage-1 tables that lie outside the guest's memory, on the doorbell, lead to themselves, or are nothing but ones. */
+/* Stage-1 tables that lie outside the guest's memory, on the doorbell, lead to themselves, or are
+ * nothing but ones. */
 static void tables_from_hell(void **state)
 {
-	static const uint64_t roots[] = { 0x70000000, VM_DOORBELL_IPA, VM_RAM_IPA + VM_BUFFERS + 0x10000, VM_RAM_IPA + VM_BUFFERS + 0x11000 };
+	static const uint64_t roots[] = { 0x70000000, VM_DOORBELL_IPA,
+					  VM_RAM_IPA + VM_BUFFERS + 0x10000,
+					  VM_RAM_IPA + VM_BUFFERS + 0x11000 };
 	struct pair *p = *state;
 	struct vm *vm = &p->vms[0];
 	uint64_t cd = vm->ste[0] & 0x000fffffffffffc0, good, records[4][4], lost;
@@ -207,16 +217,19 @@ static void tables_from_hell(void **state)
 
 	/* One table of which every entry is the table itself, one of ones. */
 	for (unsigned int i = 0; i < 512; i++)
-		((uint64_t *)(vm->ram + VM_BUFFERS + 0x10000))[i] = (VM_RAM_IPA + VM_BUFFERS + 0x10000) | 3;
+		((uint64_t *)(vm->ram + VM_BUFFERS + 0x10000))[i] =
+			(VM_RAM_IPA + VM_BUFFERS + 0x10000) | 3;
 	memset(vm->ram + VM_BUFFERS + 0x11000, 0xff, 4096);
 	memcpy(&good, vm->ram + (cd - VM_RAM_IPA) + 8, sizeof(good));
 	for (unsigned int i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
 		uint64_t config[2][2] = { { 0x06 | 0x40ull << 32, 0 }, { 0x30, 0 } };
 
 		memcpy(vm->ram + (cd - VM_RAM_IPA) + 8, &roots[i], sizeof(roots[i]));
-		assert_int_equal(db_viommu_invalidate(vm->viommu, (const uint64_t (*)[2])config, 2, NULL), 0);
+		assert_int_equal(
+			db_viommu_invalidate(vm->viommu, (const uint64_t(*)[2])config, 2, NULL), 0);
 		assert_int_equal(vm_bell_write(&vm->devices[0], BELL_RING, 0, 4), 0);
-		/* A table that leads to itself ends in a page without AF; the others fault in stage 2. */
+		/* A table that leads to itself ends in a page without AF; the others fault in
+		 * stage 2. */
 		assert_int_equal(db_viommu_events(vm->viommu, records, 4, &lost), i == 2);
 	}
 	memcpy(vm->ram + (cd - VM_RAM_IPA) + 8, &good, sizeof(good));
@@ -224,7 +237,8 @@ static void tables_from_hell(void **state)
 	{
 		uint64_t config[2][2] = { { 0x06 | 0x40ull << 32, 0 }, { sync[0][0], 0 } };
 
-		assert_int_equal(db_viommu_invalidate(vm->viommu, (const uint64_t (*)[2])config, 2, NULL), 0);
+		assert_int_equal(
+			db_viommu_invalidate(vm->viommu, (const uint64_t(*)[2])config, 2, NULL), 0);
 	}
 	assert_int_equal(taken(vm, 0), 0);
 	assert_silent(&p->vms[1]);

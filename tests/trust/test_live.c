@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of translation while interrupts and DMA flow: the guest moves the MSI page in stage 1, replaces STEs and CDs; the VMM moves the
- * doorbell in stage 2, and maps and unmaps memory. Whatever is changed in an order that a careful guest uses, every interrupt
- * arrives once, on its vector, and every copy succeeds. TRUST_MILLIONS says how many interrupts each test has.
+ * Changes of translation while interrupts and DMA flow: the guest moves the MSI page in stage 1,
+ * replaces STEs and CDs; the VMM moves the doorbell in stage 2, and maps and unmaps memory.
+ * Whatever is changed in an order that a careful guest uses, every interrupt arrives once, on its
+ * vector, and every copy succeeds. TRUST_MILLIONS says how many interrupts each test has.
  */
 #include "live.h"
 
@@ -14,7 +15,7 @@
 
 #define MILLIONS 0.05
 
-#define OTHER_PAGE 0xfffffe000000ull	/* the MSI page's other gIOVA */
+#define OTHER_PAGE 0xfffffe000000ull /* the MSI page's other gIOVA */
 #define OTHER_DOORBELL_IPA 0x20190000ull
 #define OTHER_ASID 6
 #define SPARE_IPA 0x90000000ull
@@ -23,10 +24,10 @@
 
 struct scene {
 	struct live_host host;
-	struct live l;			/* first two: begin() and end() */
-	uint64_t page;			/* gIOVA of the MSI page in use */
-	uint64_t doorbell_ipa;		/* that stage 1 leads to */
-	struct vmsa_table other;	/* stage 1 of the other CD */
+	struct live l; /* first two: begin() and end() */
+	uint64_t page; /* gIOVA of the MSI page in use */
+	uint64_t doorbell_ipa; /* that stage 1 leads to */
+	struct vmsa_table other; /* stage 1 of the other CD */
 	uint64_t other_ste[8];
 };
 
@@ -48,7 +49,8 @@ static void begin(struct scene *s)
 static void end(struct scene *s)
 {
 	live_stop(&s->l);
-	print_message("# %u changes, %lu interrupts\n", s->l.changes, (unsigned long)live_taken(&s->l));
+	print_message("# %u changes, %lu interrupts\n", s->l.changes,
+		      (unsigned long)live_taken(&s->l));
 	live_close(&s->l);
 	live_host_end(&s->host);
 }
@@ -85,10 +87,12 @@ static void move_vectors(struct scene *s)
 	}
 }
 
-/* The VMM has the doorbell at another IPA: mapped there first, the guest's stage 1 follows, then the old one goes. */
+/* The VMM has the doorbell at another IPA: mapped there first, the guest's stage 1 follows, then
+ * the old one goes. */
 static void move_doorbell(struct scene *s)
 {
-	uint64_t to = s->doorbell_ipa == VM_DOORBELL_IPA ? OTHER_DOORBELL_IPA : VM_DOORBELL_IPA, from = s->doorbell_ipa;
+	uint64_t to = s->doorbell_ipa == VM_DOORBELL_IPA ? OTHER_DOORBELL_IPA : VM_DOORBELL_IPA,
+		 from = s->doorbell_ipa;
 
 	for (unsigned int n = 0; n < s->l.vm.n_devices; n++)
 		if (db_space_map_doorbell(s->l.vm.space, s->l.vm.devices[n].dev, to))
@@ -97,7 +101,8 @@ static void move_doorbell(struct scene *s)
 	move_page(s);
 	/* Each of the two was mapped by db_msi_create() or here, once for each device. */
 	for (unsigned int n = 0; n < s->l.vm.n_devices; n++)
-		assert_int_equal(db_space_unmap_doorbell(s->l.vm.space, s->l.vm.devices[n].dev, from), 0);
+		assert_int_equal(
+			db_space_unmap_doorbell(s->l.vm.space, s->l.vm.devices[n].dev, from), 0);
 }
 
 /* The same CD at another address, and back. */
@@ -113,7 +118,7 @@ static void replace_ste(struct scene *s)
 	memcpy(cd_of(s, ste), cd_of(s, vm->ste), 64);
 	assert_int_equal(db_viommu_install_ste(vm->viommu, dev, ste), 0);
 	assert_int_equal(db_viommu_install_ste(vm->viommu, dev, vm->ste), 0);
-	vm->used -= 64;		/* nobody uses it any more */
+	vm->used -= 64; /* nobody uses it any more */
 }
 
 /* The guest's kernel takes stage 1 away and puts it back: what it uses is where it is in both. */
@@ -139,14 +144,21 @@ static void make_other_cd(struct scene *s)
 	s->other = vm->s1;
 	s->other.root = 0;
 	assert_int_equal(vmsa_table_init(&s->other), 0);
-	assert_int_equal(vmsa_map(&s->other, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | VMSA_WRITE), 0);
-	assert_int_equal(vmsa_map(&s->other, VM_DOORBELL_IPA, VM_DOORBELL_IPA, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
-	assert_int_equal(vmsa_map(&s->other, OTHER_DOORBELL_IPA, OTHER_DOORBELL_IPA, 4096, VMSA_WRITE | VMSA_DEVICE), 0);
+	assert_int_equal(
+		vmsa_map(&s->other, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | VMSA_WRITE),
+		0);
+	assert_int_equal(vmsa_map(&s->other, VM_DOORBELL_IPA, VM_DOORBELL_IPA, 4096,
+				  VMSA_WRITE | VMSA_DEVICE),
+			 0);
+	assert_int_equal(vmsa_map(&s->other, OTHER_DOORBELL_IPA, OTHER_DOORBELL_IPA, 4096,
+				  VMSA_WRITE | VMSA_DEVICE),
+			 0);
 	assert_int_equal(vm->s1.alloc(vm->s1.ctx, 64, &cd), 0);
 	memcpy(s->other_ste, vm->ste, sizeof(s->other_ste));
 	s->other_ste[0] = (s->other_ste[0] & ~CD_POINTER) | cd;
 	ttb0 = (struct smmu_cd_table){ s->other.format, s->other.root };
-	smmu_cd_build((uint64_t *)cd_of(s, s->other_ste), &(struct smmu_cd){ .ttb0 = &ttb0, .asid = OTHER_ASID });
+	smmu_cd_build((uint64_t *)cd_of(s, s->other_ste),
+		      &(struct smmu_cd){ .ttb0 = &ttb0, .asid = OTHER_ASID });
 }
 
 /* What is not in use is wrecked: whoever still followed it would find nothing. */
@@ -171,17 +183,22 @@ static void other_cd(struct scene *s)
 /* Memory comes and goes elsewhere in the space. */
 static void remap_memory(struct scene *s)
 {
-	void *va = mmap(NULL, SPARE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *va = mmap(NULL, SPARE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 
 	assert_true(va != MAP_FAILED);
-	assert_int_equal(db_space_map(s->l.vm.space, SPARE_IPA, va, SPARE_SIZE, DB_READ | DB_WRITE), 0);
+	assert_int_equal(db_space_map(s->l.vm.space, SPARE_IPA, va, SPARE_SIZE, DB_READ | DB_WRITE),
+			 0);
 	assert_int_equal(db_space_unmap(s->l.vm.space, SPARE_IPA, SPARE_SIZE), 0);
 	munmap(va, SPARE_SIZE);
 }
 
 static void invalidate_everything(struct scene *s)
 {
-	const uint64_t cmds[2][2] = { { SMMU_CMD_OP_TLBI_NSNH_ALL, 0 }, { SMMU_CMD_OP_TLBI_NH_ASID | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, LIVE_ASID), 0 } };
+	const uint64_t cmds[2][2] = {
+		{ SMMU_CMD_OP_TLBI_NSNH_ALL, 0 },
+		{ SMMU_CMD_OP_TLBI_NH_ASID | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, LIVE_ASID), 0 }
+	};
 
 	live_commands(&s->l, cmds, 2);
 }
@@ -191,7 +208,7 @@ typedef void (*change_fn)(struct scene *s);
 static void under(const change_fn *changes, unsigned int n)
 {
 	uint64_t wanted = live_wanted(MILLIONS);
-	static struct scene s;	/* a failed test leaves its threads behind */
+	static struct scene s; /* a failed test leaves its threads behind */
 
 	begin(&s);
 	while (live_taken(&s.l) < wanted && !s.l.ringers[0].wrong && !s.l.ringers[1].wrong) {
@@ -201,14 +218,14 @@ static void under(const change_fn *changes, unsigned int n)
 	end(&s);
 }
 
-#define UNDER(change)						\
-static void under_##change(void **state)			\
-{								\
-	static const change_fn changes[] = { change };		\
-								\
-	(void)state;						\
-	under(changes, 1);					\
-}
+#define UNDER(change)                                                                              \
+	static void under_##change(void **state)                                                   \
+	{                                                                                          \
+		static const change_fn changes[] = { change };                                     \
+                                                                                                   \
+		(void)state;                                                                       \
+		under(changes, 1);                                                                 \
+	}
 
 UNDER(move_page)
 UNDER(move_vectors)
@@ -222,8 +239,9 @@ UNDER(invalidate_everything)
 static void under_all(void **state)
 {
 	static const change_fn changes[] = {
-		move_page, replace_ste, invalidate_everything, move_doorbell, remap_memory, bypass, move_vectors, move_page, other_cd,
-		replace_ste, remap_memory,
+		move_page,    replace_ste, invalidate_everything, move_doorbell,
+		remap_memory, bypass,	   move_vectors,	  move_page,
+		other_cd,     replace_ste, remap_memory,
 	};
 
 	(void)state;
@@ -232,8 +250,8 @@ static void under_all(void **state)
 
 /* --- No access through an old translation --- */
 
-#define WINDOW 0xfffffd000000ull	/* gIOVA that the devices write to */
-#define TARGET(n) (VM_BUFFERS + 0x40000 + (n) * 0x1000)
+#define WINDOW 0xfffffd000000ull /* gIOVA that the devices write to */
+#define TARGET(n) (VM_BUFFERS + 0x40000 + (n)*0x1000)
 
 /* Once the change has returned no device writes here any more, though all try. */
 static void assert_out_of_reach(struct live *l, uint8_t *page)
@@ -271,7 +289,8 @@ static void window_in_stage_1(struct scene *s)
 	assert_out_of_reach(l, l->vm.ram + TARGET(n));
 }
 
-/* Right taken away, not the page: a write through an old permission is one through an old translation. */
+/* Right taken away, not the page: a write through an old permission is one through an old
+ * translation. */
 static void window_read_only(struct scene *s)
 {
 	struct live *l = &s->l;
@@ -287,11 +306,13 @@ static void window_read_only(struct scene *s)
 static void window_in_stage_2(struct scene *s)
 {
 	struct live *l = &s->l;
-	uint8_t *va = mmap(NULL, SPARE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *va = mmap(NULL, SPARE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
 
 	assert_true(va != MAP_FAILED);
 	live_map(l, WINDOW, SPARE_IPA, VMSA_READ | VMSA_WRITE);
-	assert_int_equal(db_space_map(l->vm.space, SPARE_IPA, va, SPARE_SIZE, DB_READ | DB_WRITE), 0);
+	assert_int_equal(db_space_map(l->vm.space, SPARE_IPA, va, SPARE_SIZE, DB_READ | DB_WRITE),
+			 0);
 	assert_in_reach(l, va);
 	assert_int_equal(db_space_unmap(l->vm.space, SPARE_IPA, SPARE_SIZE), 0);
 	assert_out_of_reach(l, va);
@@ -317,7 +338,8 @@ static void window_and_ste(struct scene *s)
 	live_unmap(l, WINDOW);
 }
 
-/* The CD itself is changed in memory: its old tables are out of use after CFGI_CD, its old ASID's entries after TLBI. */
+/* The CD itself is changed in memory: its old tables are out of use after CFGI_CD, its old ASID's
+ * entries after TLBI. */
 static void window_and_cd(struct scene *s)
 {
 	const uint64_t cmds[3][2] = {
@@ -333,7 +355,7 @@ static void window_and_cd(struct scene *s)
 	memcpy(&theirs, cd_of(s, s->other_ste) + 8, sizeof(theirs));
 	live_map(l, WINDOW, VM_RAM_IPA + TARGET(0), VMSA_READ | VMSA_WRITE);
 	assert_in_reach(l, l->vm.ram + TARGET(0));
-	__atomic_store_n(&cd[1], theirs, __ATOMIC_RELEASE);	/* TTB0 */
+	__atomic_store_n(&cd[1], theirs, __ATOMIC_RELEASE); /* TTB0 */
 	live_commands(l, cmds, 3);
 	assert_out_of_reach(l, l->vm.ram + TARGET(0));
 	__atomic_store_n(&cd[1], mine, __ATOMIC_RELEASE);
@@ -342,10 +364,12 @@ static void window_and_cd(struct scene *s)
 	live_unmap(l, WINDOW);
 }
 
-/* The devices ring as before, but where STEs are taken away: those rings are lost, and no others. */
+/* The devices ring as before, but where STEs are taken away: those rings are lost, and no others.
+ */
 static void no_old_translation(void **state)
 {
-	static const change_fn changes[] = { window_in_stage_1, window_in_stage_2, window_read_only, window_and_ste, window_and_cd };
+	static const change_fn changes[] = { window_in_stage_1, window_in_stage_2, window_read_only,
+					     window_and_ste, window_and_cd };
 	const unsigned int n = sizeof(changes) / sizeof(*changes);
 	uint64_t wanted = live_wanted(MILLIONS) / 500;
 	static struct scene s;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What goes away while interrupts and DMA flow: the device, and any descriptor. Two VMs on one host; one loses what the test takes, the
- * other, the witness, notices nothing. What is left when all have closed is what was there before.
+ * What goes away while interrupts and DMA flow: the device, and any descriptor. Two VMs on one
+ * host; one loses what the test takes, the other, the witness, notices nothing. What is left when
+ * all have closed is what was there before.
  */
 #include "live.h"
 
@@ -35,7 +36,8 @@ static void begin(struct scene *s)
 static void end(struct scene *s)
 {
 	live_stop(&s->witness);
-	print_message("# %u changes, %lu interrupts of the witness\n", s->victim.changes, (unsigned long)live_taken(&s->witness));
+	print_message("# %u changes, %lu interrupts of the witness\n", s->victim.changes,
+		      (unsigned long)live_taken(&s->witness));
 	live_close(&s->witness);
 	live_host_end(&s->host);
 }
@@ -92,7 +94,7 @@ static void tell(struct scene *s, const char *path, const char *text)
 static void hot_unplug_and_re_plug(void **state)
 {
 	struct live_count first, now;
-	static struct scene s;	/* a failed test leaves its threads behind */
+	static struct scene s; /* a failed test leaves its threads behind */
 
 	(void)state;
 	begin(&s);
@@ -133,7 +135,8 @@ static unsigned int open_files(struct scene *s, int *fds, unsigned int max)
 }
 
 /* Closes the victim's file number @which. False: it has not so many. */
-static bool close_file(struct scene *s, const int *before, unsigned int n_before, unsigned int which)
+static bool close_file(struct scene *s, const int *before, unsigned int n_before,
+		       unsigned int which)
 {
 	int fds[64];
 	unsigned int n = open_files(s, fds, 64);
@@ -151,7 +154,8 @@ static bool close_file(struct scene *s, const int *before, unsigned int n_before
 	return false;
 }
 
-/* Its cdev, its iommufd, its event queue, in turn. The library then finds that they are gone, and closes what is left. */
+/* Its cdev, its iommufd, its event queue, in turn. The library then finds that they are gone, and
+ * closes what is left. */
 static void close_files(void **state)
 {
 	unsigned int n_before, which = 0, kinds = 0;
@@ -176,7 +180,8 @@ static void close_files(void **state)
 	end(&s);
 }
 
-/* The descriptors of eventfds with which vectors were armed: the eventfds live on, and nothing is lost. */
+/* The descriptors of eventfds with which vectors were armed: the eventfds live on, and nothing is
+ * lost. */
 static void close_eventfds(void **state)
 {
 	static const char *const address[] = { LIVE_FIRST };
@@ -189,8 +194,11 @@ static void close_eventfds(void **state)
 		s.victim = (struct live){ .changes = s.victim.changes };
 		live_open(&s.victim, &s.host, address, 1, false);
 		for (unsigned int v = 0; v < LIVE_VECTORS; v++)
-			vectors[v] = (struct db_msi_vector){ VM_GIOVA, dup(s.victim.vm.devices[0].eventfds[v]) };
-		assert_int_equal(db_msi_set(s.victim.vm.devices[0].msi, 0, LIVE_VECTORS, vectors), 0);
+			vectors[v] = (struct db_msi_vector){
+				VM_GIOVA, dup(s.victim.vm.devices[0].eventfds[v])
+			};
+		assert_int_equal(db_msi_set(s.victim.vm.devices[0].msi, 0, LIVE_VECTORS, vectors),
+				 0);
 		live_start(&s.victim);
 		for (unsigned int v = 0; v < LIVE_VECTORS; v++) {
 			live_await_rings(&s.victim, 20);

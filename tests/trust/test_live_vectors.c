@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of vectors while interrupts and DMA flow: storms of masks and messages on the MSI-X table that the guest sees, and resets. A
- * masked vector keeps its interrupt, so each still arrives once; a reset takes what was under way, and nothing after it.
+ * Changes of vectors while interrupts and DMA flow: storms of masks and messages on the MSI-X table
+ * that the guest sees, and resets. A masked vector keeps its interrupt, so each still arrives once;
+ * a reset takes what was under way, and nothing after it.
  */
 #include "live.h"
 
 #define MILLIONS 0.05
 
-#define OTHER_PAGE 0xfffffe000000ull	/* leads to the doorbell as well */
-#define STOCK_DOORBELL_IPA 0x8000000ull	/* where the kernel has it */
+#define OTHER_PAGE 0xfffffe000000ull /* leads to the doorbell as well */
+#define STOCK_DOORBELL_IPA 0x8000000ull /* where the kernel has it */
 #define ENTRY 16
 #define ENTRY_CONTROL 12
 #define ENABLE 0x8000u
@@ -17,10 +18,10 @@
 struct stormer {
 	struct scene *scene;
 	struct db_vmsix *vmsix;
-	unsigned int n;			/* of the device */
+	unsigned int n; /* of the device */
 	uint64_t random;
 	unsigned long changes;
-	int failed;			/* of a register's write */
+	int failed; /* of a register's write */
 	pthread_t thread;
 };
 
@@ -74,12 +75,16 @@ static void begin_storm(struct scene *s)
 		struct vm_device *d = &s->l.vm.devices[n];
 		struct stormer *storm = &s->stormers[n];
 
-		*storm = (struct stormer){ .scene = s, .n = n, .random = 0x9e3779b97f4a7c15ull * (n + 1) };
+		*storm = (struct stormer){ .scene = s,
+					   .n = n,
+					   .random = 0x9e3779b97f4a7c15ull * (n + 1) };
 		assert_int_equal(db_vmsix_create(d->msi, &guest_ops, d, &storm->vmsix), 0);
 		assert_int_equal(db_vmsix_control_write(storm->vmsix, ENABLE), 0);
 		for (unsigned int v = 0; v < LIVE_VECTORS; v++) {
-			assert_int_equal(db_vmsix_table_write(storm->vmsix, v * ENTRY, 8, VM_GIOVA), 0);
-			assert_int_equal(db_vmsix_table_write(storm->vmsix, v * ENTRY + 8, 8, v), 0);
+			assert_int_equal(db_vmsix_table_write(storm->vmsix, v * ENTRY, 8, VM_GIOVA),
+					 0);
+			assert_int_equal(db_vmsix_table_write(storm->vmsix, v * ENTRY + 8, 8, v),
+					 0);
 		}
 	}
 }
@@ -117,7 +122,9 @@ static int change_function(struct stormer *storm)
 	int ret = db_vmsix_control_write(storm->vmsix, ENABLE | FUNCTION_MASK);
 
 	/* With all of it masked, a vector may change without being masked itself. */
-	ret = ret ? ret : db_vmsix_table_write(storm->vmsix, draw(storm, LIVE_VECTORS) * ENTRY, 8, VM_GIOVA);
+	ret = ret ? ret
+		  : db_vmsix_table_write(storm->vmsix, draw(storm, LIVE_VECTORS) * ENTRY, 8,
+					 VM_GIOVA);
 	return ret ? ret : db_vmsix_control_write(storm->vmsix, ENABLE);
 }
 
@@ -135,13 +142,14 @@ static void *rage(void *arg)
 static void storm(const struct variant *variant)
 {
 	uint64_t wanted = live_wanted(MILLIONS), before = ~0ull;
-	static struct scene s;	/* a failed test leaves its threads behind */
+	static struct scene s; /* a failed test leaves its threads behind */
 
 	begin(&s, variant, false);
 	begin_storm(&s);
 	live_start(&s.l);
 	for (unsigned int n = 0; n < VM_DEVICES; n++)
-		assert_int_equal(pthread_create(&s.stormers[n].thread, NULL, rage, &s.stormers[n]), 0);
+		assert_int_equal(pthread_create(&s.stormers[n].thread, NULL, rage, &s.stormers[n]),
+				 0);
 	while (live_taken(&s.l) < wanted && live_taken(&s.l) != before) {
 		before = live_taken(&s.l);
 		live_await_rings(&s.l, 1);
@@ -154,7 +162,8 @@ static void storm(const struct variant *variant)
 	}
 	live_stop(&s.l);
 	assert_true(live_taken(&s.l) >= wanted);
-	print_message("# %u changes, %lu interrupts\n", s.l.changes, (unsigned long)live_taken(&s.l));
+	print_message("# %u changes, %lu interrupts\n", s.l.changes,
+		      (unsigned long)live_taken(&s.l));
 	for (unsigned int n = 0; n < VM_DEVICES; n++)
 		db_vmsix_destroy(s.stormers[n].vmsix);
 	end(&s);
@@ -204,7 +213,8 @@ static void resets(const struct variant *variant)
 	/* No reset: nothing is excused. */
 	live_await_rings(&s.l, 2 * LIVE_VECTORS);
 	live_stop(&s.l);
-	print_message("# %u resets, %lu interrupts\n", s.l.changes, (unsigned long)live_taken(&s.l));
+	print_message("# %u resets, %lu interrupts\n", s.l.changes,
+		      (unsigned long)live_taken(&s.l));
 	end(&s);
 }
 

@@ -2,12 +2,14 @@
 /*
  * The races that the hardware model is protected against, each met at exactly its moment.
  *
- * Raising an interrupt and unmasking (or enabling, or moving) it may cross anywhere. So the raise is executed one instruction at a
- * time, and the other is done after each of them in turn: whatever the point, the interrupt arrives once. (What is done in between
- * must not wait for the raise, which stands still meanwhile.)
+ * Raising an interrupt and unmasking (or enabling, or moving) it may cross anywhere. So the raise
+ * is executed one instruction at a time, and the other is done after each of them in turn: whatever
+ * the point, the interrupt arrives once. (What is done in between must not wait for the raise,
+ * which stands still meanwhile.)
  *
- * Masking, ending, invalidating are the other way round: they must wait for what is under way. So the interrupt's handler, which is the
- * end of a device's write, holds out while another thread masks, and sees to it that this does not return.
+ * Masking, ending, invalidating are the other way round: they must wait for what is under way. So
+ * the interrupt's handler, which is the end of a device's write, holds out while another thread
+ * masks, and sees to it that this does not return.
  */
 #include <endian.h>
 #include <pthread.h>
@@ -43,11 +45,13 @@ static void write_doorbell(struct window *w)
 	uint32_t data = htole32(its_dev_message_data(w->hw->its, VECTOR, w->hw->intid + VECTOR));
 
 	hw_read_lock();
-	assert_int_equal(bus_write(w->hw->bus, w->hw->doorbell_pa, &data, sizeof(data), HW_DEVICE_ID), 0);
+	assert_int_equal(
+		bus_write(w->hw->bus, w->hw->doorbell_pa, &data, sizeof(data), HW_DEVICE_ID), 0);
 	hw_read_unlock();
 }
 
-static void open_window(struct window *w, enum doorbell_kind kind, unsigned int msix, unsigned int msi)
+static void open_window(struct window *w, enum doorbell_kind kind, unsigned int msix,
+			unsigned int msi)
 {
 	w->raise = ring;
 	w->hw = hw_create(kind);
@@ -73,7 +77,8 @@ static int msix_setup(void **state)
 
 static void write_msi(struct window *w, unsigned int reg, unsigned int size, uint32_t value)
 {
-	pci_config_write(w->dev, pci_find_capability(w->dev, PCI_CAPABILITY_MSI) + reg, size, value);
+	pci_config_write(w->dev, pci_find_capability(w->dev, PCI_CAPABILITY_MSI) + reg, size,
+			 value);
 }
 
 static int msi_setup(void **state)
@@ -147,7 +152,8 @@ static inline void clear_trap_flag(void)
 }
 
 /* Raises the interrupt, with @change after instruction @at; how many there were until then. */
-static unsigned long ring_and_change(struct window *w, void (*change)(struct window *w), unsigned long at)
+static unsigned long ring_and_change(struct window *w, void (*change)(struct window *w),
+				     unsigned long at)
 {
 	stepper.change = change;
 	stepper.w = w;
@@ -160,14 +166,15 @@ static unsigned long ring_and_change(struct window *w, void (*change)(struct win
 }
 
 /* Calls @check after each; @before makes again what @change changes. */
-static void at_each_instruction(struct window *w, void (*before)(struct window *w), void (*change)(struct window *w),
-				void (*check)(struct window *w))
+static void at_each_instruction(struct window *w, void (*before)(struct window *w),
+				void (*change)(struct window *w), void (*check)(struct window *w))
 {
 	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO }, old;
 	unsigned long all, stride;
 
 	assert_int_equal(sigaction(SIGTRAP, &action, &old), 0);
-	/* Once without, so that all routes are at hand: what has to be looked up first takes a lock, which @change may want. */
+	/* Once without, so that all routes are at hand: what has to be looked up first takes a
+	 * lock, which @change may want. */
 	ring(w);
 	before(w);
 	all = ring_and_change(w, change, ~0ul);
@@ -186,8 +193,8 @@ static void at_each_instruction(struct window *w, void (*before)(struct window *
 
 #else
 
-static void at_each_instruction(struct window *w, void (*before)(struct window *w), void (*change)(struct window *w),
-				void (*check)(struct window *w))
+static void at_each_instruction(struct window *w, void (*before)(struct window *w),
+				void (*change)(struct window *w), void (*check)(struct window *w))
 {
 	(void)w, (void)before, (void)change, (void)check;
 	print_message("# skipped: a program can step through itself on x86-64 only\n");
@@ -362,7 +369,8 @@ static void lpi_moved(void **state)
 
 static void map_and_disable(struct window *w)
 {
-	const uint64_t mapti[4] = { GITS_CMD_0(GITS_CMD_MAPTI, HW_DEVICE_ID), GITS_CMD_1(VECTOR, w->hw->intid + VECTOR), 1 };
+	const uint64_t mapti[4] = { GITS_CMD_0(GITS_CMD_MAPTI, HW_DEVICE_ID),
+				    GITS_CMD_1(VECTOR, w->hw->intid + VECTOR), 1 };
 
 	command(w, mapti);
 	disable_on_first(w);
@@ -440,8 +448,8 @@ static void message_changed(void **state)
 struct wait {
 	struct window *w;
 	void (*take_away)(struct window *w);
-	bool under_way, begun, done;	/* atomic */
-	bool too_early;			/* it was done while the handler ran */
+	bool under_way, begun, done; /* atomic */
+	bool too_early; /* it was done while the handler ran */
 };
 
 static void hold_out(void *ctx)
@@ -557,8 +565,9 @@ static void each_waits(const struct taker *takers, unsigned int n, int (*setup)(
 static void msix_waits(void **state)
 {
 	static const struct taker takers[] = {
-		ROW(mask_vector), ROW(mask_function), ROW(msix_off), ROW(bus_master_off), ROW(reset), ROW(no_handler), ROW(clear_handlers),
-		ROW(unmap_event), ROW(sync_smmu), ROW(no_events),
+		ROW(mask_vector), ROW(mask_function), ROW(msix_off),	   ROW(bus_master_off),
+		ROW(reset),	  ROW(no_handler),    ROW(clear_handlers), ROW(unmap_event),
+		ROW(sync_smmu),	  ROW(no_events),
 	};
 
 	(void)state;
@@ -567,7 +576,8 @@ static void msix_waits(void **state)
 
 static void msi_waits(void **state)
 {
-	static const struct taker takers[] = { ROW(mask_msi), ROW(disable_msi), ROW(bus_master_off), ROW(reset) };
+	static const struct taker takers[] = { ROW(mask_msi), ROW(disable_msi), ROW(bus_master_off),
+					       ROW(reset) };
 
 	(void)state;
 	each_waits(takers, sizeof(takers) / sizeof(*takers), msi_setup);
