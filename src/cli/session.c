@@ -194,6 +194,8 @@ static int boot_vmm(struct session *s)
 	unsigned int i;
 	int err;
 
+	for (i = 0; o->rebind && i < s->n; i++)
+		cli_sysfs_driver(s->sys, s->addresses[i], s->drivers[i], sizeof(s->drivers[i]));
 	err = vmm_create(&config, &s->vmm);
 	for (i = 0; !err && i < s->n; i++) {
 		err = vmm_add(s->vmm, s->addresses[i], &dev);
@@ -232,13 +234,35 @@ int session_boot(struct session *s)
 	return 0;
 }
 
+/* Whether the drivers that devices were taken away from have them again. */
+static void check_given_back(struct session *s)
+{
+	char driver[sizeof(s->drivers[0])];
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++) {
+		if (!s->drivers[i][0])
+			continue;
+		cli_sysfs_driver(s->sys, s->addresses[i], driver, sizeof(driver));
+		if (!strcmp(driver, s->drivers[i]))
+			report_say(&s->report, "host", "%s: %s drives it again", s->addresses[i],
+				   driver);
+		else
+			report_say(&s->report, "error",
+				   "%s: %s does not drive it again; it has %s now",
+				   s->addresses[i], s->drivers[i], driver[0] ? driver : "no driver");
+	}
+}
+
 void session_close(struct session *s)
 {
 	if (s->guest)
 		guest_destroy(s->guest);
 	if (s->vmm)
 		vmm_destroy(s->vmm);
-	if (s->sys)
+	if (s->sys) {
+		check_given_back(s);
 		s->sys->ops->release(s->sys);
+	}
 	cli_machine_free(&s->machine);
 }

@@ -13,6 +13,7 @@ struct session {
 	struct cli_machine machine;	/* of the software host */
 	struct db_sys *sys;
 	char addresses[VMM_DEVICES][16];
+	char drivers[VMM_DEVICES][64];	/* that were to be taken away; "": none */
 	unsigned int n;
 	struct vmm *vmm;
 	struct guest *guest;

@@ -153,21 +153,19 @@ int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsig
 	return count;
 }
 
-#define RESERVED_MAX 64
-
 /* The window in force: what IOMMU_OPTION says on a host that can move it, else the "msi" region
  * that the driver recommends. */
 static int read_window(struct db_device *dev, struct db_caps *caps)
 {
-	struct db_reserved regions[RESERVED_MAX];
+	struct db_reserved regions[DEVICE_RESERVED];
 	int i, count;
 
 	if (!doorbell_window_get(dev, &caps->sw_msi_start, &caps->sw_msi_size))
 		return 0;
-	count = db_device_reserved(dev, regions, RESERVED_MAX);
+	count = db_device_reserved(dev, regions, DEVICE_RESERVED);
 	if (count < 0)
 		return is_failure(count) ? count : 0;
-	for (i = 0; i < count && i < RESERVED_MAX; i++) {
+	for (i = 0; i < count && i < DEVICE_RESERVED; i++) {
 		if (!strcmp(regions[i].type, "msi")) {
 			caps->sw_msi_start = regions[i].start;
 			caps->sw_msi_size = regions[i].last - regions[i].start + 1;

@@ -78,21 +78,51 @@ static bool address_valid(const char *address)
 	return true;
 }
 
+/* Linux gives a device for which firmware asks for a 1:1 mapping to nobody who would replace it. */
+static bool wants_identity(struct db_device *dev, struct db_reserved *region)
+{
+	struct db_reserved regions[DEVICE_RESERVED];
+	int i, count = db_device_reserved(dev, regions, DEVICE_RESERVED);
+
+	for (i = 0; i < count && i < DEVICE_RESERVED; i++)
+		if (!strcmp(regions[i].type, "direct")) {
+			*region = regions[i];
+			return true;
+		}
+	return false;
+}
+
+static int explain_bind(struct db_device *dev, int error)
+{
+	struct db_reserved region;
+
+	if (error == -EPERM)
+		db_error_set(error, "%s cannot be taken: a device of IOMMU group %u is used by a "
+			     "driver of the host or by another program; bind all of "
+			     "/sys/kernel/iommu_groups/%u/devices to vfio-pci", dev->address,
+			     dev->group, dev->group);
+	else if (error == -EBUSY)
+		db_error_set(error, "%s cannot be taken: another program has it", dev->address);
+	else if (error == -EINVAL && wants_identity(dev, &region))
+		db_error_set(error, "%s cannot be taken: firmware asks for a 1:1 mapping of "
+			     "[0x%llx, 0x%llx] for it (RMR; \"direct\" in reserved_regions), and "
+			     "the kernel lets nobody replace that. Only firmware can drop it: on a "
+			     "server a setting of the device or of its management, in a VM a VMM that "
+			     "needs no RMR", dev->address, (unsigned long long)region.start,
+			     (unsigned long long)region.last);
+	else
+		db_error_set(error, "cannot bind %s to the iommufd", dev->address);
+	return error;
+}
+
 static int bind_iommufd(struct db_device *dev)
 {
 	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->host->fd };
 	int ret;
 
 	ret = device_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-	if (ret < 0) {
-		if (ret == -EBUSY || ret == -EPERM)
-			db_error_set(ret, "%s cannot be taken: another program has it, or a device "
-				     "of IOMMU group %u is used by a driver of the host; bind all "
-				     "of the group to vfio-pci", dev->address, dev->group);
-		else
-			db_error_set(ret, "cannot bind %s to the iommufd", dev->address);
-		return ret;
-	}
+	if (ret < 0)
+		return explain_bind(dev, ret);
 	dev->dev_id = cmd.out_devid;
 	return 0;
 }

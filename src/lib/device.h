@@ -11,6 +11,7 @@
 
 #define DEVICE_BARS 6
 #define DEVICE_NAME 64
+#define DEVICE_RESERVED 64	/* reserved regions looked at */
 
 struct db_msi;
 struct db_viommu;

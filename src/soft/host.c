@@ -191,6 +191,23 @@ static int create_function(struct soft_device *dev, struct pci_dev **out)
 					  : nvme_create(&slot, &desc->nvme, out);
 }
 
+static bool is_of_the_host(const char *driver)
+{
+	return driver[0] && strcmp(driver, "vfio-pci");
+}
+
+int soft_device_set_driver(struct soft_device *dev, const char *driver)
+{
+	int ret = is_of_the_host(driver) ? iommufd_driver_binds(dev) : 0;
+
+	if (ret)
+		return ret;
+	if (is_of_the_host(dev->driver))
+		iommufd_driver_unbinds(dev);
+	snprintf(dev->driver, sizeof(dev->driver), "%s", driver);
+	return 0;
+}
+
 int soft_host_unplug(struct soft_host *host, const char *address)
 {
 	struct soft_device *dev = soft_host_find(host, address);
@@ -205,7 +222,7 @@ int soft_host_unplug(struct soft_host *host, const char *address)
 		pci = dev->pci;
 		dev->pci = NULL;
 		pthread_rwlock_unlock(&dev->access);
-		dev->driver[0] = '\0';
+		soft_device_set_driver(dev, "");
 		dev->driver_override[0] = '\0';
 	}
 	pthread_mutex_unlock(&dev->lock);
@@ -215,13 +232,15 @@ int soft_host_unplug(struct soft_host *host, const char *address)
 	return 0;
 }
 
-/* As when the machine starts: what is not in use by the host is bound to vfio-pci. */
+/*
+ * As when the machine starts: what is not in use by the host is bound to vfio-pci. What is stays without a
+ * driver when an iommufd has its group.
+ */
 static void bind_at_start(struct soft_device *dev)
 {
 	const char *vfio = "vfio-pci";
 
-	snprintf(dev->driver, sizeof(dev->driver), "%s",
-		 dev->desc->bound ? sysfs_native_driver(dev->desc) : vfio);
+	soft_device_set_driver(dev, dev->desc->bound ? sysfs_native_driver(dev->desc) : vfio);
 	snprintf(dev->driver_override, sizeof(dev->driver_override), "%s",
 		 dev->desc->bound ? "" : vfio);
 }

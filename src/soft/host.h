@@ -60,6 +60,12 @@ struct soft_host {
 	struct vfio_doorbell *doorbells;	/* that users have asked for */
 };
 
+/*
+ * Changes dev->driver; with the device's lock. -EBUSY: a driver of the host's own cannot have it, since
+ * a device of its IOMMU group is in use by an iommufd.
+ */
+int soft_device_set_driver(struct soft_device *dev, const char *driver);
+
 struct soft_device *soft_host_find(struct soft_host *host, const char *address);
 
 /* Size of the machine's pages, bytes. */

@@ -113,6 +113,31 @@ def two_devices_of_one_group(doorbell):
     doorbell.run(text, "--device", "0000:02:00.0").refused("EOPNOTSUPP", "0000:01:00.0", "group 7")
 
 
+def group_with_a_driver_of_the_host(doorbell):
+    """The kernel gives the group of a device that its own driver uses to nobody (EPERM), whatever the other device is bound to."""
+    text = "device 0000:01:00.0 bell vectors=4 group=7\ndevice 0000:02:00.0 bell vectors=4 group=7 in-use\n"
+    result = doorbell.call("probe", "--json", "--machine", doorbell.file(text), "--device", "0000:01:00.0")
+    equal(result.status, 1, "exit status")
+    error = result.json()["devices"][0]["error"]
+    equal(error["code"], "EPERM", "error")
+    for word in ("0000:01:00.0", "driver of the host", "/sys/kernel/iommu_groups/7/devices"):
+        check(word in error["message"], f"{word!r} is not in: {error['message']}")
+
+
+def firmware_wants_an_identity_map(doorbell):
+    result = doorbell.run("device 0000:01:00.0 bell vectors=4 group=3\nreserved 3 0x1000000..0x1ffffff direct\n")
+    message = result.refused("EINVAL", "1:1", "0x1000000", "0x1ffffff", "RMR")["error"]["message"]
+    equal(message.count("0000:01:00.0"), 1, "the device is named once")
+
+
+def given_back(doorbell):
+    """A device that was taken away from a driver has it again in the end."""
+    text = doorbell.file(one(flags=" in-use"))
+    result = doorbell.call("run", "--machine", text, "--device", "0000:01:00.0", "--rebind")
+    equal(result.status, 0, "exit status")
+    check("0000:01:00.0: bell drives it again" in result.stdout, "that is shown")
+
+
 def other_smmus(doorbell):
     """Several, and such that lack what the guest makes use of where it is there."""
     text = "smmu no-range-invalidation\nsmmu granules=4k,64k no-substreams linear-streams\n" \
@@ -312,7 +337,7 @@ CASES = [
     two_devices_on_one_vits, two_devices_of_one_its_share, native_needs_our_kernel, stock_needs_a_mappable_table,
     stock_needs_its_place, nothing_without_nesting, granule_the_smmu_lacks, device_in_use, device_not_there, too_many_vectors,
     too_few_interrupts, auto_takes_the_best, chosen_layout, bad_layouts, reserved_regions_are_avoided,
-    two_devices_of_one_group, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, one_disturbance,
+    two_devices_of_one_group, group_with_a_driver_of_the_host, firmware_wants_an_identity_map, given_back, other_smmus, doorbell_far_in_a_page, fall_through, disk_file, one_disturbance,
     disturbance_of_another_device, machine_files,
     builtin_machine, bad_options, help_and_version, probe, explain, explain_fault, explain_refused, explain_case,
     explain_drawing,

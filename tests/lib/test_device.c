@@ -133,6 +133,9 @@ static void test_open_busy(void **state)
 	assert_int_equal(db_device_open(rig.host, "0000:01:00.0", 0, &second), -EBUSY);
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EBUSY, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EBUSY);
+	assert_message_has("another program has it");
+	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EPERM, 0);
+	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EPERM);
 	assert_message_has("IOMMU group 11");
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -ENOMEM, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -ENOMEM);

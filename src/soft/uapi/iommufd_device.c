@@ -39,13 +39,13 @@ static bool group_needs_identity(const struct machine *m, unsigned int number)
 	return false;
 }
 
-/* DMA of a group belongs to one iommufd at a time. */
+/* DMA of a group belongs to one iommufd at a time, or to drivers of the host's own. */
 static int claim_group(struct iommufd_host *ih, struct dma_group *g, struct iommufd_ctx *ctx)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&ih->lock);
-	if (g->owned && g->owner != ctx) {
+	if (g->drivers || (g->owned && g->owner != ctx)) {
 		rc = -EPERM;
 	} else {
 		g->owner = ctx;
@@ -60,6 +60,30 @@ static void disclaim_group(struct iommufd_host *ih, struct dma_group *g)
 	pthread_mutex_lock(&ih->lock);
 	if (!--g->owned)
 		g->owner = NULL;
+	pthread_mutex_unlock(&ih->lock);
+}
+
+int iommufd_driver_binds(struct soft_device *dev)
+{
+	struct dma_group *g = device_master(dev)->group;
+	struct iommufd_host *ih = dev->host->iommufd;
+	int rc = 0;
+
+	pthread_mutex_lock(&ih->lock);
+	if (g->owned)
+		rc = -EBUSY;
+	else
+		g->drivers++;
+	pthread_mutex_unlock(&ih->lock);
+	return rc;
+}
+
+void iommufd_driver_unbinds(struct soft_device *dev)
+{
+	struct iommufd_host *ih = dev->host->iommufd;
+
+	pthread_mutex_lock(&ih->lock);
+	device_master(dev)->group->drivers--;
 	pthread_mutex_unlock(&ih->lock);
 }
 

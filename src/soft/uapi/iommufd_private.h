@@ -72,8 +72,9 @@ struct iommufd_ctx {
 struct dma_group {
 	unsigned int number;
 	struct arm_master *masters;	/* all of it */
-	struct iommufd_ctx *owner;	/* this and owned: under iommufd_host->lock */
+	struct iommufd_ctx *owner;	/* this and the following: under iommufd_host->lock */
 	unsigned int owned;		/* bound devices */
+	unsigned int drivers;		/* devices that drivers of the host's own use */
 };
 
 struct iommufd_host {

@@ -126,8 +126,7 @@ static int bind_device(struct soft_device *dev, const char *driver)
 		return -ENODEV;
 	if (dev->driver[0])
 		return -EBUSY;
-	snprintf(dev->driver, sizeof(dev->driver), "%s", driver);
-	return 0;
+	return soft_device_set_driver(dev, driver);
 }
 
 static int unbind_device(struct soft_device *dev, const char *driver)
@@ -135,8 +134,7 @@ static int unbind_device(struct soft_device *dev, const char *driver)
 	if (!dev->pci || strcmp(dev->driver, driver))
 		return -ENODEV;
 	vfio_device_removed(dev);
-	dev->driver[0] = '\0';
-	return 0;
+	return soft_device_set_driver(dev, "");
 }
 
 /* A device without a driver gets the one that matches, if there is one; all else is no error. */

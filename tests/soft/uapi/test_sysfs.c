@@ -287,6 +287,25 @@ static void in_use_at_start(void **state)
 		"class device driver driver_override iommu_group revision vendor vfio-dev");
 }
 
+/* A driver of the host's own and an iommufd do not share a group. */
+static void one_owner_of_a_group(void **state)
+{
+	struct fixture_device dev;
+
+	(void)state;
+	fixture_destroy(&f);
+	fixture_create(&f, "device 0000:02:00.0 bell group=4\ndevice 0000:03:00.0 bell group=4\n");
+	device_start(&f, BELL, &dev);
+	assert_int_equal(write_file(DRIVERS "vfio-pci/unbind", "0000:03:00.0"), 0);
+	assert_int_equal(write_file(DEVICES "0000:03:00.0/driver_override", "\n"), 0);
+	assert_int_equal(write_file(DRIVERS "bell/bind", "0000:03:00.0"), -EBUSY);
+	assert_int_equal(f.sys->ops->readlink(f.sys, DEVICES "0000:03:00.0/driver", (char[8]){ 0 },
+					      8),
+			 -ENOENT);
+	device_close(&dev);
+	assert_int_equal(write_file(DRIVERS "bell/bind", "0000:03:00.0"), 0);
+}
+
 static void reset(void **state)
 {
 	struct fixture_device dev;
@@ -368,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(access_rights, setup, teardown),
 		cmocka_unit_test_setup_teardown(binding, setup, teardown),
 		cmocka_unit_test_setup_teardown(in_use_at_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_owner_of_a_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(unplugged, setup, teardown),
 		cmocka_unit_test_setup_teardown(traces, setup, teardown),
