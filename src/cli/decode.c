@@ -278,13 +278,43 @@ static const char *yes(uint64_t bit)
 	return bit ? "yes" : "no";
 }
 
-void decode_idr(const uint32_t idr[6], struct decode_fields *out)
+/* IIDR: ProductID, Variant, Revision, Implementer (a JEP106 code; 0x43b is Arm). */
+static void put_implementation(struct decode_fields *out, uint32_t iidr)
 {
+	static const struct {
+		uint32_t id;
+		const char *name;
+	} products[] = {
+		{ 0x483, "Arm MMU-600" }, { 0x487, "Arm MMU-700" }, { 0x498, "Arm MMU S3" },
+	};
+	uint32_t product = iidr >> 20;
+	size_t i;
+
+	if (!iidr) {
+		put(out, "implementation", "not told");
+		return;
+	}
+	for (i = 0; i < sizeof(products) / sizeof(products[0]); i++)
+		if ((iidr & 0xfff) == 0x43b && product == products[i].id)
+			break;
+	if (i < sizeof(products) / sizeof(products[0]))
+		put(out, "implementation", "%s r%up%u", products[i].name, iidr >> 16 & 0xf,
+		    iidr >> 12 & 0xf);
+	else
+		put(out, "implementation", "implementer 0x%03x product 0x%03x r%up%u", iidr & 0xfff,
+		    product, iidr >> 16 & 0xf, iidr >> 12 & 0xf);
+}
+
+void decode_idr(const struct db_smmu_info *smmu, struct decode_fields *out)
+{
+	const uint32_t *idr = smmu->idr;
 	static const char *const aarch[] = { "none", "AArch32", "AArch64", "AArch32 and AArch64" };
 	static const char *const stall[] = { "stall and terminate", "terminate only",
 					     "stall forced", "reserved" };
 
 	out->n = 0;
+	put(out, "architecture", "SMMUv3.%u", smmu->aidr & 0xf);
+	put_implementation(out, smmu->iidr);
 	put(out, "stage 1", "%s", yes(idr[0] & SMMU_IDR0_S1P));
 	put(out, "stage 2", "%s", yes(idr[0] & SMMU_IDR0_S2P));
 	put(out, "tables", "%s", aarch[FIELD_GET64(SMMU_IDR0_TTF, idr[0])]);
@@ -309,4 +339,6 @@ void decode_idr(const uint32_t idr[6], struct decode_fields *out)
 	put(out, "faults", "%s", stall[FIELD_GET64(SMMU_IDR0_STALL_MODEL, idr[0])]);
 	put(out, "ATS / PRI", "%s / %s", yes(idr[0] & SMMU_IDR0_ATS), yes(idr[0] & SMMU_IDR0_PRI));
 	put(out, "own interrupts by MSI", "%s", yes(idr[0] & SMMU_IDR0_MSI));
+	put(out, "IDR0 IDR1 IDR3 IDR5", "%08x %08x %08x %08x", idr[0], idr[1], idr[3], idr[5]);
+	put(out, "IIDR AIDR", "%08x %08x", smmu->iidr, smmu->aidr);
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <doorbell/host.h>
+
 /* An event record (§7.3). */
 json_t *decode_event_json(const uint64_t record[4]);
 
@@ -33,8 +35,8 @@ void decode_cd(const uint64_t cd[8], struct decode_fields *out);
 void decode_descriptor(unsigned int stage, unsigned int level, unsigned int granule_shift,
 		       uint64_t desc, struct decode_fields *out);
 
-/* What the SMMU can do, from IDR0..5 (§6.3). */
-void decode_idr(const uint32_t idr[6], struct decode_fields *out);
+/* What the SMMU is and can do, from its ID registers (§6.3). */
+void decode_idr(const struct db_smmu_info *smmu, struct decode_fields *out);
 
 /* "NAME value, NAME value" into @buf, which is returned. */
 const char *decode_join(const struct decode_fields *fields, char *buf, size_t size);

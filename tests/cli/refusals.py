@@ -275,7 +275,17 @@ def probe(doorbell):
     equal(device["smmu"]["features"]["stage 1"], "yes", "features")
     human = doorbell.call("probe", "--machine", path)
     equal(human.status, 1, "exit status")
-    check(device["modes"]["rmr"]["why_not"] in human.stdout, "the reason is shown")
+    equal(human.stdout.count(device["modes"]["rmr"]["why_not"]), 1, "the reason, which is that of every mode, is shown once")
+    check("forced write-back (S2FWB)            no; nesting needs it, or CANWBS" in human.stdout, "what the SMMU lacks is marked")
+    path = doorbell.file("device 0000:01:00.0 nvme group=7\ndevice 0000:02:00.0 bell msi=2 group=7\n")
+    devices = doorbell.call("probe", "--json", "--machine", path).json()["devices"]
+    equal([device["group_mates"] for device in devices], [["0000:02:00.0"], ["0000:01:00.0"]], "group mates")
+    equal([device["id"] for device in devices], ["1d1d:0bad", "1d1d:be11"], "vendor and device")
+    equal(devices[0]["route"], None, "the software host has no firmware tables")
+    human = doorbell.call("probe", "--machine", path).stdout
+    for line in ("0000:01:00.0  NVMe controller 1d1d:0bad (class 010802), driver vfio-pci, IOMMU group 7 together with 0000:02:00.0",
+                 "  MSI      2 vectors", "in front of 0000:01:00.0, 0000:02:00.0"):
+        check(line in human, f"{line!r} is not in: {human}")
 
 
 def steps(report):
