@@ -27,7 +27,8 @@ void db_viommu_destroy(struct db_viommu *viommu);
 /*
  * Adds @dev under StreamID @virt_sid of the guest; until an STE is installed all its DMA is
  * aborted. Errors: -EINVAL (the device is behind another SMMU), -EEXIST (the StreamID or the device
- * is taken).
+ * is taken), -EOPNOTSUPP (a device of the same IOMMU group is in the vIOMMU: the kernel would give
+ * both the STE of either).
  */
 int db_viommu_add(struct db_viommu *viommu, struct db_device *dev, uint32_t virt_sid);
 void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev);

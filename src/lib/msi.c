@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -438,6 +439,7 @@ static int check_config(struct db_msi *msi, const struct db_msi_config *config)
 	ret = choose_mode(dev, &msi->caps, config->kind, &msi->mode);
 	if (ret)
 		return ret;
+	msi->ops = mode_ops[msi->mode];
 	if (msi->mode == DB_MODE_STOCK && config->kind == DB_MSI) {
 		db_error_set(-EOPNOTSUPP, "mode stock is for MSI-X: the address of an MSI stands "
 			     "in registers that only the kernel writes");
@@ -489,6 +491,40 @@ static void release(struct db_msi *msi)
 	free(msi);
 }
 
+static bool is_about_layout(int error)
+{
+	return error == -EXDEV || error == -EADDRINUSE || error == -EINVAL || error == -EOPNOTSUPP;
+}
+
+/*
+ * To the guest native and stock are alike: the device has the guest's own address, and the doorbell
+ * is where the VMM says. So when mode auto has taken native, and something stands where the
+ * doorbell should go, stock may do. Not rmr: that takes a guest that was told to identity-map the
+ * window, so it is not for auto to decide unless the host has nothing else.
+ */
+static int start_auto(struct db_msi *msi)
+{
+	char why[sizeof(msi->caps.why_not[0])];
+	int ret = msi->ops->start(msi), other;
+
+	if (msi->mode != DB_MODE_NATIVE || msi->fall_through || !is_about_layout(ret))
+		return ret;
+	snprintf(why, sizeof(why), "%s", db_error_message());
+	if (!msi->caps.mode[DB_MODE_STOCK] || msi->kind == DB_MSI) {
+		db_error_set(ret, "no mode fits %s: native: %s; stock: %s", msi->dev->address, why,
+			     msi->kind == DB_MSI ? "is for MSI-X only" :
+						   msi->caps.why_not[DB_MODE_STOCK]);
+		return ret;
+	}
+	msi->mode = DB_MODE_STOCK;
+	msi->ops = mode_ops[msi->mode];
+	other = msi->ops->start(msi);
+	if (other)
+		db_error_set(ret, "no mode fits %s: native: %s; stock: %s", msi->dev->address, why,
+			     db_error_message());
+	return other ? ret : 0;
+}
+
 int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
 {
 	struct db_msi *msi;
@@ -510,7 +546,6 @@ int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
 		ret = allocate(msi);
 	if (ret)
 		goto release;
-	msi->ops = mode_ops[msi->mode];
 	if (msi->kind == DB_MSIX) {
 		ret = table_map(&msi->table, msi->dev, msi->caps.page_size);
 		/* Native and rmr do without; stock finds out in start(). */
@@ -519,7 +554,7 @@ int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
 			goto release;
 		}
 	}
-	ret = msi->ops->start(msi);
+	ret = config->mode == DB_MODE_AUTO ? start_auto(msi) : msi->ops->start(msi);
 	if (ret)
 		goto release;
 	*out = msi;

@@ -159,6 +159,27 @@ static int attach_first(struct db_viommu *viommu, struct db_device *dev)
 	return ret;
 }
 
+/*
+ * The kernel gives a stage 1 to a whole IOMMU group: one of two members would get the other's STE
+ * in place of its own, unnoticed. So there is one of a group only.
+ */
+static int check_group(struct db_viommu *viommu, struct db_device *dev)
+{
+	const struct viommu_member *member;
+
+	for (unsigned int i = 0; i < VIOMMU_BUCKETS; i++) {
+		for (member = viommu->members[i]; member; member = member->next) {
+			if (member->dev == dev || member->dev->group != dev->group)
+				continue;
+			db_error_set(-EOPNOTSUPP, "%s shares IOMMU group %u with %s: the kernel "
+				     "gives a group one stage 1, and each of them may want its "
+				     "own", dev->address, dev->group, member->dev->address);
+			return -EOPNOTSUPP;
+		}
+	}
+	return 0;
+}
+
 static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t sid)
 {
 	struct viommu_member *member, **bucket = &viommu->members[viommu_bucket(sid)];
@@ -169,6 +190,9 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 			     dev->address, sid);
 		return -EEXIST;
 	}
+	ret = check_group(viommu, dev);
+	if (ret)
+		return ret;
 	member = calloc(1, sizeof(*member));
 	if (!member) {
 		db_error_set(-ENOMEM, "no memory for a member of the vIOMMU");

@@ -295,6 +295,68 @@ static void split_without_memory(void **state)
 	assert_int_equal(f->ram.live, 0);
 }
 
+/* Memory of which the n-th access fails, as that of a guest may. */
+struct weak {
+	struct ram *ram;
+	unsigned int accesses, fail_at;
+};
+
+static int weak_read64(void *ctx, uint64_t pa, uint64_t *value)
+{
+	struct weak *weak = ctx;
+
+	return ++weak->accesses == weak->fail_at ? -EFAULT : ram_read64(weak->ram, pa, value);
+}
+
+static int weak_write64(void *ctx, uint64_t pa, uint64_t value)
+{
+	struct weak *weak = ctx;
+
+	return ++weak->accesses == weak->fail_at ? -EFAULT : ram_write64(weak->ram, pa, value);
+}
+
+/* Whatever access fails, the builder says so and ends; what it left can be unmapped or mapped. */
+static void memory_fails(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int n, failed = 0;
+
+	for (n = 1; n <= failed + 1; n++) {
+		struct weak weak = { .ram = &f->ram };
+		struct vmsa_table t = table_make(&f->ram, VMSA_S1, 12, 48, 48);
+		uint64_t freed = 0;
+		int rc;
+
+		t.mem = (struct arm_mem){ weak_read64, weak_write64, &weak };
+		weak.fail_at = n;
+		rc = vmsa_map(&t, G - 4 * K, 0, 8 * K, VMSA_READ);
+		if (!rc)
+			rc = vmsa_map(&t, 4 * G, 4 * G, 2 * G, VMSA_READ);
+		if (!rc)
+			rc = vmsa_map(&t, 64 * K, 64 * K, 64 * K, VMSA_READ);
+		if (!rc)
+			rc = vmsa_unmap(&t, 64 * K, 4 * K, &freed);
+		vmsa_release(&t, freed);
+		if (!rc)
+			rc = vmsa_unmap(&t, 5 * G - 4 * K, 8 * K, &freed);
+		vmsa_release(&t, freed);
+		if (!rc)
+			rc = vmsa_unmap(&t, 0, 16 * G, &freed);
+		vmsa_release(&t, freed);
+		failed += rc != 0;
+		if (rc)
+			assert_int_equal(rc, -EFAULT);
+		t.mem = ram_mem(&f->ram);
+		assert_int_equal(vmsa_unmap(&t, 0, 16 * G, &freed), 0);
+		vmsa_release(&t, freed);
+		assert_int_equal(vmsa_map(&t, 0, 0, 16 * G, VMSA_READ), 0);
+		assert_int_equal(walk_oa(&t, 5 * G), 5 * G);
+		vmsa_table_fini(&t);
+		f->ram.next = RAM_BASE;
+	}
+	assert_true(failed > 20);
+}
+
 static void deferred_free(void **state)
 {
 	struct fixture *f = *state;
@@ -653,6 +715,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(map_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(splits, setup, teardown),
 		cmocka_unit_test_setup_teardown(split_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(deferred_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(contiguous_hint, setup, teardown),
 		cmocka_unit_test_setup_teardown(reserved_descriptors, setup, teardown),
