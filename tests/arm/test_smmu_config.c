@@ -585,9 +585,23 @@ static void cd_change(void **state)
 	assert_int_not_equal(s->m.ram.reads, before);
 }
 
+/* §6.3.2: more bits than there can be are Reserved, and count as all that there can be. */
+static void reserved_sizes(void **state)
+{
+	uint32_t idr[6] = { 0 };
+	struct smmu_features f;
+
+	(void)state;
+	idr[1] = FIELD_PREP64(SMMU_IDR1_SIDSIZE, 63) | FIELD_PREP64(SMMU_IDR1_SSIDSIZE, 31);
+	smmu_features_decode(&f, idr);
+	assert_int_equal(f.sid_bits, 32);
+	assert_int_equal(f.ssid_bits, 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reserved_sizes),
 		scene_test(two_level_streams),
 		scene_test(stream_table_registers),
 		scene_test(ways),

@@ -61,6 +61,8 @@ static void assert_command(uint64_t dw0, uint64_t dw1, const char *expected)
 static void commands(void **state)
 {
 	(void)state;
+	assert_command(SMMU_CMD_OP_CFGI_STE_RANGE | UINT64_C(8) << 32, 2,
+		       "CMD_CFGI_STE_RANGE sid 0x8 range 2");
 	assert_command(SMMU_CMD_OP_CFGI_STE | UINT64_C(9) << 32, 1, "CMD_CFGI_STE sid 0x9");
 	assert_command(SMMU_CMD_OP_CFGI_CD | UINT64_C(9) << 32 | 3 << 12, 0,
 		       "CMD_CFGI_CD sid 0x9 ssid 0x3");

@@ -53,7 +53,7 @@ struct mock_device {
 	const char *address;
 	unsigned int smmu, its, group;
 	unsigned int msix, msi;
-	bool mappable, noresize, no_reset, msi_64bit, msi_maskable, no_node, no_group;
+	bool mappable, noresize, no_reset, not_pci, msi_64bit, msi_maskable, no_node, no_group;
 	uint32_t doorbell_offset;
 	unsigned int interrupts;	/* that the host has for it */
 	char driver[64], override[64];

@@ -293,7 +293,8 @@ int mock_vfio_ioctl(struct mock *mock, struct mock_device *dev, unsigned long re
 		bind->out_devid = dev->id;
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
-		info->flags = VFIO_DEVICE_FLAGS_PCI | (dev->no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
+		info->flags = (dev->not_pci ? 0 : VFIO_DEVICE_FLAGS_PCI) |
+			      (dev->no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return get_region(dev, arg);

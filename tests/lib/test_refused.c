@@ -11,6 +11,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "lib/viommu.h"
 
 /* Linked with --wrap=eventfd. */
 int __real_eventfd(unsigned int count, int flags);
@@ -87,6 +88,9 @@ static void info_refused(void **state)
 	rig_init(&rig);
 	mock_fail(rig.mock, VFIO_DEVICE_GET_INFO, -EIO, 0);
 	refuse_open(&rig, -EIO, "cannot ask VFIO");
+	rig_init(&rig);
+	rig.hw->not_pci = true;
+	refuse_open(&rig, -EOPNOTSUPP, "no PCI device");
 }
 
 /* --- Config space --- */
@@ -180,6 +184,32 @@ static void arming_refused(void **state)
 		assert_int_equal(rig_set(&rig, 0, 2, GIOVA), 0);
 		rig_close(&rig);
 	}
+}
+
+/* When not even putting back works, what was to change is disarmed, and the rest left alone. */
+static void nothing_can_be_put_back(void **state)
+{
+	struct db_msi_vector vectors[3];
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_RMR, DB_MSIX);
+	assert_int_equal(rig_set(&rig, 0, 3, GIOVA), 0);
+	for (unsigned int v = 0; v < 3; v++)
+		vectors[v] = (struct db_msi_vector){ GIOVA, rig_fd(&rig, v == 1 ? 9 : v) };
+	mock_fail(rig.mock, VFIO_DEVICE_SET_IRQS, -EIO, 0);
+	rig.mock->fail_request_stays = true;
+	assert_int_equal(db_msi_set(rig.msi, 0, 3, vectors), -EIO);
+	rig.mock->fail_request = 0;
+	mock_raise(rig.mock, rig.hw, 0);
+	mock_raise(rig.mock, rig.hw, 2);
+	assert_int_equal(rig_take(&rig, 0), 1);
+	assert_int_equal(rig_take(&rig, 2), 1);
+	assert_int_equal(db_msi_set(rig.msi, 0, 3, vectors), 0);
+	mock_raise(rig.mock, rig.hw, 1);
+	assert_int_equal(rig_take(&rig, 9), 1);
+	rig_close(&rig);
 }
 
 /* Where masks are kept by an eventfd of the library's: without one no vector is armed. */
@@ -284,6 +314,16 @@ static void capability_not_written(void **state)
 
 static char memory[4096] __attribute__((aligned(4096)));
 
+static void say_memlock(struct rig *rig, const struct rlimit *limit, const char *says)
+{
+	/* Without the right to raise it the limit stays as it is. */
+	if (setrlimit(RLIMIT_MEMLOCK, limit))
+		return;
+	mock_fail(rig->mock, IOMMU_IOAS_MAP, -ENOMEM, 0);
+	assert_int_equal(db_space_map(rig->space, 0x40000000, memory, 4096, DB_READ), -ENOMEM);
+	assert_message_has(says);
+}
+
 static void memlock_told(void **state)
 {
 	struct rlimit before, limit;
@@ -292,19 +332,11 @@ static void memlock_told(void **state)
 	(void)state;
 	rig_open(&rig);
 	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
-	mock_fail(rig.mock, IOMMU_IOAS_MAP, -ENOMEM, 0);
-	assert_int_equal(db_space_map(rig.space, 0x40000000, memory, 4096, DB_READ), -ENOMEM);
-	assert_message_has(before.rlim_cur == RLIM_INFINITY ? "out of memory"
-							    : "limit of locked memory");
-	if (before.rlim_cur == RLIM_INFINITY) {
-		limit = (struct rlimit){ 1 << 20, before.rlim_max };
-		assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
-		mock_fail(rig.mock, IOMMU_IOAS_MAP, -ENOMEM, 0);
-		assert_int_equal(db_space_map(rig.space, 0x40000000, memory, 4096, DB_READ),
-				 -ENOMEM);
-		assert_message_has("the limit of locked memory is 1 MiB");
-		setrlimit(RLIMIT_MEMLOCK, &before);
-	}
+	limit = (struct rlimit){ 1 << 20, before.rlim_max };
+	say_memlock(&rig, &limit, "the limit of locked memory is 1 MiB");
+	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
+	say_memlock(&rig, &limit, "out of memory");
+	setrlimit(RLIMIT_MEMLOCK, &before);
 	rig_close(&rig);
 }
 
@@ -329,6 +361,30 @@ static void vdevice_refused(void **state)
 		assert_int_equal(db_viommu_add(rig.viommu, rig.dev, 0x10), 0);
 		rig_close(&rig);
 	}
+}
+
+/* StreamIDs that share a bucket of the table are told apart. */
+static void stream_ids_collide(void **state)
+{
+	const uint64_t bypass[8] = { 1 | 4 << 1 };
+	struct db_device *second;
+	struct rig rig = { 0 };
+	uint32_t sid;
+
+	(void)state;
+	rig_open(&rig);
+	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), 0);
+	for (sid = 0x11; viommu_bucket(sid) != viommu_bucket(0x10); sid++)
+		;
+	assert_int_equal(db_viommu_add(rig.viommu, second, sid), 0);
+	assert_int_equal(db_viommu_install_ste(rig.viommu, rig.dev, bypass), 0);
+	assert_int_not_equal(rig.mock->device[0].attached, rig.mock->device[1].attached);
+	db_viommu_remove(rig.viommu, rig.dev);
+	assert_int_equal(db_viommu_install_ste(rig.viommu, second, bypass), 0);
+	db_viommu_remove(rig.viommu, second);
+	db_device_close(second);
+	assert_int_equal(db_viommu_add(rig.viommu, rig.dev, 0x10), 0);
+	rig_close(&rig);
 }
 
 /* A second vIOMMU on a nest parent that is there: its own refusal is told, too. */
@@ -414,13 +470,22 @@ static void auto_tries_stock(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_permission),	 cmocka_unit_test(info_refused),
-		cmocka_unit_test(msix_in_no_bar),	 cmocka_unit_test(config_write_refused),
-		cmocka_unit_test(no_reserved_regions),	 cmocka_unit_test(arming_refused),
-		cmocka_unit_test(no_collector),		 cmocka_unit_test(no_probe),
-		cmocka_unit_test(gone_while_masked),	 cmocka_unit_test(capability_not_written),
-		cmocka_unit_test(memlock_told),		 cmocka_unit_test(vdevice_refused),
-		cmocka_unit_test(second_viommu_refused), cmocka_unit_test(group_refused),
+		cmocka_unit_test(no_permission),
+		cmocka_unit_test(info_refused),
+		cmocka_unit_test(msix_in_no_bar),
+		cmocka_unit_test(config_write_refused),
+		cmocka_unit_test(no_reserved_regions),
+		cmocka_unit_test(arming_refused),
+		cmocka_unit_test(nothing_can_be_put_back),
+		cmocka_unit_test(no_collector),
+		cmocka_unit_test(no_probe),
+		cmocka_unit_test(gone_while_masked),
+		cmocka_unit_test(capability_not_written),
+		cmocka_unit_test(memlock_told),
+		cmocka_unit_test(vdevice_refused),
+		cmocka_unit_test(stream_ids_collide),
+		cmocka_unit_test(second_viommu_refused),
+		cmocka_unit_test(group_refused),
 		cmocka_unit_test(auto_tries_stock),
 	};
 
