@@ -237,8 +237,8 @@ static int read_case(struct replay *r, FILE *f)
 	return ret;
 }
 
-int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res,
-		char *why, size_t size)
+int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_txn *txn,
+		struct smmu_result *res, char *why, size_t size)
 {
 	struct replay r = { .path = path, .why = why, .why_size = size };
 	FILE *f = fopen(path, "r");
@@ -254,6 +254,7 @@ int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_
 	if (!ret) {
 		r.txn.tracer = tracer;
 		ret = smmu_translate(r.smmu, &r.txn, res);
+		*txn = r.txn;
 	}
 	free(r.smmu_memory);
 	free(r.memory);

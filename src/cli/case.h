@@ -18,11 +18,12 @@
 #include "arm/smmu.h"
 
 /*
- * Replays the file at @path; its last access is traced to @tracer and its outcome left in @res.
+ * Replays the file at @path; its last access (@txn) is traced to @tracer and its outcome left in
+ * @res.
  * Returns 0 (translated), -EFAULT (it faulted), or another error with a sentence in @why (@size
  * bytes).
  */
-int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_result *res,
-		char *why, size_t size);
+int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_txn *txn,
+		struct smmu_result *res, char *why, size_t size);
 
 #endif

@@ -54,13 +54,19 @@ const char *explain_name(const struct trace *trace, const struct smmu_step *step
 
 const char *explain_title(const struct trace *trace, char *buf, size_t size)
 {
+	const char *kind = trace->write ? "Write" : trace->access.instruction ? "Fetch" : "Read";
+	char substream[32] = "";
+
+	if (trace->access.ssid_valid)
+		snprintf(substream, sizeof(substream), ", SubstreamID 0x%x", trace->access.ssid);
 	if (trace->source == TRACE_CASE)
-		snprintf(buf, size, "The last access of %s, to 0x%llx", trace->device,
-			 (unsigned long long)trace->iova);
+		snprintf(buf, size, "%s of 0x%llx, %s, by StreamID 0x%x%s (the last access of %s)",
+			 kind, (unsigned long long)trace->iova,
+			 trace->access.privileged ? "privileged" : "unprivileged",
+			 trace->stream_id, substream, trace->device);
 	else
-		snprintf(buf, size, "%s of 0x%llx by %s (StreamID 0x%x)",
-			 trace->write ? "Write" : "Read", (unsigned long long)trace->iova,
-			 trace->device, trace->stream_id);
+		snprintf(buf, size, "%s of 0x%llx by %s (StreamID 0x%x)", kind,
+			 (unsigned long long)trace->iova, trace->device, trace->stream_id);
 	return buf;
 }
 
@@ -180,22 +186,19 @@ static int explain_case(struct trace *trace, struct session *s, const char *path
 {
 	struct smmu_tracer tracer = trace_tracer(trace);
 	struct smmu_result result;
-	unsigned int i;
 	int err;
 
 	trace->source = TRACE_CASE;
 	trace->device = path;
-	err = case_replay(path, &tracer, &result, s->why, sizeof(s->why));
+	err = case_replay(path, &tracer, &trace->access, &result, s->why, sizeof(s->why));
 	if (err && err != -EFAULT) {
 		term_error(term, "%s", s->why);
 		return err;
 	}
-	/* The first table of the access itself, or its end, was given the address. */
-	for (i = 0; i < trace->n; i++)
-		if (!trace->steps[i].depth && trace->steps[i].kind >= SMMU_STEP_S1) {
-			trace->iova = trace->steps[i].input;
-			break;
-		}
+	trace->access.tracer = NULL;
+	trace->stream_id = trace->access.sid;
+	trace->iova = trace->access.addr;
+	trace->write = trace->access.access == SMMU_WRITE;
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct trace {
 	uint32_t stream_id;	/* the guest's */
 	uint64_t iova;
 	bool write;
+	struct smmu_txn access;	/* TRACE_CASE: all of it */
 	struct smmu_step steps[TRACE_STEPS];
 	unsigned int n;
 	/* what is at the end: "MSI doorbell of ...", "" when nothing is known */

@@ -330,6 +330,11 @@ def explain_case(doorbell):
     report = doorbell.call("explain", "--json", "--case", doorbell.file(text, "case")).good()
     equal((report["source"], report["pa"]), ("case", "0x1234"), "source and pa")
     equal(steps(report), ["STE", "PA"], "steps")
+    equal((report["iova"], report["stream_id"]), ("0x1234", 1), "address and StreamID, though no table was given them")
+    said = doorbell.call("explain", "--case", doorbell.file(text, "case")).stdout
+    check("Write of 0x1234, unprivileged, by StreamID 0x1 (the last access of " in said, "title")
+    said = doorbell.call("explain", "--case", doorbell.file(text.replace("1 - 0x1234 write unp", "1 3 0x1234 fetch p"), "case")).stdout
+    check("Fetch of 0x1234, privileged, by StreamID 0x1, SubstreamID 0x3 (" in said, "title of a fetch")
 
 
 def explain_drawing(doorbell):

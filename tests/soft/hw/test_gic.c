@@ -348,6 +348,11 @@ static void test_frame_errors(void **state)
 	c.device_bits = 32;
 	assert_int_equal(gic_add_msi_frame(hw->gic, &c, &its), 0);
 	assert_int_equal(its_dev_map_device(its, UINT32_MAX, 1), 0);
+	/* A processor's write has no DeviceID: not this one either. */
+	assert_int_equal(its_dev_map_events(its, UINT32_MAX, 0, 1, hw->intid + 5, 0), 0);
+	device_write(hw, its_dev_doorbell(its, UINT32_MAX), 0, BUS_NO_DEVICE_ID);
+	assert_int_equal(hw_taken(hw, 5), 0);
+	assert_int_equal(its_dev_discarded(its), 1);
 	c = hw_frame(DOORBELL_V2M);
 	c.spi_base = 1000;
 	assert_int_equal(gic_add_msi_frame(hw->gic, &c, &its), -EINVAL);
