@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "arm/smmu_regs.h"
 #include "fake_vmm.h"
 #include "guest/guest_priv.h"
 #include "guest/pci_regs.h"
@@ -132,6 +133,94 @@ static void one_goes_astray(void **state)
 	expect_counts(rig, 1, 0, 0, 0, 1);
 }
 
+/* A device that stopped in the middle: what had not arrived is cancelled, and only that. */
+static void some_are_cancelled(void **state)
+{
+	struct rig *rig = *state;
+	struct guest_interrupts got;
+
+	guest_irq_expect(rig->gd, 0);	/* arrives before the device stops */
+	fake_vmm_signal(rig->vmm, event_of(rig, 0), 1);
+	guest_irq_expect(rig->gd, 1);	/* does not */
+	guest_irq_expect(rig->gd, 2);	/* was lost before: nobody waits any more */
+	assert_int_equal(guest_irq_wait(rig->gd, 2), -ETIMEDOUT);
+	guest_irq_maybe(rig->gd, 3);	/* came though it need not */
+	fake_vmm_signal(rig->vmm, event_of(rig, 3), 1);
+	guest_irq_maybe(rig->gd, 4);	/* did not come */
+	guest_irq_cancel(rig->gd);
+	expect_counts(rig, 3, 2, 1, 0, 0);
+	guest_device_interrupts(rig->gd, &got);
+	assert_int_equal(got.cancelled, 1);
+	/* Afterwards nothing more may come of it. */
+	fake_vmm_signal(rig->vmm, event_of(rig, 4), 1);
+	expect_counts(rig, 3, 2, 0, 0, 1);
+}
+
+/* A vector stays masked until somebody waits for it, or counts. */
+static void waiting_unmasks(void **state)
+{
+	struct rig *rig = *state;
+	struct vmm_device *dev = &rig->vmm->device;
+
+	assert_int_equal(guest_pci_mask(rig->gd, 1, true), 0);
+	assert_int_equal(guest_pci_mask(rig->gd, 2, true), 0);
+	assert_int_equal(dev->table[1][3], PCI_MSIX_ENTRY_MASKED);
+	guest_irq_expect(rig->gd, 1);
+	fake_vmm_signal(rig->vmm, event_of(rig, 1), 1);
+	assert_int_equal(guest_irq_wait(rig->gd, 1), 0);
+	assert_int_equal(dev->table[1][3], 0);
+	assert_int_equal(dev->table[2][3], PCI_MSIX_ENTRY_MASKED);
+	expect_counts(rig, 1, 1, 0, 0, 0);
+	assert_int_equal(dev->table[2][3], 0);
+}
+
+/* The doorbell page moves: entries change only while masked, and the old address ends. */
+static void messages_move(void **state)
+{
+	struct rig *rig = *state;
+	struct vmm_device *dev = &rig->vmm->device;
+	const struct guest_device_info *info = guest_device_info(rig->gd);
+	uint64_t old = info->giova, ipa;
+	unsigned int i;
+
+	assert_int_equal(guest_pci_mask(rig->gd, 3, true), 0);
+	assert_int_equal(guest_disturb(rig->gd, GUEST_DISTURB_REMAP), 0);
+	assert_int_not_equal(info->giova, old);
+	for (i = 0; i < FAKE_VECTORS; i++) {
+		assert_int_equal(dev->table[i][0], (uint32_t)info->giova);
+		assert_int_equal(dev->table[i][3], i == 3 ? PCI_MSIX_ENTRY_MASKED : 0);
+	}
+	assert_int_equal(dev->unmasked_early, 0);
+	assert_int_equal(fake_vmm_translate(rig->vmm, info->giova, true, &ipa), 0);
+	assert_int_equal(ipa, dev->info.doorbell_ipa + VMM_ITS_TRANSLATER);
+	assert_true(fake_vmm_translate(rig->vmm, old, true, &ipa));
+	assert_true(fake_vmm_invalidated(rig->vmm, old & ~0xfffull, 0x1000, 0x1000));
+	assert_int_equal(guest_disturbed(rig->gd, GUEST_DISTURB_REMAP), 1);
+}
+
+/* Whichever CD the STE points at, the tables are the same, and an ASID is flushed before it is used again. */
+static void context_descriptors_alternate(void **state)
+{
+	struct rig *rig = *state;
+	const struct guest_device_info *info = guest_device_info(rig->gd);
+	uint64_t ipa;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		fake_vmm_forget(rig->vmm);
+		assert_int_equal(guest_disturb(rig->gd, GUEST_DISTURB_CD), 0);
+		assert_int_equal(fake_vmm_translate(rig->vmm, info->giova, true, &ipa), 0);
+		assert_true(fake_vmm_invalidated(rig->vmm, info->giova, 1, 0x1000));
+		assert_true(FIELD_GET64(SMMU_CMD_0_OP, rig->vmm->commands[0][0]) ==
+			    SMMU_CMD_OP_TLBI_NH_ASID);
+	}
+	assert_int_equal(guest_smmu_bypass(&rig->gd->domain), 0);
+	assert_int_equal(fake_vmm_translate(rig->vmm, 0x1234000, true, &ipa), 0);
+	assert_int_equal(ipa, 0x1234000);
+	assert_int_equal(guest_smmu_detach(&rig->gd->domain), 0);
+	assert_true(fake_vmm_translate(rig->vmm, info->giova, true, &ipa));
+}
+
 /* An EventID without a translation: the host's data taken for the guest's, for example. */
 static void one_has_no_translation(void **state)
 {
@@ -153,6 +242,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_is_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_comes_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_goes_astray, setup, teardown),
+		cmocka_unit_test_setup_teardown(some_are_cancelled, setup, teardown),
+		cmocka_unit_test_setup_teardown(waiting_unmasks, setup, teardown),
+		cmocka_unit_test_setup_teardown(messages_move, setup, teardown),
+		cmocka_unit_test_setup_teardown(context_descriptors_alternate, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_has_no_translation, setup, teardown),
 	};
 
