@@ -166,7 +166,9 @@ static const uint8_t *node_at(const struct firmware *fw, size_t offset, size_t *
 	return *len >= NODE_HEADER && *len <= fw->iort_size - offset ? node : NULL;
 }
 
-/* Where @node sends @id: the output ID in *id, and the offset of the node it goes to; 0: nowhere. */
+/*
+ * Where @node sends @id: the output ID in *id, and the offset of the node it goes to; 0: nowhere.
+ */
 static size_t map_id(const uint8_t *node, size_t len, uint32_t *id)
 {
 	size_t count = le(node + NODE_MAPPING_COUNT, 4), at = le(node + NODE_MAPPING_OFFSET, 4);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an Arm server's ACPI tables say of the way from a PCI device to its SMMU and ITS: the IORT (Arm
- * DEN 0049) and the MADT. They come from firmware, so nothing in them is taken for granted: what
- * is malformed is as if it were not there.
+ * What an Arm server's ACPI tables say of the way from a PCI device to its SMMU and ITS: the IORT
+ * (Arm DEN 0049) and the MADT. They come from firmware, so nothing in them is taken for granted:
+ * what is malformed is as if it were not there.
  */
 #ifndef CLI_FIRMWARE_H
 #define CLI_FIRMWARE_H
@@ -46,11 +46,17 @@ struct firmware_route {
 	uint32_t device_id;
 	unsigned int n_itses;
 	uint32_t its_ids[FIRMWARE_GROUP];
-	/* of the root complex: coherent (CCA); coherent accesses stay write-back whatever stage 1 says */
+	/*
+	 * of the root complex: coherent (CCA); coherent accesses stay write-back whatever stage 1
+	 * says
+	 */
 	bool coherent, canwbs;
 };
 
-/* Of function @requester_id (bus, device, function) of PCI segment @segment. False: the IORT has no word on it. */
+/*
+ * Of function @requester_id (bus, device, function) of PCI segment @segment. False: the IORT has no
+ * word on it.
+ */
 bool firmware_route(const struct firmware *fw, uint16_t segment, uint16_t requester_id,
 		    struct firmware_route *out);
 

@@ -58,7 +58,8 @@ static void text_host(const struct probe *p)
 		       (unsigned long long)p->firmware.its[i].base,
 		       (unsigned long long)p->firmware.its[i].base + ITS_DOORBELL_PAGE);
 	if (!p->firmware.iort)
-		printf("  no ACPI IORT can be read: which SMMU and ITS a device is behind is not shown\n");
+		printf("  no ACPI IORT can be read: which SMMU and ITS a device is behind is not "
+		       "shown\n");
 	printf("\n");
 }
 

@@ -74,7 +74,8 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 		d->sha = sha256_new();
 		one = d->sha ? guest_device_begin(s->devices[i], &d->io) : -ENOMEM;
 		if (one)
-			err = session_fail(s, one, "%s", d->sha ? guest_why(s->guest) : "out of memory");
+			err = session_fail(s, one, "%s",
+					   d->sha ? guest_why(s->guest) : "out of memory");
 		else
 			running |= 1u << i;
 	}
@@ -103,8 +104,8 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 }
 
 /*
- * What must have been read, where it can be told without the device: from the disk's image. -ENODATA: by a
- * second reading only.
+ * What must have been read, where it can be told without the device: from the disk's image.
+ * -ENODATA: by a second reading only.
  */
 static int expected_content(struct session *s, unsigned int index, uint64_t *bytes,
 			    char hex[SHA256_HEX])
@@ -307,11 +308,12 @@ static bool verdict(struct session *s, struct term *term, const struct run_resul
 		term_verdict(term, false, "%u fault record%s that nothing was to cause",
 			     result->surprises, result->surprises == 1 ? "" : "s");
 	else
-		term_verdict(term, true,
-			     "%s: %u device%s, %s, %llu interrupts, each once and on its own vector%s",
-			     db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s",
-			     data, (unsigned long long)interrupts,
-			     with_disturbances(s, disturbances, sizeof(disturbances)));
+		term_verdict(
+			term, true,
+			"%s: %u device%s, %s, %llu interrupts, each once and on its own vector%s",
+			db_mode_name(vmm_mode(s->vmm)), result->n, result->n == 1 ? "" : "s", data,
+			(unsigned long long)interrupts,
+			with_disturbances(s, disturbances, sizeof(disturbances)));
 	return !err && !bad && !result->surprises;
 }
 

@@ -40,9 +40,9 @@ struct run_result {
 int run_messages(struct session *s, struct term *term, struct run_device *d);
 
 /*
- * Reads those of device @index that are not masked again: the host's data and the offset in the page
- * must be as they were, and the page the one of the guest's present gIOVA (in mode rmr: as it was).
- * -EIO, s->why.
+ * Reads those of device @index that are not masked again: the host's data and the offset in the
+ * page must be as they were, and the page the one of the guest's present gIOVA (in mode rmr: as it
+ * was). -EIO, s->why.
  */
 int run_messages_check(struct session *s, unsigned int index, struct run_device *d);
 

@@ -25,8 +25,8 @@ static json_t *device(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, "
-			 "s:{s:I, s:s, s:b}}",
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, "
+			 "s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:b}}",
 			 "address", d->host->address, "stream_id", (json_int_t)d->host->stream_id,
 			 "device_id", (json_int_t)d->host->device_id, "doorbell_id",
 			 (json_int_t)d->host->caps.doorbell.id, "doorbell_ipa",

@@ -6,7 +6,8 @@
 #include "cli/run.h"
 
 #define MESSAGES_SHOWN 4	/* of each device, to a person */
-#define PAGE_BITS 12		/* of the address are the doorbell's own: native mode leaves them as they are */
+/* The bits of an address below these are the doorbell's own, and stay what they are. */
+#define PAGE_BITS 12
 
 static void say(struct term *term, const struct run_device *d, unsigned int i)
 {
@@ -18,10 +19,12 @@ static void say(struct term *term, const struct run_device *d, unsigned int i)
 	if (i == n - 1 && n > MESSAGES_SHOWN + 1)
 		term_say(term, "msi", "%s: ...", d->host->address);
 	if (m->shown)
-		term_say(term, "msi",
-			 "%s: vector %u: guest wrote 0x%llx data 0x%x; in the device: 0x%llx data 0x%x",
-			 d->host->address, i, (unsigned long long)d->guest->giova, m->data_guest,
-			 (unsigned long long)m->address, m->data_host);
+		term_say(
+			term, "msi",
+			"%s: vector %u: guest wrote 0x%llx data 0x%x; in the device: 0x%llx "
+			"data 0x%x",
+			d->host->address, i, (unsigned long long)d->guest->giova, m->data_guest,
+			(unsigned long long)m->address, m->data_host);
 	else
 		term_say(term, "msi",
 			 "%s: vector %u: guest wrote 0x%llx data 0x%x; the host does not show the "
@@ -66,11 +69,12 @@ int run_messages_check(struct session *s, unsigned int index, struct run_device 
 		if (m->shown &&
 		    (vmm_device_message(d->guest->vmm, i, &address, &data) || address != wanted ||
 		     data != m->data_host))
-			return session_fail(s, -EIO,
-					    "%s: vector %u has 0x%llx data 0x%x in the device, not 0x%llx "
-					    "data 0x%x",
-					    d->host->address, i, (unsigned long long)address, data,
-					    (unsigned long long)wanted, m->data_host);
+			return session_fail(
+				s, -EIO,
+				"%s: vector %u has 0x%llx data 0x%x in the device, not 0x%llx "
+				"data 0x%x",
+				d->host->address, i, (unsigned long long)address, data,
+				(unsigned long long)wanted, m->data_host);
 		m->address = wanted;
 	}
 	return 0;

@@ -124,7 +124,10 @@ static int find_other(void *arg, const char *name)
 	return search->other[0] != 0;
 }
 
-/* The kernel gives a stage 1 to a whole group; devices that share one would see each other's mappings. */
+/*
+ * The kernel gives a stage 1 to a whole group; devices that share one would see each other's
+ * mappings.
+ */
 static int check_groups(struct session *s)
 {
 	struct group_search search;
@@ -140,11 +143,12 @@ static int check_groups(struct session *s)
 		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices", group);
 		s->sys->ops->list(s->sys, path, find_other, &search);
 		if (search.other[0])
-			return session_fail(s, -EOPNOTSUPP,
-					    "%s shares IOMMU group %d with %s, and only a whole group "
-					    "can be given a stage 1: choose a device that is alone in "
-					    "its group",
-					    s->addresses[i], group, search.other);
+			return session_fail(
+				s, -EOPNOTSUPP,
+				"%s shares IOMMU group %d with %s, and only a whole group "
+				"can be given a stage 1: choose a device that is alone in "
+				"its group",
+				s->addresses[i], group, search.other);
 	}
 	return 0;
 }
@@ -249,8 +253,8 @@ static void check_given_back(struct session *s)
 				   driver);
 		else
 			report_say(&s->report, "error",
-				   "%s: %s does not drive it again; it has %s now",
-				   s->addresses[i], s->drivers[i], driver[0] ? driver : "no driver");
+				   "%s: %s does not drive it again; it has %s now", s->addresses[i],
+				   s->drivers[i], driver[0] ? driver : "no driver");
 	}
 }
 

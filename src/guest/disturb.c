@@ -103,8 +103,8 @@ static int await_record(struct guest_device *gd, uint64_t before, const char *wh
 	for (waited = 0; gd->faults == before; waited++) {
 		if (waited >= (unsigned int)gd->guest->patience_ms)
 			return guest_fail(gd->guest, -ETIMEDOUT,
-					  "%s: %s went to gIOVA 0x%llx, which is not mapped, and no event "
-					  "record tells of it",
+					  "%s: %s went to gIOVA 0x%llx, which is not mapped, and "
+					  "no event record tells of it",
 					  vmm_device_info(gd->info.vmm)->address, what,
 					  (unsigned long long)gd->void_giova);
 		guest_delay(gd->guest, 1);
@@ -142,8 +142,8 @@ static int fault(struct guest_device *gd)
 
 	if (!by_message && !gd->driver->fault)
 		return guest_fail(gd->guest, -EOPNOTSUPP,
-				  "%s: its driver cannot have it write to a wrong address, and in mode "
-				  "rmr its messages go to the kernel's window",
+				  "%s: its driver cannot have it write to a wrong address, and in "
+				  "mode rmr its messages go to the kernel's window",
 				  vmm_device_info(gd->info.vmm)->address);
 	if (!gd->void_giova)
 		err = dma_reserve_void(&gd->domain, &gd->void_giova);

@@ -11,7 +11,10 @@
 enum guest_disturbance {
 	/* Every vector is masked and unmasked, again and again; some stay masked while raised. */
 	GUEST_DISTURB_MASK,
-	/* The doorbell page moves to another gIOVA: vectors are re-programmed, the old one unmapped. */
+	/*
+	 * The doorbell page moves to another gIOVA: vectors are re-programmed, the old one
+	 * unmapped.
+	 */
 	GUEST_DISTURB_REMAP,
 	/* The STE points at another CD, with another ASID and the same tables. */
 	GUEST_DISTURB_CD,

@@ -226,7 +226,10 @@ static struct dma_msi_page *find_msi_page(struct dma_domain *d, uint64_t ipa)
 	return unused;
 }
 
-/* The limit is that of the DMA engine; a message has 64 bits (MSI without them is refused by who writes it). */
+/*
+ * The limit is that of the DMA engine; a message has 64 bits (MSI without them is refused by who
+ * writes it).
+ */
 static int map_msi_page(struct dma_domain *d, uint64_t page_ipa, uint64_t *giova)
 {
 	uint64_t limit = d->limit;

@@ -4,8 +4,8 @@
  * for each vector after the admin queue's; one command at a time on each queue, all queues at once,
  * so that each completion is exactly one interrupt. The data buffers are mapped for the transfer
  * and unmapped and invalidated after it, as a kernel's block layer does, while the other queues are
- * at work. There is one buffer more than queues: so a gIOVA that is used again leads to other memory,
- * and data that a stale translation took to the old place is missed.
+ * at work. There is one buffer more than queues: so a gIOVA that is used again leads to other
+ * memory, and data that a stale translation took to the old place is missed.
  */
 #include <endian.h>
 #include <errno.h>
@@ -102,7 +102,8 @@ static int fail(struct nvme *nvme, int err, const char *what)
 			  vmm_device_info(nvme->gd->info.vmm)->address, what);
 }
 
-static int queue_alloc(struct nvme *nvme, struct nvme_queue *q, unsigned int id, unsigned int vector)
+static int queue_alloc(struct nvme *nvme, struct nvme_queue *q, unsigned int id,
+		       unsigned int vector)
 {
 	q->id = id;
 	q->vector = vector;
@@ -414,7 +415,10 @@ static int nvme_start(struct guest_device *gd)
 	return err;
 }
 
-/* Reads q->len bytes from q->from on into the buffer, which is mapped; PRPs point at each of its pages (§4.3). */
+/*
+ * Reads q->len bytes from q->from on into the buffer, which is mapped; PRPs point at each of its
+ * pages (§4.3).
+ */
 static void submit_read(struct nvme *nvme, struct nvme_queue *q)
 {
 	uint64_t *list = (uint64_t *)((char *)q->mem.cpu + QUEUE_PRP);
@@ -532,7 +536,9 @@ static void nvme_end(struct guest_device *gd)
 	for (i = 0; i < nvme->n_io; i++) {
 		struct nvme_queue *q = &nvme->io[i];
 
-		/* A controller that does not answer is stopped, and with it all that was in flight. */
+		/*
+		 * A controller that does not answer is stopped, and with it all that was in flight.
+		 */
 		if (q->len && !err) {
 			err = complete(nvme, q, NULL);
 			if (err)
@@ -587,8 +593,8 @@ static int nvme_kicked(struct guest_device *gd)
 }
 
 /*
- * Identify data, of which the first 8 bytes go to the end of the page that is not mapped: one access. Whether
- * the command fails by it is the controller's matter (QEMU's takes no notice).
+ * Identify data, of which the first 8 bytes go to the end of the page that is not mapped: one
+ * access. Whether the command fails by it is the controller's matter (QEMU's takes no notice).
  */
 static int nvme_fault(struct guest_device *gd, uint64_t giova)
 {

@@ -52,7 +52,10 @@ struct guest_device_info {
 
 const struct guest_device_info *guest_device_info(const struct guest_device *gd);
 
-/* Whether the guest has @vector masked just now: then what it wrote last need not be in the device yet. */
+/*
+ * Whether the guest has @vector masked just now: then what it wrote last need not be in the device
+ * yet.
+ */
 bool guest_device_masked(const struct guest_device *gd, unsigned int vector);
 
 /*
@@ -86,8 +89,8 @@ struct guest_io {
  * devices work at once, and what happens to one meanwhile (disturb.h) happens under load.
  *
  * guest_device_begin() comes first, and guest_device_end() last, also after a failure; @io stays
- * the caller's until then. guest_device_step() takes what has completed and starts more: 1: there is
- * more to do; 0: done. -EIO: the device reported an error or data was not what was written;
+ * the caller's until then. guest_device_step() takes what has completed and starts more: 1: there
+ * is more to do; 0: done. -EIO: the device reported an error or data was not what was written;
  * -ETIMEDOUT: it did not answer.
  */
 int guest_device_begin(struct guest_device *gd, struct guest_io *io);

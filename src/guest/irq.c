@@ -22,7 +22,9 @@ static void interrupt(void *ctx, uint32_t lpi, uint64_t times)
 		guest->unknown += times;
 }
 
-/* The device whose void granule the faulting access went to, if that is what the record tells of. */
+/*
+ * The device whose void granule the faulting access went to, if that is what the record tells of.
+ */
 static struct guest_device *who_faulted(const struct guest *guest, const uint64_t record[4])
 {
 	unsigned int i;

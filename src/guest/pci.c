@@ -237,6 +237,7 @@ int guest_pci_readdress(struct guest_device *gd, unsigned int vector, uint64_t g
 {
 	struct vmm_device *dev = gd->info.vmm;
 	bool masked = gd->vectors[vector].masked;
+	uint32_t control;
 	int err;
 
 	if (gd->msix) {
@@ -244,7 +245,8 @@ int guest_pci_readdress(struct guest_device *gd, unsigned int vector, uint64_t g
 		write_address(gd, vector, giova);
 		guest_pci_mask(gd, vector, masked);
 	} else {
-		err = write_msi_address(gd, vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2), giova);
+		control = vmm_config_read(dev, gd->cap + PCI_MSI_CONTROL, 2);
+		err = write_msi_address(gd, control, giova);
 		if (err)
 			return err;
 	}

@@ -108,7 +108,8 @@ static int add(struct commands *c, uint64_t dw0, uint64_t dw1)
 
 static uint64_t command(const struct dma_domain *d, uint64_t op)
 {
-	return FIELD_PREP64(SMMU_CMD_0_OP, op) | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->asids[d->current]);
+	return FIELD_PREP64(SMMU_CMD_0_OP, op) |
+	       FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, d->asids[d->current]);
 }
 
 /*
@@ -137,8 +138,8 @@ static int install(struct dma_domain *d, const uint64_t ste[SMMU_STE_DWORDS])
 }
 
 /*
- * What is cached of an earlier use of the ASID goes first: with the new STE the device reaches it at
- * once.
+ * What is cached of an earlier use of the ASID goes first: with the new STE the device reaches it
+ * at once.
  */
 int guest_smmu_attach(struct dma_domain *d)
 {

@@ -168,10 +168,10 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 	if (vmm->config.ram_base) {
 		vmm->ram_base = vmm->config.ram_base;
 		if (in_given_ram(vmm, first, last - first + 1))
-			return vmm_fail(vmm, -EADDRINUSE,
-					"RAM at 0x%llx lies over the vITS at 0x%llx: choose another --ram or --vits",
-					(unsigned long long)vmm->ram_base,
-					(unsigned long long)first);
+			return vmm_fail(
+				vmm, -EADDRINUSE,
+				"RAM at 0x%llx lies over the vITS at 0x%llx: choose another --ram or --vits",
+				(unsigned long long)vmm->ram_base, (unsigned long long)first);
 		return 0;
 	}
 	for (i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
@@ -194,8 +194,8 @@ static bool layout_overlaps(const struct vmm *vmm, const struct layout *layout, 
 }
 
 /*
- * In native mode nothing uses the kernel's window, yet its addresses are reserved: where the VM's owner wants
- * them for the VM, the window goes elsewhere.
+ * In native mode nothing uses the kernel's window, yet its addresses are reserved: where the VM's
+ * owner wants them for the VM, the window goes elsewhere.
  */
 static int move_window(struct vmm *vmm, const struct layout *layout, struct vmm_device *dev)
 {
@@ -208,7 +208,8 @@ static int move_window(struct vmm *vmm, const struct layout *layout, struct vmm_
 		if (is_free(layout, at, size) && !layout_overlaps(vmm, layout, at, size))
 			break;
 	if (at + size > VITS_LIMIT)
-		return vmm_fail(vmm, -ENOSPC, "no room for the MSI window of %s", dev->info.address);
+		return vmm_fail(vmm, -ENOSPC, "no room for the MSI window of %s",
+				dev->info.address);
 	err = db_device_set_window(dev->db, at, size);
 	if (err)
 		return vmm_fail_lib(vmm, err, dev->info.address);
@@ -219,8 +220,9 @@ static int move_window(struct vmm *vmm, const struct layout *layout, struct vmm_
 }
 
 /*
- * The doorbell's register keeps its place in the host's page, and only the low 12 bits of the guest's address
- * are replaced by the host's: with larger pages it must lie where GITS_TRANSLATER does, in the first 4 KiB.
+ * The doorbell's register keeps its place in the host's page, and only the low 12 bits of the
+ * guest's address are replaced by the host's: with larger pages it must lie where GITS_TRANSLATER
+ * does, in the first 4 KiB.
  */
 static int check_offset(struct vmm *vmm, const struct vmm_device *dev)
 {
@@ -228,11 +230,12 @@ static int check_offset(struct vmm *vmm, const struct vmm_device *dev)
 
 	if (vmm->mode != DB_MODE_NATIVE || doorbell->offset < 0x1000)
 		return 0;
-	return vmm_fail(vmm, -EOPNOTSUPP,
-			"%s: its doorbell is 0x%llx into a page of %lluK, where a guest's ITS cannot have "
-			"one: use --mode rmr, or a host with smaller pages",
-			dev->info.address, (unsigned long long)doorbell->offset,
-			(unsigned long long)(dev->info.caps.page_size >> 10));
+	return vmm_fail(
+		vmm, -EOPNOTSUPP,
+		"%s: its doorbell is 0x%llx into a page of %lluK, where a guest's ITS cannot have "
+		"one: use --mode rmr, or a host with smaller pages",
+		dev->info.address, (unsigned long long)doorbell->offset,
+		(unsigned long long)(dev->info.caps.page_size >> 10));
 }
 
 int vmm_layout(struct vmm *vmm)

@@ -77,7 +77,10 @@ struct vmm {
 int vmm_fail(struct vmm *vmm, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A call of the library failed: its sentence is the reason, after @doing unless it has that in it. Returns @err. */
+/*
+ * A call of the library failed: its sentence is the reason, after @doing unless it has that in it.
+ * Returns @err.
+ */
 int vmm_fail_lib(struct vmm *vmm, int err, const char *doing);
 
 /*

@@ -107,8 +107,8 @@ static int explain_bind(struct db_device *dev, int error)
 		db_error_set(error, "%s cannot be taken: firmware asks for a 1:1 mapping of "
 			     "[0x%llx, 0x%llx] for it (RMR; \"direct\" in reserved_regions), and "
 			     "the kernel lets nobody replace that. Only firmware can drop it: on a "
-			     "server a setting of the device or of its management, in a VM a VMM that "
-			     "needs no RMR", dev->address, (unsigned long long)region.start,
+			     "server a setting of the device or of its management, in a VM a VMM "
+			     "that needs no RMR", dev->address, (unsigned long long)region.start,
 			     (unsigned long long)region.last);
 	else
 		db_error_set(error, "cannot bind %s to the iommufd", dev->address);

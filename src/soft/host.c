@@ -233,8 +233,8 @@ int soft_host_unplug(struct soft_host *host, const char *address)
 }
 
 /*
- * As when the machine starts: what is not in use by the host is bound to vfio-pci. What is stays without a
- * driver when an iommufd has its group.
+ * As when the machine starts: what is not in use by the host is bound to vfio-pci. What is stays
+ * without a driver when an iommufd has its group.
  */
 static void bind_at_start(struct soft_device *dev)
 {

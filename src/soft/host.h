@@ -61,8 +61,8 @@ struct soft_host {
 };
 
 /*
- * Changes dev->driver; with the device's lock. -EBUSY: a driver of the host's own cannot have it, since
- * a device of its IOMMU group is in use by an iommufd.
+ * Changes dev->driver; with the device's lock. -EBUSY: a driver of the host's own cannot have it,
+ * since a device of its IOMMU group is in use by an iommufd.
  */
 int soft_device_set_driver(struct soft_device *dev, const char *driver);
 

@@ -170,7 +170,9 @@ static void no_tables(void **state)
 	firmware_free(&fw);
 }
 
-/* Cut off anywhere, and with each byte changed: something comes of it or nothing, within the table. */
+/*
+ * Cut off anywhere, and with each byte changed: something comes of it or nothing, within the table.
+ */
 static void damaged_tables(void **state)
 {
 	struct table iort, madt, bad;

@@ -198,7 +198,10 @@ static void messages_move(void **state)
 	assert_int_equal(guest_disturbed(rig->gd, GUEST_DISTURB_REMAP), 1);
 }
 
-/* Whichever CD the STE points at, the tables are the same, and an ASID is flushed before it is used again. */
+/*
+ * Whichever CD the STE points at, the tables are the same, and an ASID is flushed before it is used
+ * again.
+ */
 static void context_descriptors_alternate(void **state)
 {
 	struct rig *rig = *state;

@@ -27,18 +27,17 @@ void iommufd_ctx_put(struct iommufd_ctx *ctx);
 
 /*
  * VFIO_DEVICE_BIND_IOMMUFD: takes the device's group for @ctx; DMA is blocked until attach. *id is
- * the dev_id. -EPERM: the group belongs to another iommufd, or one of its devices to a driver of the
- * host's own; -EINVAL: firmware wants a 1:1 mapping
- * of the device ("direct" reserved region); -ENOMEM. Unbind detaches; no other call for @idev may
- * be under way or follow.
+ * the dev_id. -EPERM: the group belongs to another iommufd, or one of its devices to a driver of
+ * the host's own; -EINVAL: firmware wants a 1:1 mapping of the device ("direct" reserved region);
+ * -ENOMEM. Unbind detaches; no other call for @idev may be under way or follow.
  */
 int iommufd_device_bind(struct iommufd_ctx *ctx, struct soft_device *dev,
 			struct iommufd_device **out, uint32_t *id);
 void iommufd_device_unbind(struct iommufd_device *idev);
 
 /*
- * A driver of the host's own takes @dev, and leaves it again: it does DMA as the kernel maps it, and
- * so nobody else may have the group. -EBUSY: an iommufd has it.
+ * A driver of the host's own takes @dev, and leaves it again: it does DMA as the kernel maps it,
+ * and so nobody else may have the group. -EBUSY: an iommufd has it.
  */
 int iommufd_driver_binds(struct soft_device *dev);
 void iommufd_driver_unbinds(struct soft_device *dev);
