@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sequences of system calls on the software host: /dev/iommu twice and two device nodes. Structs hold what the input says, but that
- * pointers point into memory of ours and lengths stay within it: the host takes a caller's memory to be there, as it cannot tell.
+ * Sequences of system calls on the software host: /dev/iommu twice and two device nodes. Structs
+ * hold what the input says, but that pointers point into memory of ours and lengths stay within it:
+ * the host takes a caller's memory to be there, as it cannot tell. When all files are closed the
+ * host must be whole again.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -15,7 +17,7 @@
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
 #include "abi/native.h"
-#include <doorbell/doorbell.h>
+#include "device.h"
 
 #define RAM_SIZE (4u << 20)
 #define SCRATCH_SIZE (64u << 10)
@@ -24,13 +26,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A request: where in its struct a pointer stands (to RAM or scratch), and lengths to keep small. */
+/* A request: where in its struct a pointer stands (to RAM or scratch), and lengths to keep small.
+ */
 struct request {
 	unsigned long number;
-	uint8_t ram_pointer, scratch_pointer;	/* offset, 0: none */
-	uint8_t length[2];			/* offsets of u32 lengths or counts, 0: none */
-	uint8_t fd;				/* offset of a descriptor, 0: none */
-	bool vfio;				/* argsz: data may follow */
+	uint8_t ram_pointer, scratch_pointer; /* offset, 0: none */
+	uint8_t length[2]; /* offsets of u32 lengths or counts, 0: none */
+	uint8_t fd; /* offset of a descriptor, 0: none */
+	bool vfio; /* argsz: data may follow */
 };
 
 #define AT(type, member) offsetof(struct type, member)
@@ -38,16 +41,27 @@ struct request {
 static const struct request requests[] = {
 	{ IOMMU_DESTROY },
 	{ IOMMU_IOAS_ALLOC },
-	{ IOMMU_IOAS_ALLOW_IOVAS, 0, AT(iommu_ioas_allow_iovas, allowed_iovas), { AT(iommu_ioas_allow_iovas, num_iovas) } },
-	{ IOMMU_IOAS_IOVA_RANGES, 0, AT(iommu_ioas_iova_ranges, allowed_iovas), { AT(iommu_ioas_iova_ranges, num_iovas) } },
+	{ IOMMU_IOAS_ALLOW_IOVAS,
+	  0,
+	  AT(iommu_ioas_allow_iovas, allowed_iovas),
+	  { AT(iommu_ioas_allow_iovas, num_iovas) } },
+	{ IOMMU_IOAS_IOVA_RANGES,
+	  0,
+	  AT(iommu_ioas_iova_ranges, allowed_iovas),
+	  { AT(iommu_ioas_iova_ranges, num_iovas) } },
 	{ IOMMU_IOAS_MAP, AT(iommu_ioas_map, user_va) },
 	{ IOMMU_IOAS_MAP_FILE, .fd = AT(iommu_ioas_map_file, fd) },
 	{ IOMMU_IOAS_COPY },
 	{ IOMMU_IOAS_UNMAP },
 	{ IOMMU_OPTION },
-	{ IOMMU_HWPT_ALLOC, 0, AT(iommu_hwpt_alloc, data_uptr), { AT(iommu_hwpt_alloc, data_len) } },
+	{ IOMMU_HWPT_ALLOC,
+	  0,
+	  AT(iommu_hwpt_alloc, data_uptr),
+	  { AT(iommu_hwpt_alloc, data_len) } },
 	{ IOMMU_GET_HW_INFO, 0, AT(iommu_hw_info, data_uptr), { AT(iommu_hw_info, data_len) } },
-	{ IOMMU_HWPT_INVALIDATE, 0, AT(iommu_hwpt_invalidate, data_uptr),
+	{ IOMMU_HWPT_INVALIDATE,
+	  0,
+	  AT(iommu_hwpt_invalidate, data_uptr),
 	  { AT(iommu_hwpt_invalidate, entry_len), AT(iommu_hwpt_invalidate, entry_num) } },
 	{ IOMMU_VIOMMU_ALLOC },
 	{ IOMMU_VDEVICE_ALLOC },
@@ -102,7 +116,9 @@ static void store64(void *p, uint64_t v)
 
 static int choose_fd(const struct run *r, uint32_t n)
 {
-	const int fds[] = { -1, r->files[0], r->files[1], r->files[2], r->dmabuf, r->eventfd, 12345 };
+	const int fds[] = {
+		-1, r->files[0], r->files[1], r->files[2], r->dmabuf, r->eventfd, 12345
+	};
 
 	return fds[n % (sizeof(fds) / sizeof(*fds))];
 }
@@ -114,10 +130,11 @@ static void tame(const struct run *r, const struct request *q, uint8_t *arg, siz
 
 	store32(arg, size > STRUCT_SIZE ? given : size);
 	for (size_t at = 4; at + 4 <= 48; at += 4)
-		if (arg[at + 3] == 0xff)	/* the input asks for a small number here */
+		if (arg[at + 3] == 0xff) /* the input asks for a small number here */
 			store32(arg + at, arg[at] % 16);
 	if (q->ram_pointer)
-		store64(arg + q->ram_pointer, (uintptr_t)r->ram + load32(arg + q->ram_pointer) % RAM_SIZE / 4096 * 4096);
+		store64(arg + q->ram_pointer,
+			(uintptr_t)r->ram + load32(arg + q->ram_pointer) % RAM_SIZE / 4096 * 4096);
 	if (q->scratch_pointer)
 		store64(arg + q->scratch_pointer, (uintptr_t)r->scratch);
 	for (int i = 0; i < 2; i++)
@@ -128,7 +145,8 @@ static void tame(const struct run *r, const struct request *q, uint8_t *arg, siz
 
 		memcpy(&offset, arg + q->ram_pointer, sizeof(offset));
 		offset -= (uintptr_t)r->ram;
-		store64(arg + AT(iommu_ioas_map, length), load32(arg + AT(iommu_ioas_map, length)) % (RAM_SIZE - offset + 1));
+		store64(arg + AT(iommu_ioas_map, length),
+			load32(arg + AT(iommu_ioas_map, length)) % (RAM_SIZE - offset + 1));
 	}
 	if (q->fd)
 		store32(arg + q->fd, choose_fd(r, load32(arg + q->fd)));
@@ -166,36 +184,30 @@ static void call(struct run *r, const uint8_t **data, size_t *size)
 static void access_file(struct run *r, const uint8_t **data, size_t *size)
 {
 	const uint8_t *head = take(data, size, 8);
-	uint8_t buffer[16] = { 0 };
-	uint64_t offset;
 
-	if (!head)
-		return;
-	/* A region's index is in the bits from 40 up. */
-	offset = (uint64_t)(head[1] % 10) << 40 | (load32(head + 4) & 0xfffff);
-	if (head[0] & 1) {
-		memcpy(buffer, head, 8);
-		r->sys->ops->pwrite(r->sys, r->files[head[2] % FILES], buffer, head[3] % 9, offset);
-	} else {
-		r->sys->ops->pread(r->sys, r->files[head[2] % FILES], buffer, head[3] % 9, offset);
-	}
+	if (head)
+		fuzz_access(r->sys, r->files[head[2] % FILES], head[0] & 1, head[1] % 10,
+			    load32(head + 4) & 0xfffff, head[3] % 9,
+			    load32(head) | (uint64_t)load32(head + 4) << 32);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char machine[] = "lpi-bits 14\ndevice 0000:01:00.0 bell vectors=16\ndevice 0000:02:00.0 bell msi=8\n";
-	static const char *const paths[FILES] = { "/dev/iommu", "/dev/iommu", "/dev/vfio/devices/vfio0", "/dev/vfio/devices/vfio1" };
-	static struct db_sys *sys;	/* the same for all inputs: closing its files must undo what they did */
+	static const char machine[] = "lpi-bits 14\ndevice 0000:01:00.0 bell vectors=16\ndevice "
+				      "0000:02:00.0 bell msi=8\n";
+	static const char *const paths[FILES] = { "/dev/iommu", "/dev/iommu",
+						  "/dev/vfio/devices/vfio0",
+						  "/dev/vfio/devices/vfio1" };
 	static uint8_t *ram, *scratch;
 	struct run r = { .dmabuf = -1, .eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+	struct fuzz_device after;
 
-	if (!sys) {
-		if (db_soft_host_create(machine, sizeof(machine) - 1, &sys))
-			abort();
-		ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!ram) {
+		ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
 		scratch = calloc(1, SCRATCH_SIZE);
 	}
-	r.sys = sys;
+	r.sys = fuzz_host(machine);
 	r.ram = ram;
 	r.scratch = scratch;
 	for (int i = 0; i < FILES; i++)
@@ -224,5 +236,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (r.files[i] >= 0)
 			r.sys->ops->close(r.sys, r.files[i]);
 	close(r.eventfd);
+	fuzz_begin(&after, r.sys);
+	fuzz_must_work(&after);
+	fuzz_end(&after);
 	return 0;
 }
