@@ -3,6 +3,8 @@
  * The caches: what hits, what each command removes and what it leaves, and that nothing stale is
  * ever found.
  */
+#include "arm/smmu_tlb.h"
+#include "arm/vmsa_walk.h"
 #include "smmu_scene.h"
 
 #define CMD(op, vmid, asid) \
@@ -585,6 +587,40 @@ static void change_s2(struct scene *s, unsigned int shift)
 	vmsa_release(&s->s2, freed);
 }
 
+/*
+ * An entry is one of its VMID and ASID alone. Most other contexts would not even look in its place;
+ * among all of them there are many that do.
+ */
+static void other_contexts_miss(void **state)
+{
+	static _Alignas(64) struct tlb_set sets[64 / TLB_WAYS];
+	_Atomic uint64_t epochs[2] = { 0, 0 };
+	const struct tlb_ticket ticket = { .epoch = { &epochs[0], &epochs[1] } };
+	struct tlb_entry e = {
+		.kind = TLB_NESTED, .vmid = 7, .asid = 9, .addr = 0x123456789000, .pa = 0x40000000,
+		.shift = 12, .leaf_shift = 12, .perms = VMSA_PERM_ALL,
+	};
+	uint32_t own = tlb_context(e.vmid, e.asid);
+	struct tlb tlb;
+	struct tlb_hit hit;
+
+	(void)state;
+	tlb_init(&tlb, sets, 64);
+	tlb_insert(&tlb, &e, &ticket);
+	assert_true(tlb_lookup(&tlb, TLB_NESTED, own, tlb_mix(own), e.addr, &hit));
+	assert_int_equal(hit.data & TLB_DATA_ADDR, e.pa);
+	for (uint32_t other = 0; other < 0x10000; other++) {
+		uint32_t vmid = tlb_context(other, e.asid), asid = tlb_context(e.vmid, other);
+
+		if (vmid != own)
+			assert_false(tlb_lookup(&tlb, TLB_NESTED, vmid, tlb_mix(vmid), e.addr, &hit));
+		if (asid != own)
+			assert_false(tlb_lookup(&tlb, TLB_NESTED, asid, tlb_mix(asid), e.addr, &hit));
+	}
+	assert_false(tlb_lookup(&tlb, TLB_S1, own, tlb_mix(own), e.addr, &hit));
+	assert_false(tlb_lookup(&tlb, TLB_NESTED, own, tlb_mix(own), e.addr + 0x1000, &hit));
+}
+
 static void random_scene(unsigned int granule1, unsigned int granule2, uint32_t tlb_entries)
 {
 	struct scene *s = malloc(sizeof(*s));
@@ -625,6 +661,7 @@ static void random_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(other_contexts_miss),
 		scene_test(hits_read_nothing),
 		scene_test(many_pages_stay),
 		scene_test(overflow),

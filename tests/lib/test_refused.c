@@ -460,6 +460,18 @@ static void auto_tries_stock(void **state)
 	assert_message_has("stock: is for MSI-X only");
 	config.kind = DB_MSIX;
 
+	/* Mapped already where this is to go, and there is no table for stock to write to. */
+	rig_close(&rig);
+	rig = (struct rig){ 0 };
+	rig_init(&rig);
+	rig.hw->mappable = false;
+	rig_open(&rig);
+	config.dev = rig.dev;
+	config.space = rig.space;
+	mock_fail(rig.mock, IOMMU_IOAS_MAP_FILE, -EADDRINUSE, 0);
+	assert_int_equal(db_msi_create(&config, &rig.msi), -EADDRINUSE);
+	assert_message_has("stock: BAR 0");
+
 	/* What is wrong with the host is not about the layout. */
 	mock_fail(rig.mock, IOMMU_IOAS_MAP_FILE, -ENOMEM, 0);
 	assert_int_equal(db_msi_create(&config, &rig.msi), -ENOMEM);
