@@ -613,9 +613,11 @@ static void other_contexts_miss(void **state)
 		uint32_t vmid = tlb_context(other, e.asid), asid = tlb_context(e.vmid, other);
 
 		if (vmid != own)
-			assert_false(tlb_lookup(&tlb, TLB_NESTED, vmid, tlb_mix(vmid), e.addr, &hit));
+			assert_false(
+				tlb_lookup(&tlb, TLB_NESTED, vmid, tlb_mix(vmid), e.addr, &hit));
 		if (asid != own)
-			assert_false(tlb_lookup(&tlb, TLB_NESTED, asid, tlb_mix(asid), e.addr, &hit));
+			assert_false(
+				tlb_lookup(&tlb, TLB_NESTED, asid, tlb_mix(asid), e.addr, &hit));
 	}
 	assert_false(tlb_lookup(&tlb, TLB_S1, own, tlb_mix(own), e.addr, &hit));
 	assert_false(tlb_lookup(&tlb, TLB_NESTED, own, tlb_mix(own), e.addr + 0x1000, &hit));

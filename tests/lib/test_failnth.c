@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every system call, every allocation and every eventfd of a whole VMM's life fails in turn. Whatever happens,
- * nothing is left behind, and the next try without a failure works.
+ * Every system call, every allocation and every eventfd of a whole VMM's life fails in turn.
+ * Whatever happens, nothing is left behind, and the next try without a failure works.
  */
 #include "rig.h"
 
