@@ -4,112 +4,13 @@
  * gIOVAs that lead to the other's doorbell page, to memory, to holes, by DMA. Nothing arrives that
  * the other did not cause itself, and what the architecture says happens to who tried.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "pair.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "bench/vm.h"
-#include "soft/endpoints/bell.h"
-
-#define VECTORS 4
-#define VMS 2
 #define F_TRANSLATION 0x10
 #define F_PERMISSION 0x13
 #define HOSTILE_PAGE 0xfffffd000000ull
-
-struct pair {
-	struct db_sys *sys;
-	struct vm vms[VMS];
-};
-
-static int begin(void **state)
-{
-	static const char machine[] =
-		"device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell vectors=4\n";
-	static const char *const address[VMS] = { "0000:01:00.0", "0000:02:00.0" };
-	struct pair *p = calloc(1, sizeof(*p));
-
-	assert_int_equal(db_soft_host_create(machine, sizeof(machine) - 1, &p->sys), 0);
-	for (int i = 0; i < VMS; i++)
-		if (vm_open(&p->vms[i], p->sys, &address[i], 1, VECTORS))
-			fail_msg("%s", db_error_message());
-	*state = p;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct pair *p = *state;
-
-	for (int i = 0; i < VMS; i++)
-		vm_close(&p->vms[i]);
-	p->sys->ops->release(p->sys);
-	free(p);
-	return 0;
-}
-
-static uint64_t taken(struct vm *vm, unsigned int vector)
-{
-	eventfd_t count = 0;
-
-	return eventfd_read(vm->devices[0].eventfds[vector], &count) ? 0 : count;
-}
-
-static void assert_silent(struct vm *vm)
-{
-	uint64_t event[4], lost = 0;
-
-	for (unsigned int v = 0; v < VECTORS; v++)
-		assert_int_equal(taken(vm, v), 0);
-	assert_int_equal(db_viommu_events(vm->viommu, &event, 1, &lost), 0);
-}
-
-static void assert_works(struct vm *vm)
-{
-	for (unsigned int v = 0; v < VECTORS; v++) {
-		assert_int_equal(vm_bell_write(&vm->devices[0], BELL_RING, v, 4), 0);
-		assert_int_equal(taken(vm, v), 1);
-	}
-}
-
-/* Rings vector 0 with the guest's message at @address; returns the event's number, or 0 if there
- * was none. */
-static unsigned int ring_at(struct vm *vm, uint64_t address, uint64_t event[4])
-{
-	struct db_msi_vector vector = { address, vm->devices[0].eventfds[0] };
-	uint64_t records[2][4], lost;
-	int n;
-
-	if (db_msi_set(vm->devices[0].msi, 0, 1, &vector))
-		fail_msg("%s", db_error_message());
-	assert_int_equal(vm_bell_write(&vm->devices[0], BELL_RING, 0, 4), 0);
-	n = db_viommu_events(vm->viommu, records, 2, &lost);
-	assert_in_range(n, 0, 1);
-	if (!n)
-		return 0;
-	memcpy(event, records[0], sizeof(records[0]));
-	return event[0] & 0xff;
-}
-
-/* A copy of @len bytes by the endpoint's DMA engine; its STATUS afterwards. */
-static uint32_t copy(struct vm *vm, uint64_t from, uint64_t to, uint32_t len)
-{
-	struct vm_device *d = &vm->devices[0];
-	uint32_t status = ~0u;
-
-	assert_int_equal(vm_bell_write(d, BELL_SRC, from, 8), 0);
-	assert_int_equal(vm_bell_write(d, BELL_DST, to, 8), 0);
-	assert_int_equal(vm_bell_write(d, BELL_LEN, len, 4), 0);
-	assert_int_equal(vm_bell_write(d, BELL_GO, ~0u, 4), 0);
-	assert_int_equal(db_device_bar_read(d->dev, 0, &status, 4, BELL_STATUS), 4);
-	return status;
-}
 
 /* The message's address lies where stage 1 leads elsewhere than to the doorbell. */
 static void messages_that_go_astray(void **state)
@@ -121,37 +22,37 @@ static void messages_that_go_astray(void **state)
 	uint32_t word;
 
 	/* Not mapped in stage 1. */
-	assert_int_equal(ring_at(vm, HOSTILE_PAGE | 0x40, event), F_TRANSLATION);
+	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE | 0x40, event), F_TRANSLATION);
 	assert_int_equal(event[2], HOSTILE_PAGE | 0x40);
 	assert_int_equal(event[1] >> 39 & 1, 0);
 
 	/* Read-only in stage 1. */
 	assert_int_equal(
 		vmsa_map(&vm->s1, HOSTILE_PAGE, VM_DOORBELL_IPA, 4096, VMSA_READ | VMSA_DEVICE), 0);
-	assert_int_equal(ring_at(vm, HOSTILE_PAGE | 0x40, event), F_PERMISSION);
+	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE | 0x40, event), F_PERMISSION);
 
 	/* A hole of stage 2; then the other VM's memory by its PA, which is one as well. Linux
 	 * keeps faults of stage 2 to itself. */
 	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x1000, 0x70000000, 4096, VMSA_WRITE), 0);
-	assert_int_equal(ring_at(vm, HOSTILE_PAGE + 0x1040, event), 0);
+	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE + 0x1040, event), 0);
 	memcpy(before, p->vms[1].ram, sizeof(before));
 	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x2000,
 				  (uintptr_t)p->vms[1].ram & 0xfffffffff000, 4096, VMSA_WRITE),
 			 0);
-	assert_int_equal(ring_at(vm, HOSTILE_PAGE + 0x2040, event), 0);
+	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE + 0x2040, event), 0);
 	assert_memory_equal(before, p->vms[1].ram, sizeof(before));
 
 	/* Its own memory: a write of the host's data, to nobody's harm. The low bits are the
 	 * doorbell's, whatever the guest says. */
 	memset(vm->ram + VM_RAM_SIZE - 4096, 0xff, 4096);
-	assert_int_equal(ring_at(vm, VM_RAM_IPA + VM_RAM_SIZE - 64, event), 0);
+	assert_int_equal(pair_ring_at(vm, VM_RAM_IPA + VM_RAM_SIZE - 64, event), 0);
 	memcpy(&word, vm->ram + VM_RAM_SIZE - 4096 + 0x40, sizeof(word));
 	assert_int_equal(word, 0);
 
-	assert_int_equal(taken(vm, 0), 0);
+	assert_int_equal(pair_taken(vm, 0), 0);
 	assert_silent(&p->vms[1]);
-	assert_int_equal(ring_at(vm, VM_GIOVA, event), 0);
-	assert_int_equal(taken(vm, 0), 1);
+	assert_int_equal(pair_ring_at(vm, VM_GIOVA, event), 0);
+	assert_int_equal(pair_taken(vm, 0), 1);
 	assert_works(vm);
 	assert_works(&p->vms[1]);
 }
@@ -167,10 +68,10 @@ static void data_of_others(void **state)
 
 	for (uint32_t data = 0; data < 70000; data += data < 64 ? 1 : 997) {
 		memcpy(vm->ram + VM_BUFFERS + 0x1000, &data, sizeof(data));
-		assert_int_equal(copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x1000, VM_GIOVA, 4), 0);
+		assert_int_equal(pair_copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x1000, VM_GIOVA, 4), 0);
 	}
 	for (unsigned int v = 0; v < VECTORS; v++)
-		assert_in_range(taken(vm, v), 1, 2);
+		assert_in_range(pair_taken(vm, v), 1, 2);
 	assert_silent(&p->vms[1]);
 	assert_works(&p->vms[1]);
 	assert_works(vm);
@@ -187,13 +88,15 @@ static void memory_of_others(void **state)
 	memset(other, 0x5a, sizeof(before));
 	memcpy(before, other, sizeof(before));
 	memset(vm->ram + VM_BUFFERS + 0x2000, 0xff, 4096);
-	assert_int_not_equal(copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, (uintptr_t)other, 4096), 0);
-	assert_int_not_equal(copy(vm, (uintptr_t)other, VM_RAM_IPA + VM_BUFFERS + 0x2000, 4096), 0);
+	assert_int_not_equal(
+		pair_copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, (uintptr_t)other, 4096), 0);
+	assert_int_not_equal(
+		pair_copy(vm, (uintptr_t)other, VM_RAM_IPA + VM_BUFFERS + 0x2000, 4096), 0);
 	/* The ITS's frame by its PA, and the doorbell page beyond the register. */
-	assert_int_not_equal(copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, 0x08090040, 4), 0);
-	copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, VM_GIOVA_PAGE | 0x100, 4);
+	assert_int_not_equal(pair_copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, 0x08090040, 4), 0);
+	pair_copy(vm, VM_RAM_IPA + VM_BUFFERS + 0x2000, VM_GIOVA_PAGE | 0x100, 4);
 	/* Reading the doorbell: stage 2 has it write-only. */
-	assert_int_not_equal(copy(vm, VM_GIOVA, VM_RAM_IPA + VM_BUFFERS + 0x2000, 4), 0);
+	assert_int_not_equal(pair_copy(vm, VM_GIOVA, VM_RAM_IPA + VM_BUFFERS + 0x2000, 4), 0);
 	assert_memory_equal(other, before, sizeof(before));
 
 	/* What stage 1 refused left its record, and none with the other VM. */
@@ -240,7 +143,7 @@ static void tables_from_hell(void **state)
 		assert_int_equal(
 			db_viommu_invalidate(vm->viommu, (const uint64_t(*)[2])config, 2, NULL), 0);
 	}
-	assert_int_equal(taken(vm, 0), 0);
+	assert_int_equal(pair_taken(vm, 0), 0);
 	assert_silent(&p->vms[1]);
 	assert_works(&p->vms[1]);
 	assert_works(vm);
@@ -274,11 +177,11 @@ static void flood_of_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(messages_that_go_astray, begin, end),
-		cmocka_unit_test_setup_teardown(data_of_others, begin, end),
-		cmocka_unit_test_setup_teardown(memory_of_others, begin, end),
-		cmocka_unit_test_setup_teardown(tables_from_hell, begin, end),
-		cmocka_unit_test_setup_teardown(flood_of_faults, begin, end),
+		cmocka_unit_test_setup_teardown(messages_that_go_astray, pair_begin, pair_end),
+		cmocka_unit_test_setup_teardown(data_of_others, pair_begin, pair_end),
+		cmocka_unit_test_setup_teardown(memory_of_others, pair_begin, pair_end),
+		cmocka_unit_test_setup_teardown(tables_from_hell, pair_begin, pair_end),
+		cmocka_unit_test_setup_teardown(flood_of_faults, pair_begin, pair_end),
 	};
 
 	return cmocka_run_group_tests_name("isolation", tests, NULL, NULL);
