@@ -79,9 +79,10 @@ static int sysfs_text(struct mock *mock, const char *path, char *text, size_t si
 				MOCK_WINDOW + 0xfffff);
 	len += snprintf(text + len, size - len, "garbage\n");
 	if (mock->reserved_last)
-		len += snprintf(text + len, size - len, "0x%016llx 0x%016llx reserved\n",
+		len += snprintf(text + len, size - len, "0x%016llx 0x%016llx %s\n",
 				(unsigned long long)mock->reserved_start,
-				(unsigned long long)mock->reserved_last);
+				(unsigned long long)mock->reserved_last,
+				mock->reserved_type ? mock->reserved_type : "reserved");
 	return len;
 }
 

@@ -93,6 +93,7 @@ struct mock {
 	unsigned int open_fds;
 	uint32_t next_id;
 	uint64_t reserved_start, reserved_last;	/* 0, 0: none */
+	const char *reserved_type;	/* NULL: "reserved" */
 	uint32_t its_page[8];		/* ITS -> page in the window + 1, in first-come order */
 	unsigned int its_pages;
 	uint64_t window_start, window_size;

@@ -137,6 +137,16 @@ static void test_open_busy(void **state)
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EPERM, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EPERM);
 	assert_message_has("IOMMU group 11");
+	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EINVAL, 0);
+	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EINVAL);
+	assert_message_has("cannot bind 0000:02:00.0");
+	/* Firmware wants a 1:1 mapping. */
+	rig.mock->reserved_start = 0x40000000;
+	rig.mock->reserved_last = 0x400fffff;
+	rig.mock->reserved_type = "direct";
+	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EINVAL, 0);
+	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EINVAL);
+	assert_message_has("1:1 mapping of [0x40000000, 0x400fffff]");
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -ENOMEM, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -ENOMEM);
 	rig_close(&rig);
