@@ -242,8 +242,8 @@ static void doorbell_of_another_its(void **state)
 	static const char *const address[] = { "0000:01:00.0" };
 	const uint64_t other_ipa = 0x20190000, other_iova = 0xfffffd000000;
 	struct vm vm = { 0 };
-	struct db_device *other;
-	struct db_sys *sys;
+	struct db_device *other = NULL;
+	struct db_sys *sys = NULL;
 	uint64_t event[4];
 
 	(void)state;
