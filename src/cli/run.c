@@ -12,6 +12,7 @@
 #include "cli/disturb.h"
 #include "cli/json.h"
 #include "cli/term.h"
+#include "guest/disturb.h"
 
 struct progress {
 	struct term *term;
@@ -209,7 +210,7 @@ static void say_disturbances(struct session *s, struct term *term, unsigned int 
 	char text[128];
 
 	if (s->options->disturb)
-		term_say(term, "disturb", "%s: %s; %llu commands were cut short, and repeated",
+		term_say(term, "disturb", "%s: %s; commands cut short and repeated: %llu",
 			 d->host->address, disturb_describe(s, index, text, sizeof(text)),
 			 (unsigned long long)d->interrupts.cancelled);
 }
@@ -222,13 +223,15 @@ static bool is_good(const struct run_device *d)
 	       !i->spurious && !i->misrouted;
 }
 
+#define EVENTS_SHOWN 12	/* of faults that were brought about, to a person */
+
 static void say_events(struct session *s, struct term *term, struct run_result *result)
 {
 	const uint64_t (*events)[4];
 	struct smmu_event event;
 	char text[256];
 	uint64_t lost;
-	unsigned int i, n = vmm_events(s->vmm, &events, &lost);
+	unsigned int i, n = vmm_events(s->vmm, &events, &lost), expected = 0;
 
 	for (i = 0; i < n; i++) {
 		memcpy(event.dw, events[i], sizeof(event.dw));
@@ -236,12 +239,20 @@ static void say_events(struct session *s, struct term *term, struct run_result *
 		if (!guest_event_expected(s->guest, events[i])) {
 			result->surprises++;
 			term_say(term, "event", "%s: nothing was to cause this", text);
-		} else {
+		} else if (expected++ < EVENTS_SHOWN) {
 			term_say(term, "event", "%s", text);
 		}
 	}
-	if (lost)
-		term_say(term, "event", "and %llu more", (unsigned long long)lost);
+	if (expected > EVENTS_SHOWN)
+		term_say(term, "event", "and %u more of faults that were brought about",
+			 expected - EVENTS_SHOWN);
+	if (!lost)
+		return;
+	term_say(term, "event", "and %llu that the queue had no room for",
+		 (unsigned long long)lost);
+	/* Where faults are brought about there may be more of them than are kept. */
+	if (!(s->options->disturb & 1u << GUEST_DISTURB_FAULT))
+		result->surprises += lost;
 }
 
 static int run_devices(struct session *s, struct term *term, struct run_result *result)
