@@ -11,7 +11,7 @@ endif
 SETUP ?= yes
 PREFIX ?= /usr/local
 
-.PHONY: all setup run check check-native check-arm bench fuzz coverage install clean help
+.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate install clean help
 
 all: build/build.ninja
 	@ninja -C build --quiet
@@ -51,6 +51,9 @@ fuzz: setup
 coverage: setup
 	tools/coverage
 
+mutate: setup
+	tools/mutate $(ARGS)
+
 install: all
 	@meson install -C build
 
@@ -67,4 +70,5 @@ help:
 	@echo 'make bench         measure against named limits; COMPARE=REV against another revision'
 	@echo 'make fuzz          fuzz until stopped'
 	@echo 'make coverage      line and branch coverage of the tests'
+	@echo 'make mutate        breaks the code in known ways, and sees that the tests notice'
 	@echo 'make install       PREFIX=/usr/local'

@@ -175,8 +175,9 @@ static void read_msix(struct db_device *dev, const uint8_t *cap)
 	msix->table_offset = table & ~PCI_MSIX_BAR;
 	msix->pba_bar = pba & PCI_MSIX_BAR;
 	msix->pba_offset = pba & ~PCI_MSIX_BAR;
+	/* Reserved: there is no such BAR (PCIe 7.7.2.3), so none that others could index with. */
 	if (msix->table_bar >= DEVICE_BARS || msix->pba_bar >= DEVICE_BARS)
-		msix->count = 0;
+		*msix = (struct device_msix){ 0 };
 }
 
 static void refresh_memory_on(struct db_device *dev)

@@ -7,7 +7,8 @@
  * (soft/hw/bus.h), so nothing has to be done to find it; what a kernel's pin guarantees, that the
  * page stays, is up to the process here: it must not unmap what it has mapped for a device. That
  * the memory exists is checked whole, that it may be written only at both ends, since more would
- * populate it.
+ * populate it. Nothing is locked either, so RLIMIT_MEMLOCK, which the kernel charges to users
+ * without CAP_IPC_LOCK, does not count: what may be pinned is bounded by the machine's "ram".
  */
 #include <errno.h>
 #include <fcntl.h>
