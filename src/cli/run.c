@@ -44,22 +44,23 @@ static int take_data(void *ctx, const void *buf, size_t len, uint64_t done, uint
 }
 
 /* One step of device @index, and what disturbs it. 1: there is more to do; 0; -errno, s->why. */
-static int step(struct session *s, unsigned int index, struct run_device *d)
+static int step(struct session *s, unsigned int index, struct run_device *d, bool disturb)
 {
 	int more = guest_device_step(s->devices[index]), err;
 
 	if (more < 0)
 		return session_fail(s, more, "%s", guest_why(s->guest));
-	err = more ? disturb_step(s, index, d) : 0;
+	err = more && disturb ? disturb_step(s, index, d) : 0;
 	return err ? err : more;
 }
 
 /*
- * Runs the I/O of all devices in @which (a bit each) at the same time; the data's SHA-256 in @hex.
+ * Runs the I/O of all devices in @which (a bit each) at the same time, with what was chosen to
+ * @disturb it or without; the data's SHA-256 in @hex.
  * All go on after one has failed: what the others do is worth knowing.
  */
 static int transfer(struct session *s, struct term *term, struct run_result *result,
-		    uint32_t which, char (*hex)[SHA256_HEX])
+		    uint32_t which, bool disturb, char (*hex)[SHA256_HEX])
 {
 	struct progress progress[VMM_DEVICES];
 	uint32_t running = 0, i;
@@ -84,7 +85,7 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 		for (i = 0; i < s->n; i++) {
 			if (!(running & 1u << i))
 				continue;
-			one = step(s, i, &result->devices[i]);
+			one = step(s, i, &result->devices[i], disturb);
 			if (one > 0)
 				continue;
 			running &= ~(1u << i);
@@ -157,7 +158,7 @@ static int do_io(struct session *s, struct term *term, struct run_result *result
 	uint64_t bytes;
 	int err;
 
-	err = transfer(s, term, result, UINT32_MAX, hex);
+	err = transfer(s, term, result, UINT32_MAX, true, hex);
 	for (i = 0; i < s->n; i++) {
 		struct run_device *d = &result->devices[i];
 
@@ -185,7 +186,7 @@ static int do_io(struct session *s, struct term *term, struct run_result *result
 	if (err || !again)
 		return err;
 	term_say(term, "io", "no --disk to compare with: reading a second time");
-	err = transfer(s, term, result, again, hex);
+	err = transfer(s, term, result, again, false, hex);
 	for (i = 0; !err && i < s->n; i++)
 		if (again & 1u << i)
 			compare(term, &result->devices[i], result->devices[i].io.bytes, hex[i]);
