@@ -264,6 +264,9 @@ static void input_range(void **state)
 	fault_read(s, UINT64_C(0x0001000000000000),
 		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
 				    UINT64_C(0x0001000000000000) });
+	/* Nothing is read for a disabled half, not even where no bit of the address is too much. */
+	fault_read(s, ~UINT64_C(0),
+		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN), ~UINT64_C(0) });
 	assert_int_equal(vmsa_map(&s->s1, VA, RAM_BASE, 0x1000, RW), 0);
 	fault_read(s, UINT64_C(0x5a) << 56 | VA,
 		   (struct expect){ SMMU_EVT_F_TRANSLATION, RNW | CLASS(IN),
