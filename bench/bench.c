@@ -50,7 +50,7 @@ static int compare_doubles(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double median(double *values, unsigned int count)
+double bench_median(double *values, unsigned int count)
 {
 	qsort(values, count, sizeof(*values), compare_doubles);
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
@@ -78,10 +78,10 @@ static int measure(const struct bench *b, unsigned int runs, struct outcome *out
 		b->teardown(state);
 	if (ret)
 		return ret;
-	out->median = median(value, runs);
+	out->median = bench_median(value, runs);
 	out->spread = value[runs - 1] - value[0];
-	out->limit = median(limit, runs);
-	out->ratio = median(ratio, runs);
+	out->limit = bench_median(limit, runs);
+	out->ratio = bench_median(ratio, runs);
 	return 0;
 }
 

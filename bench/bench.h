@@ -36,6 +36,9 @@ int bench_main(int argc, char **argv);
 uint64_t bench_now_ns(void);
 uint64_t bench_cpu_ns(void);
 
+/* Sorts @values. */
+double bench_median(double *values, unsigned int count);
+
 /* Keeps the compiler from removing what computes @value. */
 static inline void bench_use(uint64_t value)
 {

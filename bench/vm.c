@@ -12,6 +12,8 @@
 
 #define PAGE 4096
 #define ASID 5
+/* As guests map for DMA: of one ASID. */
+#define S1_FLAGS (VMSA_WRITE | VMSA_NOT_GLOBAL)
 #define FIRST_SID 0x40
 #define COMMAND 4		/* PCI config space */
 #define COMMAND_MEMORY_MASTER 6
@@ -81,8 +83,8 @@ static int make_stage_1(struct vm *vm)
 	};
 	ret = vmsa_format_init(&vm->s1.format, VMSA_S1, 12, 48, 48);
 	ret = ret ? ret : vmsa_table_init(&vm->s1);
-	ret = ret ? ret : vmsa_map(&vm->s1, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | VMSA_WRITE);
-	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, vm->doorbell_ipa, PAGE, VMSA_WRITE | VMSA_DEVICE);
+	ret = ret ? ret : vmsa_map(&vm->s1, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | S1_FLAGS);
+	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, vm->doorbell_ipa, PAGE, S1_FLAGS | VMSA_DEVICE);
 	ret = ret ? ret : ram_alloc(vm, 64, &cd_ipa);
 	if (ret)
 		return ret;

@@ -33,9 +33,9 @@ struct its {
 	struct its_config config;
 	uint64_t baser[GITS_BASERS];
 	uint32_t enabled;
-	unsigned int set_bits;
+	uint64_t set_mask;
+	struct its_set *sets;	/* set_mask + 1: a power of two */
 	uint64_t dropped;
-	struct its_set *sets;	/* 1 << set_bits */
 };
 
 /*

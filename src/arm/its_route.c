@@ -26,9 +26,9 @@ size_t its_route_footprint(const struct its_config *config)
 
 void its_route_init(struct its *its, void *memory)
 {
-	its->set_bits = set_bits(&its->config);
+	its->set_mask = ((uint64_t)1 << set_bits(&its->config)) - 1;
 	its->sets = memory;
-	memset(memory, 0, sizeof(struct its_set) << its->set_bits);
+	memset(memory, 0, sizeof(struct its_set) * (its->set_mask + 1));
 }
 
 static uint64_t route_key(uint32_t device, uint32_t event)
@@ -37,14 +37,14 @@ static uint64_t route_key(uint32_t device, uint32_t event)
 }
 
 /*
- * Fibonacci hashing of both numbers: neighbouring events and neighbouring devices go to different
- * sets.
+ * A device's events lie side by side, so that they share pages; devices are spread by Fibonacci
+ * hashing.
  */
-static struct its_set *set_of(const struct its *its, uint64_t key)
+static inline struct its_set *set_of(const struct its *its, uint64_t key)
 {
-	uint64_t hash = (key ^ key >> 29) * 0x9e3779b97f4a7c15ull;
+	uint64_t hash = (key >> 32) * 0x9e3779b97f4a7c15ull >> 32;
 
-	return &its->sets[its->set_bits ? hash >> (64 - its->set_bits) : 0];
+	return &its->sets[(hash + key) & its->set_mask];
 }
 
 __attribute__((hot)) bool its_route_find(const struct its *its, uint32_t device_id,
@@ -114,7 +114,8 @@ void its_route_add(struct its *its, struct its_route *route)
 	struct its_set *set = set_of(its, key);
 	struct its_slot *slot = NULL;
 
-	for (unsigned int i = 0; i < ITS_ROUTE_WAYS && (!slot || !slot->valid); i++) {
+	/* Its own place, or the first free one, which look-ups come to first. */
+	for (unsigned int i = ITS_ROUTE_WAYS; i-- && (!slot || slot->key != key || !slot->valid);) {
 		if (!set->way[i].valid || set->way[i].key == key)
 			slot = &set->way[i];
 	}
@@ -143,12 +144,12 @@ void its_route_drop(struct its *its, uint32_t device, uint32_t event)
 
 void its_route_drop_device(struct its *its, uint32_t device, uint64_t events)
 {
-	if (events <= 1ull << its->set_bits) {
+	if (events <= its->set_mask + 1) {
 		for (uint64_t event = 0; event < events; event++)
 			its_route_drop(its, device, event);
 		return;
 	}
-	for (size_t s = 0; s < (size_t)1 << its->set_bits; s++) {
+	for (size_t s = 0; s <= its->set_mask; s++) {
 		for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++) {
 			if (its->sets[s].way[i].key >> 32 == device)
 				slot_drop(its, &its->sets[s].way[i]);
@@ -158,7 +159,7 @@ void its_route_drop_device(struct its *its, uint32_t device, uint64_t events)
 
 void its_route_drop_all(struct its *its)
 {
-	for (size_t s = 0; s < (size_t)1 << its->set_bits; s++) {
+	for (size_t s = 0; s <= its->set_mask; s++) {
 		for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++)
 			slot_drop(its, &its->sets[s].way[i]);
 	}

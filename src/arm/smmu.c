@@ -171,7 +171,7 @@ static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu,
  * The likeliest hit is all here, so that it needs few registers and no stack, and waits for nothing
  * that a predicted branch can pass.
  */
-int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
+__attribute__((hot)) int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {
 	struct smmu_hot hot;
 	struct tlb_hit hit;

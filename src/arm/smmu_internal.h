@@ -18,8 +18,9 @@ struct smmu {
 	bool strtab_2level;
 	bool two_level_streams;	/* IDR0.ST_LEVEL */
 
-	struct tlb tlb;
+	/* In this order what each look-up reads of both lies close together. */
 	struct cache cache;
+	struct tlb tlb;
 };
 
 /*

@@ -46,8 +46,10 @@ static void ring(struct bell *bell, uint32_t vector)
 
 static void ring_first(struct bell *bell, uint32_t count)
 {
-	for (uint32_t vector = 0; vector < count && vector < bell->vectors; vector++)
-		ring(bell, vector);
+	if (count > bell->vectors)
+		count = bell->vectors;
+	__atomic_fetch_add(&bell->rung, count, __ATOMIC_RELAXED);
+	pci_raise_first(bell->dev, count);
 }
 
 static enum bell_status copy(struct bell *bell)

@@ -67,7 +67,7 @@ int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
 	return 0;
 }
 
-static const struct bus_frame *find_frame(const struct bus *bus, uint64_t pa)
+static inline const struct bus_frame *find_frame(const struct bus *bus, uint64_t pa)
 {
 	unsigned int low = 0, high = bus->n_frames;
 
@@ -166,11 +166,12 @@ int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len)
 	return 0;
 }
 
-__attribute__((hot)) int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len,
-				   uint32_t device_id)
+int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id)
 {
+	struct bus_effect effect = { 0 };
 	const struct bus_frame *frame;
 	uint64_t value = 0;
+	int err;
 
 	if (is_ram(pa, len)) {
 		ram_write(pa, buf, len);
@@ -180,7 +181,20 @@ __attribute__((hot)) int bus_write(struct bus *bus, uint64_t pa, const void *buf
 	if (!frame || !frame->write)
 		return -EFAULT;
 	memcpy(&value, buf, len);
-	return frame->write(frame->ctx, pa - frame->base, len, le64toh(value), device_id);
+	err = frame->write(frame->ctx, pa - frame->base, len, le64toh(value), device_id, &effect);
+	bus_effect_run(&effect);
+	return err;
+}
+
+__attribute__((hot)) int bus_post32(struct bus *bus, uint64_t pa, uint32_t value,
+				    uint32_t device_id, struct bus_effect *effect)
+{
+	const struct bus_frame *frame = pa % 4 ? NULL : find_frame(bus, pa);
+
+	if (frame && frame->write)
+		return frame->write(frame->ctx, pa - frame->base, 4, value, device_id, effect);
+	value = htole32(value);
+	return bus_write(bus, pa, &value, sizeof(value), device_id);
 }
 
 static int arm_read64(void *ctx, uint64_t pa, uint64_t *value)

@@ -20,14 +20,29 @@
 
 struct bus;
 
+/*
+ * What a write causes: an interrupt that a processor takes. Who wrote runs it when the write is
+ * done, in the same RCU section.
+ */
+struct bus_effect {
+	void (*fn)(void *ctx);	/* NULL: nothing */
+	void *ctx;
+};
+
+static inline void bus_effect_run(const struct bus_effect *effect)
+{
+	if (effect->fn)
+		effect->fn(effect->ctx);
+}
+
 struct bus_frame {
 	uint64_t base, size;	/* page-aligned, below BUS_MMIO_TOP, not overlapping another */
 	/*
 	 * A write of @size bytes at offset @off; @device_id is what the bus carries for an ITS. 0
-	 * or -errno (bus abort).
+	 * or -errno (bus abort). *@effect has no function yet.
 	 */
 	int (*write)(void *ctx, uint64_t off, unsigned int size, uint64_t value,
-		     uint32_t device_id);
+		     uint32_t device_id, struct bus_effect *effect);
 	int (*read)(void *ctx, uint64_t off, unsigned int size, uint64_t *value);
 	void *ctx;
 };
@@ -43,6 +58,14 @@ int bus_add_frame(struct bus *bus, const struct bus_frame *frame);
  */
 int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len);
 int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_t device_id);
+
+/*
+ * Writes the 32 bits of a message, and leaves its effect to the caller: *@effect, which was nothing
+ * before. A handler makes a system call, and after one a processor mispredicts the return from
+ * every function that was entered before: the fewer of these the better.
+ */
+int bus_post32(struct bus *bus, uint64_t pa, uint32_t value, uint32_t device_id,
+	       struct bus_effect *effect);
 
 /* The same for src/arm: memory only. */
 struct arm_mem bus_arm_mem(struct bus *bus);

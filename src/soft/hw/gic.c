@@ -15,7 +15,6 @@
 
 #include "soft/alloc.h"
 
-#define LPI_ENABLED 0x01u	/* property byte: [0] enable, [7:2] priority, §5.1.1 */
 #define LPI_PRIORITY 0xa0u
 
 bool gic_is_lpi(const struct gic *gic, uint32_t intid)
@@ -28,15 +27,12 @@ static bool is_spi(uint32_t intid)
 	return intid >= GIC_SPI_FIRST && intid < GIC_SPI_END;
 }
 
-/* The processor takes the interrupt. Inside an RCU section. */
-static inline void take(struct gic *gic, uint32_t intid)
+static void take(struct gic *gic, uint32_t intid)
 {
-	struct gic_handler *handler = __atomic_load_n(&gic->lines[intid].handler, __ATOMIC_ACQUIRE);
+	struct bus_effect effect = { 0 };
 
-	if (handler)
-		handler->fn(handler->ctx);
-	else
-		__atomic_fetch_add(&gic->unhandled, 1, __ATOMIC_RELAXED);
+	gic_take(gic, intid, &effect);
+	bus_effect_run(&effect);
 }
 
 static bool pending_set(struct gic *gic, uint32_t rd, uint32_t intid)
@@ -54,29 +50,24 @@ static bool pending_clear(struct gic *gic, uint32_t rd, uint32_t intid)
 	       bit;
 }
 
-static bool lpi_enabled(const struct gic *gic, uint32_t intid)
+bool gic_pend_lpi(struct gic *gic, uint32_t rd, uint32_t intid, struct bus_effect *effect)
 {
-	return __atomic_load_n(&gic->lines[intid].configured, __ATOMIC_SEQ_CST) & LPI_ENABLED;
-}
-
-__attribute__((hot)) bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t intid)
-{
-	if (!lpi_enabled(gic, intid)) {
-		pending_set(gic, rd, intid);
-		/*
-		 * Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for
-		 * pending ones.
-		 */
-		if (!lpi_enabled(gic, intid) || !pending_clear(gic, rd, intid))
-			return false;
-	}
-	take(gic, intid);
+	pending_set(gic, rd, intid);
+	/*
+	 * Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for pending ones.
+	 */
+	if (!gic_lpi_enabled(gic, intid) || !pending_clear(gic, rd, intid))
+		return false;
+	gic_take(gic, intid, effect);
 	return true;
 }
 
 static void lpi_set_pending(void *ctx, uint32_t rd, uint32_t intid)
 {
-	gic_raise_lpi(ctx, rd, intid);
+	struct bus_effect effect = { 0 };
+
+	gic_raise_lpi(ctx, rd, intid, &effect);
+	bus_effect_run(&effect);
 }
 
 static void lpi_clear_pending(void *ctx, uint32_t rd, uint32_t intid)
@@ -95,7 +86,7 @@ static void lpi_read_configuration(struct gic *gic, uint32_t intid)
 
 static void lpi_take_if_pending(struct gic *gic, uint32_t rd, uint32_t intid)
 {
-	if (lpi_enabled(gic, intid) && pending_clear(gic, rd, intid))
+	if (gic_lpi_enabled(gic, intid) && pending_clear(gic, rd, intid))
 		take(gic, intid);
 }
 
@@ -158,7 +149,7 @@ const struct its_lpi_ops gic_lpi_ops = {
 	.move = lpi_move,
 };
 
-void gic_raise_spi(struct gic *gic, uint32_t intid)
+void gic_raise_spi(struct gic *gic, uint32_t intid, struct bus_effect *effect)
 {
 	struct gic_line *line = &gic->lines[intid];
 
@@ -169,14 +160,14 @@ void gic_raise_spi(struct gic *gic, uint32_t intid)
 		    !__atomic_exchange_n(&line->spi_pending, 0, __ATOMIC_SEQ_CST))
 			return;
 	}
-	take(gic, intid);
+	gic_take(gic, intid, effect);
 }
 
 void gic_set_enabled(struct gic *gic, uint32_t intid, bool enabled)
 {
 	if (gic_is_lpi(gic, intid)) {
 		__atomic_store_n(&gic->property[intid - GIC_LPI_FIRST],
-				 LPI_PRIORITY | (enabled ? LPI_ENABLED : 0), __ATOMIC_RELEASE);
+				 LPI_PRIORITY | (enabled ? GIC_LPI_ENABLED : 0), __ATOMIC_RELEASE);
 		return;
 	}
 	if (!is_spi(intid))

@@ -72,11 +72,42 @@ struct its_dev {
 
 extern const struct its_lpi_ops gic_lpi_ops;
 
-/* An LPI arrives. Inside an RCU section. False: it is disabled, and was left pending on @rd. */
-bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t intid);
+#define GIC_LPI_ENABLED 0x01u	/* property byte: [0] enable, [7:2] priority, §5.1.1 */
 
-/* An edge of a SPI arrives. Inside an RCU section. */
-void gic_raise_spi(struct gic *gic, uint32_t intid);
+static inline bool gic_lpi_enabled(const struct gic *gic, uint32_t intid)
+{
+	return __atomic_load_n(&gic->lines[intid].configured, __ATOMIC_SEQ_CST) & GIC_LPI_ENABLED;
+}
+
+/* The processor takes the interrupt. Inside an RCU section, in which *@effect is run, too. */
+static inline void gic_take(struct gic *gic, uint32_t intid, struct bus_effect *effect)
+{
+	struct gic_handler *handler = __atomic_load_n(&gic->lines[intid].handler, __ATOMIC_ACQUIRE);
+
+	if (__builtin_expect(handler != NULL, 1))
+		*effect = (struct bus_effect){ .fn = handler->fn, .ctx = handler->ctx };
+	else
+		__atomic_fetch_add(&gic->unhandled, 1, __ATOMIC_RELAXED);
+}
+
+/* A disabled LPI: pending on @rd, or taken after all if it was enabled meanwhile. */
+bool gic_pend_lpi(struct gic *gic, uint32_t rd, uint32_t intid, struct bus_effect *effect);
+
+/*
+ * An LPI arrives; *@effect is its handler's call, if it has one. Inside an RCU section. False: it is
+ * disabled, and was left pending on @rd.
+ */
+static inline bool gic_raise_lpi(struct gic *gic, uint32_t rd, uint32_t intid,
+				 struct bus_effect *effect)
+{
+	if (__builtin_expect(!gic_lpi_enabled(gic, intid), 0))
+		return gic_pend_lpi(gic, rd, intid, effect);
+	gic_take(gic, intid, effect);
+	return true;
+}
+
+/* An edge of a SPI arrives. As above. */
+void gic_raise_spi(struct gic *gic, uint32_t intid, struct bus_effect *effect);
 
 bool gic_is_lpi(const struct gic *gic, uint32_t intid);
 

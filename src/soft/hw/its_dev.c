@@ -41,36 +41,49 @@ static void discard(struct its_dev *its)
 	__atomic_fetch_add(&its->discarded, 1, __ATOMIC_RELAXED);
 }
 
+/* No route is at hand: from the tables. False: there is none. */
+static __attribute__((cold, noinline)) bool resolve(struct its_dev *its, uint32_t device_id,
+						    uint32_t event_id, struct its_route *route)
+{
+	int err;
+
+	pthread_mutex_lock(&its->lock);
+	err = its_route_resolve(its->its, device_id, event_id, route);
+	pthread_mutex_unlock(&its->lock);
+	if (err)
+		discard(its);
+	return !err;
+}
+
+/* What was left pending must be where the mapping leads now. */
+static __attribute__((cold, noinline)) void repair(struct its_dev *its,
+						   const struct its_route *route)
+{
+	if (its_route_holds(route))
+		return;
+	pthread_mutex_lock(&its->lock);
+	its_route_repair(its->its, route);
+	pthread_mutex_unlock(&its->lock);
+}
+
 /* Inside the RCU section of the device's write. */
-__attribute__((hot)) static void signal_event(struct its_dev *its, uint32_t device_id,
-					      uint32_t event_id)
+static inline void signal_event(struct its_dev *its, uint32_t device_id, uint32_t event_id,
+				struct bus_effect *effect)
 {
 	struct its_route route;
-	int err = 0;
 
-	if (!its_route_find(its->its, device_id, event_id, &route)) {
-		pthread_mutex_lock(&its->lock);
-		err = its_route_resolve(its->its, device_id, event_id, &route);
-		pthread_mutex_unlock(&its->lock);
-	}
-	if (err) {
-		discard(its);
+	if (!its_route_find(its->its, device_id, event_id, &route) &&
+	    !resolve(its, device_id, event_id, &route))
 		return;
-	}
-	/*
-	 * What was taken at once needs no other place; what is pending must be where the mapping
-	 * leads now.
-	 */
-	if (!gic_raise_lpi(its->gic, route.rdbase, route.intid) && !its_route_holds(&route)) {
-		pthread_mutex_lock(&its->lock);
-		its_route_repair(its->its, &route);
-		pthread_mutex_unlock(&its->lock);
-	}
+	/* What was taken at once needs no other place. */
+	if (!gic_raise_lpi(its->gic, route.rdbase, route.intid, effect))
+		repair(its, &route);
 }
 
 /* The frame with GITS_TRANSLATER. Its other registers are RES0. */
 __attribute__((hot)) static int translater_write(void *ctx, uint64_t off, unsigned int size,
-						 uint64_t value, uint32_t device_id)
+						 uint64_t value, uint32_t device_id,
+						 struct bus_effect *effect)
 {
 	struct its_dev *its = ctx;
 
@@ -80,7 +93,7 @@ __attribute__((hot)) static int translater_write(void *ctx, uint64_t off, unsign
 	if ((size != 2 && size != 4) || device_id == BUS_NO_DEVICE_ID)
 		discard(its);
 	else
-		signal_event(its, device_id, value);
+		signal_event(its, device_id, value, effect);
 	return 0;
 }
 
@@ -96,7 +109,7 @@ static int translater_read(void *ctx, uint64_t off, unsigned int size, uint64_t 
  * whoever wrote.
  */
 static int pre_its_write(void *ctx, uint64_t off, unsigned int size, uint64_t value,
-			 uint32_t device_id)
+			 uint32_t device_id, struct bus_effect *effect)
 {
 	struct its_dev *its = ctx;
 
@@ -104,7 +117,7 @@ static int pre_its_write(void *ctx, uint64_t off, unsigned int size, uint64_t va
 	if (size != 4)
 		discard(its);
 	else
-		signal_event(its, off / 4, value);
+		signal_event(its, off / 4, value, effect);
 	return 0;
 }
 

@@ -93,6 +93,9 @@ int pci_dma_write(struct pci_dev *dev, uint64_t addr, const void *buf, size_t le
  */
 void pci_raise(struct pci_dev *dev, unsigned int vector);
 
+/* The same for vectors 0 to @count - 1, one after the other. */
+void pci_raise_first(struct pci_dev *dev, unsigned int count);
+
 /* --- Used by the kernel side --- */
 
 /*

@@ -21,21 +21,24 @@ struct message {
 	uint32_t data;
 };
 
-/* Inside the RCU section in which it was found that it may be sent. */
-static void send(struct pci_dev *dev, const struct message *message)
+/*
+ * Inside the RCU section in which it was found that it may be sent, and in which the caller runs
+ * *@effect.
+ */
+static inline void send(struct pci_dev *dev, const struct message *message,
+			struct bus_effect *effect)
 {
 	const struct pci_slot *slot = &dev->slot;
 	struct smmu_txn txn = { .sid = slot->sid,
 				.access = SMMU_WRITE,
 				.addr = message->address & ~3ull };
-	uint32_t data = htole32(message->data);
 	struct smmu_result res;
 
 	/* A message that goes nowhere is lost without a trace, but for the SMMU's event. */
 	if (!slot->smmu)
-		bus_write(slot->bus, txn.addr, &data, sizeof(data), slot->device_id);
+		bus_post32(slot->bus, txn.addr, message->data, slot->device_id, effect);
 	else if (!smmu_dev_translate(slot->smmu, &txn, &res))
-		bus_write(slot->bus, res.pa, &data, sizeof(data), slot->device_id);
+		bus_post32(slot->bus, res.pa, message->data, slot->device_id, effect);
 }
 
 static bool may_send(const struct pci_dev *dev, uint32_t which)
@@ -52,7 +55,7 @@ static bool may_send(const struct pci_dev *dev, uint32_t which)
  * the same address and data before and after a look at the mask that finds it unmasked are a
  * message that stood there, never a mixture of two.
  */
-static bool msix_message(const struct pci_dev *dev, unsigned int vector, struct message *message)
+static inline bool msix_message(const struct pci_dev *dev, unsigned int vector, struct message *message)
 {
 	const struct msix_entry *entry = &dev->msix[vector];
 
@@ -76,7 +79,7 @@ static uint8_t *pba_byte(const struct pci_dev *dev, unsigned int vector)
 	return (uint8_t *)dev->pba + vector / 8;
 }
 
-static void msix_resend_vector(struct pci_dev *dev, unsigned int vector)
+static void msix_resend_vector(struct pci_dev *dev, unsigned int vector, struct bus_effect *effect)
 {
 	uint8_t bit = 1u << vector % 8;
 	struct message message;
@@ -86,21 +89,22 @@ static void msix_resend_vector(struct pci_dev *dev, unsigned int vector)
 	if (!may_send(dev, PCI_MODE_MSIX) || !msix_message(dev, vector, &message))
 		return;
 	if (__atomic_fetch_and(pba_byte(dev, vector), (uint8_t)~bit, __ATOMIC_SEQ_CST) & bit)
-		send(dev, &message);
+		send(dev, &message, effect);
 }
 
-static void msix_raise(struct pci_dev *dev, unsigned int vector, uint32_t mode)
+static void msix_raise(struct pci_dev *dev, unsigned int vector, uint32_t mode,
+		       struct bus_effect *effect)
 {
 	struct message message;
 
 	if (vector >= dev->shape.msix_vectors)
 		return;
 	if (!(mode & PCI_MODE_MSIX_MASKED) && msix_message(dev, vector, &message)) {
-		send(dev, &message);
+		send(dev, &message, effect);
 		return;
 	}
 	__atomic_fetch_or(pba_byte(dev, vector), (uint8_t)(1u << vector % 8), __ATOMIC_SEQ_CST);
-	msix_resend_vector(dev, vector);
+	msix_resend_vector(dev, vector, effect);
 }
 
 static void msix_resend(struct pci_dev *dev)
@@ -111,8 +115,11 @@ static void msix_resend(struct pci_dev *dev)
 		uint8_t bits = __atomic_load_n(pba_byte(dev, byte * 8), __ATOMIC_SEQ_CST);
 
 		for (unsigned int bit = 0; bits; bit++, bits >>= 1) {
+			struct bus_effect effect = { 0 };
+
 			if (bits & 1 && byte * 8 + bit < dev->shape.msix_vectors)
-				msix_resend_vector(dev, byte * 8 + bit);
+				msix_resend_vector(dev, byte * 8 + bit, &effect);
+			bus_effect_run(&effect);
 		}
 	}
 }
@@ -138,17 +145,17 @@ static bool msi_message(const struct pci_dev *dev, unsigned int vector, struct m
 	return true;
 }
 
-static void msi_resend_vector(struct pci_dev *dev, unsigned int vector)
+static void msi_resend_vector(struct pci_dev *dev, unsigned int vector, struct bus_effect *effect)
 {
 	struct message message;
 
 	if (!may_send(dev, PCI_MODE_MSI) || !msi_message(dev, vector, &message))
 		return;
 	if (__atomic_fetch_and(&dev->msi_pending, ~(1u << vector), __ATOMIC_SEQ_CST) & 1u << vector)
-		send(dev, &message);
+		send(dev, &message, effect);
 }
 
-static void msi_raise(struct pci_dev *dev, unsigned int vector)
+static void msi_raise(struct pci_dev *dev, unsigned int vector, struct bus_effect *effect)
 {
 	struct message message;
 
@@ -157,11 +164,11 @@ static void msi_raise(struct pci_dev *dev, unsigned int vector)
 	/* With fewer vectors granted than asked for, several share one (§6.1.4.4). */
 	vector &= __atomic_load_n(&dev->msi_count, __ATOMIC_ACQUIRE) - 1;
 	if (msi_message(dev, vector, &message)) {
-		send(dev, &message);
+		send(dev, &message, effect);
 		return;
 	}
 	__atomic_fetch_or(&dev->msi_pending, 1u << vector, __ATOMIC_SEQ_CST);
-	msi_resend_vector(dev, vector);
+	msi_resend_vector(dev, vector, effect);
 }
 
 static void msi_resend(struct pci_dev *dev)
@@ -169,26 +176,47 @@ static void msi_resend(struct pci_dev *dev)
 	uint32_t bits = __atomic_load_n(&dev->msi_pending, __ATOMIC_SEQ_CST);
 
 	for (unsigned int vector = 0; bits; vector++, bits >>= 1) {
+		struct bus_effect effect = { 0 };
+
 		if (bits & 1)
-			msi_resend_vector(dev, vector);
+			msi_resend_vector(dev, vector, &effect);
+		bus_effect_run(&effect);
 	}
 }
 
 /* --- Both --- */
 
-__attribute__((hot)) void pci_raise(struct pci_dev *dev, unsigned int vector)
+static inline void raise_vector(struct pci_dev *dev, unsigned int vector)
 {
+	struct bus_effect effect = { 0 };
 	uint32_t mode;
+
+	/* On the way of nearly every message; together rather than one after the other. */
+	__builtin_prefetch(dev->slot.smmu);
+	__builtin_prefetch(dev->slot.bus);
+	__builtin_prefetch(dev->slot.its);
 
 	hw_read_lock();
 	mode = __atomic_load_n(&dev->mode, __ATOMIC_ACQUIRE);
 	if (mode & PCI_MODE_DMA) {
 		if (mode & PCI_MODE_MSIX)
-			msix_raise(dev, vector, mode);
+			msix_raise(dev, vector, mode, &effect);
 		else if (mode & PCI_MODE_MSI)
-			msi_raise(dev, vector);
+			msi_raise(dev, vector, &effect);
 	}
+	bus_effect_run(&effect);
 	hw_read_unlock();
+}
+
+__attribute__((hot)) void pci_raise(struct pci_dev *dev, unsigned int vector)
+{
+	raise_vector(dev, vector);
+}
+
+__attribute__((hot)) void pci_raise_first(struct pci_dev *dev, unsigned int count)
+{
+	for (unsigned int vector = 0; vector < count; vector++)
+		raise_vector(dev, vector);
 }
 
 void pci_resend(struct pci_dev *dev)
@@ -203,8 +231,11 @@ void pci_resend(struct pci_dev *dev)
 
 void pci_msix_resend_vector(struct pci_dev *dev, unsigned int vector)
 {
+	struct bus_effect effect = { 0 };
+
 	hw_read_lock();
-	msix_resend_vector(dev, vector);
+	msix_resend_vector(dev, vector, &effect);
+	bus_effect_run(&effect);
 	hw_read_unlock();
 }
 

@@ -13,7 +13,8 @@
 #define V2M_MSI_TYPER 0x008	/* RO: first SPI [25:16], number of SPIs [9:0] */
 #define V2M_MSI_SETSPI_NS 0x040	/* WO */
 
-static int v2m_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
+static int v2m_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id,
+		     struct bus_effect *effect)
 {
 	struct its_dev *its = ctx;
 	const struct msi_frame_config *c = &its->config;
@@ -26,7 +27,7 @@ static int v2m_write(void *ctx, uint64_t off, unsigned int size, uint64_t value,
 		__atomic_fetch_add(&its->discarded, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	gic_raise_spi(its->gic, value);
+	gic_raise_spi(its->gic, value, effect);
 	return 0;
 }
 

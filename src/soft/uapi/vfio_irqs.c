@@ -38,6 +38,33 @@ static int check_eventfd(struct soft_host *host, int fd)
 	return (size_t)len == sizeof(name) - 1 && !memcmp(link, name, (size_t)len) ? 0 : -EINVAL;
 }
 
+/*
+ * Adds 1, and never blocks: this is a device's thread. An eventfd at its limit (2^64 - 2) stays
+ * there, as with the kernel's eventfd_signal. The descriptor's flags are shared with its user's and
+ * so cannot be changed for this.
+ */
+static void signal_blocking(void *ctx)
+{
+	const struct vfio_trigger *trigger = ctx;
+	struct pollfd poll_out = { .fd = trigger->fd, .events = POLLOUT };
+	ssize_t done;
+
+	if (poll(&poll_out, 1, 0) != 1 || !(poll_out.revents & POLLOUT))
+		return;
+	do {
+		done = write(trigger->fd, &trigger->one, sizeof(trigger->one));
+	} while (done < 0 && errno == EINTR);
+}
+
+/* Where a write cannot block, no signal interrupts it: nothing is left to do after it. */
+__attribute__((hot)) static void signal_nonblocking(void *ctx)
+{
+	const struct vfio_trigger *trigger = ctx;
+	ssize_t done = write(trigger->fd, &trigger->one, sizeof(trigger->one));
+
+	(void)done;
+}
+
 static int trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out)
 {
 	struct vfio_trigger *trigger;
@@ -55,7 +82,9 @@ static int trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out
 		soft_free(trigger);
 		return ret;
 	}
-	trigger->nonblocking = fcntl(trigger->fd, F_GETFL) & O_NONBLOCK;
+	trigger->one = 1;
+	trigger->signal = fcntl(trigger->fd, F_GETFL) & O_NONBLOCK ? signal_nonblocking
+								   : signal_blocking;
 	trigger->refs = 1;
 	*out = trigger;
 	return 0;
@@ -69,23 +98,9 @@ static void trigger_put(struct vfio_trigger *trigger)
 	soft_free(trigger);
 }
 
-/*
- * Adds 1, and never blocks: this is a device's thread. An eventfd at its limit (2^64 - 2) stays
- * there, as with the kernel's eventfd_signal. The descriptor's flags are shared with its user's and
- * so cannot be changed for this.
- */
-static void trigger_signal(void *ctx)
+static void trigger_signal(struct vfio_trigger *trigger)
 {
-	const struct vfio_trigger *trigger = ctx;
-	struct pollfd poll_out = { .fd = trigger->fd, .events = POLLOUT };
-	const uint64_t one = 1;
-	ssize_t done;
-
-	if (!trigger->nonblocking && (poll(&poll_out, 1, 0) != 1 || !(poll_out.revents & POLLOUT)))
-		return;
-	do {
-		done = write(trigger->fd, &one, sizeof(one));
-	} while (done < 0 && errno == EINTR);
+	trigger->signal(trigger);
 }
 
 /* --- VFIO_DEVICE_GET_IRQ_INFO --- */
@@ -157,7 +172,7 @@ static int arm(struct vfio_device *vdev, unsigned int vector, int fd, struct vfi
 	if (ret)
 		return ret;
 	vdev->vectors[vector] = same;
-	ret = irq_start_vector(vdev->irqs, vector, trigger_signal, vdev->vectors[vector]);
+	ret = irq_start_vector(vdev->irqs, vector, same->signal, same);
 	if (ret) {
 		trigger_put(vdev->vectors[vector]);
 		vdev->vectors[vector] = NULL;

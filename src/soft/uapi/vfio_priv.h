@@ -18,8 +18,9 @@
  * Where an interrupt goes: a descriptor of our own for the eventfd, so that the user may close his.
  */
 struct vfio_trigger {
+	uint64_t one;			/* what is written to it */
 	int fd;
-	bool nonblocking;
+	void (*signal)(void *trigger);	/* by whether the descriptor blocks */
 	/* vectors that were given the same eventfd in one call; under soft_device.lock */
 	unsigned int refs;
 };

@@ -11,11 +11,13 @@ struct frame_log {
 	int ret;
 };
 
-static int log_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id)
+static int log_write(void *ctx, uint64_t off, unsigned int size, uint64_t value, uint32_t device_id,
+		     struct bus_effect *effect)
 {
 	struct frame_log *log = ctx;
 	int ret = log->ret;
 
+	(void)effect;
 	*log = (struct frame_log){ off, value, size, device_id, ret };
 	return ret;
 }
