@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bench.h"
 
+#include <doorbell/doorbell.h>
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -8,18 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DEFAULT_RUNS 7
 #define MOST_RUNS 101
 
-static const struct bench *const subjects[] = { bench_arm, bench_msi, bench_space, bench_fleet };
+static const struct bench *const subjects[] = { bench_arm, bench_msi, bench_vmsix, bench_memory, bench_space, bench_fleet };
 
 struct outcome {
 	double median, spread, limit, ratio;
 };
 
 struct options {
-	bool json;
+	bool json, growth;
 	unsigned int runs;
 	char **names;
 	int n_names;
@@ -41,6 +43,19 @@ uint64_t bench_now_ns(void)
 uint64_t bench_cpu_ns(void)
 {
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t bench_resident(void)
+{
+	unsigned long total, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (f) {
+		if (fscanf(f, "%lu %lu", &total, &resident) != 2)
+			resident = 0;
+		fclose(f);
+	}
+	return resident * sysconf(_SC_PAGESIZE);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -159,6 +174,19 @@ static int run_all(const struct options *options)
 	return status;
 }
 
+static int run_growth(const struct options *options)
+{
+	json_t *curves = json_array(), *all = json_pack("{s:o}", "growth", curves);
+	int ret = bench_growth(curves, options->names, options->n_names);
+
+	if (ret)
+		fprintf(stderr, "doorbell bench: growth could not be measured: %s (%s)\n", strerror(-ret), db_error_message());
+	else
+		json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	json_decref(all);
+	return ret ? 1 : 0;
+}
+
 static bool known(const char *name)
 {
 	for (unsigned int s = 0; s < sizeof(subjects) / sizeof(*subjects); s++)
@@ -179,7 +207,9 @@ static void usage(FILE *f)
 {
 	fprintf(f, "usage: doorbell bench [--json] [--runs N] [NAME...]\n"
 		   "       doorbell bench --list\n"
-		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n", DEFAULT_RUNS);
+		   "       doorbell bench --growth [vectors|devices|ranges|pages|blocks|mappings...]\n"
+		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n"
+		   "--growth: what one operation costs over the number of vectors, devices, mappings, as JSON.\n", DEFAULT_RUNS);
 }
 
 int bench_main(int argc, char **argv)
@@ -188,6 +218,7 @@ int bench_main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "runs", required_argument, NULL, 'r' },
 		{ "list", no_argument, NULL, 'l' },
+		{ "growth", no_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -210,6 +241,9 @@ int bench_main(int argc, char **argv)
 		case 'l':
 			list();
 			return 0;
+		case 'g':
+			options.growth = true;
+			break;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -220,6 +254,8 @@ int bench_main(int argc, char **argv)
 	}
 	options.names = argv + optind;
 	options.n_names = argc - optind;
+	if (options.growth)
+		return run_growth(&options);
 	for (int i = 0; i < options.n_names; i++) {
 		if (!known(options.names[i])) {
 			fprintf(stderr, "doorbell bench: no bench \"%s\"; `doorbell bench --list` names them\n", options.names[i]);

@@ -6,6 +6,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,7 +28,10 @@ struct bench {
 };
 
 /* All benches of a subject, ended by one without a name. */
-extern const struct bench bench_arm[], bench_msi[], bench_space[], bench_fleet[];
+extern const struct bench bench_arm[], bench_msi[], bench_vmsix[], bench_memory[], bench_space[], bench_fleet[];
+
+/* `doorbell bench --growth`: appends curves to the array @report; @names: only of these axes, if any. 0 or -errno. */
+int bench_growth(json_t *report, char **names, int n_names);
 
 /* `doorbell bench`: the arguments after the word. Exit status: 0, 1 (a bench failed to run), 2 (usage). */
 int bench_main(int argc, char **argv);
@@ -35,6 +39,9 @@ int bench_main(int argc, char **argv);
 /* Monotonic time, and the time that this thread had a processor: what others do on the machine then counts less. */
 uint64_t bench_now_ns(void);
 uint64_t bench_cpu_ns(void);
+
+/* Bytes of memory that the process has now. */
+uint64_t bench_resident(void);
 
 /* Sorts @values. */
 double bench_median(double *values, unsigned int count);

@@ -27,19 +27,6 @@ struct fleet {
 	double one_vm_ns;	/* an interrupt when there is only one VM */
 };
 
-static uint64_t resident_bytes(void)
-{
-	unsigned long total, resident = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (f) {
-		if (fscanf(f, "%lu %lu", &total, &resident) != 2)
-			resident = 0;
-		fclose(f);
-	}
-	return resident * sysconf(_SC_PAGESIZE);
-}
-
 /* A VM holds about ten descriptors, with one eventfd for all vectors of a device. */
 #define DESCRIPTORS (VMS * 16)
 
@@ -55,14 +42,11 @@ static int raise_descriptor_limit(void)
 
 static int open_vm(struct fleet *f, unsigned int n)
 {
-	char text[DEVICES][16];
+	char text[DEVICES][VM_ADDRESS];
 	const char *addresses[DEVICES];
 
 	for (unsigned int i = 0; i < DEVICES; i++) {
-		unsigned int number = n * DEVICES + i;
-
-		/* 32 device numbers a bus, 256 buses a segment, as `count=` lays them out. */
-		snprintf(text[i], sizeof(text[i]), "%04x:%02x:%02x.0", number / 8192, number / 32 % 256, number % 32);
+		vm_bell_address(text[i], n * DEVICES + i);
 		addresses[i] = text[i];
 	}
 	f->vms[n].share_eventfds = true;
@@ -84,7 +68,7 @@ static int open_vms(struct fleet *f, unsigned int count)
 static double time_interrupts(struct fleet *f, unsigned int vms)
 {
 	uint64_t start = bench_cpu_ns();
-	unsigned int step = vms > SAMPLE_VMS ? vms / SAMPLE_VMS : 1, count = 0;
+	unsigned int step = 1, count = 0;
 
 	for (int r = 0; r < ROUNDS * (int)(vms < SAMPLE_VMS ? SAMPLE_VMS : 1); r++)
 		for (unsigned int i = 0; i < vms; i += step)
@@ -108,7 +92,7 @@ static void teardown(void *state)
 
 static int setup(void **state)
 {
-	static const char machine[] = "ram 256g\nlpi-bits 20\ndevice 0000:00:00.0 bell vectors=64 count=2000\n";
+	char machine[128];
 	struct fleet *f = calloc(1, sizeof(*f));
 	uint64_t start, before;
 	int ret = raise_descriptor_limit();
@@ -119,17 +103,17 @@ static int setup(void **state)
 		return ret;
 	}
 	f->vms = calloc(VMS, sizeof(*f->vms));
-	ret = db_soft_host_create(machine, sizeof(machine) - 1, &f->sys);
+	ret = db_soft_host_create(machine, vm_bells(machine, sizeof(machine), VMS * DEVICES, VECTORS), &f->sys);
 	ret = ret ? ret : open_vms(f, 1);
 	if (!ret)
 		f->one_vm_ns = time_interrupts(f, 1);
-	before = resident_bytes();
-	start = bench_now_ns();
+	before = bench_resident();
+	start = bench_cpu_ns();
 	ret = ret ? ret : open_vms(f, 1 + SAMPLE_VMS);
-	f->first_setup_us = (bench_now_ns() - start) / 1e3 / SAMPLE_VMS;
+	f->first_setup_us = (bench_cpu_ns() - start) / 1e3 / SAMPLE_VMS;
 	ret = ret ? ret : open_vms(f, VMS);
-	f->setup_us = (bench_now_ns() - start) / 1e3 / (VMS - 1);
-	f->bytes = (double)(resident_bytes() - before) / (VMS - 1);
+	f->setup_us = (bench_cpu_ns() - start) / 1e3 / (VMS - 1);
+	f->bytes = (double)(bench_resident() - before) / (VMS - 1);
 	*state = f;
 	if (ret) {
 		fprintf(stderr, "fleet: VM %u: %s\n", f->n, db_error_message());

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Interrupts and invalidation through the library on the software host: a message from the endpoint to an eventfd, commands to the SMMU in
- * batches, and vectors coming up one by one as Linux guests enable them.
- */
+/* Interrupts and invalidation through the library on the software host: a message from the endpoint to an eventfd, commands to the SMMU. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,56 +14,18 @@
 #include "vm.h"
 
 #define VECTORS 64
-#define MOST_VECTORS 2048
 #define ROUNDS 400
 #define DELIVERY_NS 100		/* what may come on top of the eventfd write */
 #define BATCH 256
 
-struct bench_vm {
-	struct db_sys *sys;
-	struct vm vm;
-};
-
-static const char *const bell_address[] = { "0000:02:00.0" };
-static const char machine[] = "device 0000:02:00.0 bell\n";
-
-static int open_with(void **state, unsigned int vectors)
-{
-	struct bench_vm *b = calloc(1, sizeof(*b));
-	int ret;
-
-	if (!b)
-		return -ENOMEM;
-	ret = db_soft_host_create(machine, sizeof(machine) - 1, &b->sys);
-	if (!ret) {
-		ret = vm_open(&b->vm, b->sys, bell_address, 1, vectors);
-		if (ret)
-			b->sys->ops->release(b->sys);
-	}
-	if (ret)
-		free(b);
-	else
-		*state = b;
-	return ret;
-}
-
 static int open_armed(void **state)
 {
-	return open_with(state, VECTORS);
-}
-
-static int open_unarmed(void **state)
-{
-	return open_with(state, 0);
+	return bell_vm_open((struct bell_vm **)state, VECTORS);
 }
 
 static void teardown(void *state)
 {
-	struct bench_vm *b = state;
-
-	vm_close(&b->vm);
-	b->sys->ops->release(b->sys);
-	free(b);
+	bell_vm_close(state);
 }
 
 /* --- Delivery --- */
@@ -99,7 +58,7 @@ static int write_eventfds(const struct vm_device *d, unsigned int count)
  */
 static int run_msi(void *state, struct bench_sample *s)
 {
-	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+	struct vm_device *d = &((struct bell_vm *)state)->vm.devices[0];
 	double message[ROUNDS], plain[ROUNDS];
 	int ret = 0;
 
@@ -160,7 +119,7 @@ static double time_wake_ups(struct vm_device *d, struct sleeper *s, bool by_mess
 
 static int run_wake_up(void *state, struct bench_sample *s)
 {
-	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
+	struct vm_device *d = &((struct bell_vm *)state)->vm.devices[0];
 	struct sleeper sleeper = { .fd = d->eventfds[0] };
 	pthread_t thread;
 
@@ -196,94 +155,16 @@ static double time_invalidations(struct vm *vm, size_t batch)
 
 static int run_invalidate_batch(void *state, struct bench_sample *s)
 {
-	struct bench_vm *b = state;
+	struct bell_vm *b = state;
 
 	s->value = time_invalidations(&b->vm, BATCH);
 	s->limit = time_invalidations(&b->vm, 1);
 	return s->value > 0 && s->limit > 0 ? 0 : -EIO;
 }
 
-/* --- Enabling vectors --- */
-
-struct connected {
-	struct vm_device *d;
-};
-
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
-{
-	struct connected *c = ctx;
-
-	(void)address, (void)data;
-	return c->d->eventfds[index];
-}
-
-/* MSI-X comes up as in a Linux guest: enabled with all masked, then each entry written and unmasked. us for each vector. */
-static double time_enabling(struct vm_device *d, unsigned int vectors)
-{
-	static const struct db_msi_guest_ops ops = { .connect = connect_vector };
-	struct connected c = { d };
-	struct db_vmsix *vmsix;
-	uint64_t spent;
-	int ret;
-
-	if (db_vmsix_create(d->msi, &ops, &c, &vmsix))
-		return -1;
-	spent = bench_now_ns();
-	ret = db_vmsix_control_write(vmsix, 0xc000);
-	for (unsigned int i = 0; i < vectors && !ret; i++) {
-		ret = db_vmsix_table_write(vmsix, 16 * i, 8, VM_GIOVA);
-		ret = ret ? ret : db_vmsix_table_write(vmsix, 16 * i + 8, 4, i);
-		ret = ret ? ret : db_vmsix_table_write(vmsix, 16 * i + 12, 4, 0);
-		if (!i && !ret)
-			ret = db_vmsix_control_write(vmsix, 0x8000);
-	}
-	spent = bench_now_ns() - spent;
-	db_vmsix_control_write(vmsix, 0);
-	db_vmsix_destroy(vmsix);
-	return ret ? -1 : spent / 1e3 / vectors;
-}
-
-static int run_enable_one_by_one(void *state, struct bench_sample *s)
-{
-	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
-
-	s->value = time_enabling(d, MOST_VECTORS);
-	s->limit = time_enabling(d, MOST_VECTORS / 16);
-	return s->value > 0 && s->limit > 0 ? 0 : -EIO;
-}
-
-static int disarm(struct vm_device *d, unsigned int count)
-{
-	struct db_msi_vector *none = calloc(count, sizeof(*none));
-	int ret;
-
-	if (!none)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count; i++)
-		none[i].eventfd = -1;
-	ret = db_msi_set(d->msi, 0, count, none);
-	free(none);
-	return ret;
-}
-
-static int run_enable_at_once(void *state, struct bench_sample *s)
-{
-	struct vm_device *d = &((struct bench_vm *)state)->vm.devices[0];
-	uint64_t start = bench_now_ns();
-	int ret = vm_arm(d, 0, MOST_VECTORS);
-
-	s->value = (bench_now_ns() - start) / 1e3 / MOST_VECTORS;
-	ret = ret ? ret : disarm(d, MOST_VECTORS);
-	s->limit = time_enabling(d, MOST_VECTORS);
-	return ret || s->limit < 0 ? -EIO : 0;
-}
-
 const struct bench bench_msi[] = {
 	{ "msi_eventfd", "ns", "eventfd write + 100 ns", 1, open_armed, run_msi, teardown },
 	{ "msi_wake_up", "ns", "waking the same reader by a plain eventfd write", 0, open_armed, run_wake_up, teardown },
 	{ "invalidate_batch", "ns/command", "one ioctl a command", 0.5, open_armed, run_invalidate_batch, teardown },
-	{ "enable_vectors_2048", "us/vector", "the same for 128 vectors: more than that is not linear", 1.5, open_unarmed,
-	  run_enable_one_by_one, teardown },
-	{ "enable_vectors_at_once", "us/vector", "one by one", 1, open_unarmed, run_enable_at_once, teardown },
 	{ 0 },
 };

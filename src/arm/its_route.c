@@ -42,7 +42,7 @@ static uint64_t route_key(uint32_t device, uint32_t event)
  */
 static inline struct its_set *set_of(const struct its *its, uint64_t key)
 {
-	uint64_t hash = (key >> 32) * 0x9e3779b97f4a7c15ull >> 32;
+	uint64_t hash = (key >> 32) * 0x9e3779b97f4a7c15ull >> 40;
 
 	return &its->sets[(hash + key) & its->set_mask];
 }

@@ -2,6 +2,7 @@
 #include "lib/space.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,17 +38,13 @@ int db_space_create(struct db_host *host, struct db_space **out)
 void db_space_destroy(struct db_space *space)
 {
 	struct space_doorbell *doorbell;
-	struct space_doorbell_user *user;
 
 	if (!space)
 		return;
 	host_destroy(space->host, space->ioas);
 	while ((doorbell = space->doorbells)) {
 		space->doorbells = doorbell->next;
-		while ((user = doorbell->users)) {
-			doorbell->users = user->next;
-			free(user);
-		}
+		tdestroy(doorbell->users, free);
 		free(doorbell);
 	}
 	pthread_mutex_destroy(&space->lock);
@@ -306,30 +303,72 @@ static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbe
 	return 0;
 }
 
+static int by_device(const void *a, const void *b)
+{
+	const struct space_doorbell_user *x = a, *y = b;
+
+	return x->dev < y->dev ? -1 : x->dev > y->dev;
+}
+
+/* One more call of @dev for @entry. */
+static int add_user(struct space_doorbell *entry, struct db_device *dev)
+{
+	struct space_doorbell_user *fresh = calloc(1, sizeof(*fresh)), **found = NULL;
+
+	if (fresh) {
+		fresh->dev = dev;
+		found = tsearch(fresh, &entry->users, by_device);
+	}
+	if (!found) {
+		free(fresh);
+		db_error_set(-ENOMEM, "no memory for a doorbell mapping");
+		return -ENOMEM;
+	}
+	(*found)->calls++;
+	entry->n_users++;
+	if (*found != fresh)
+		free(fresh);
+	return 0;
+}
+
+static void remove_user(struct space_doorbell *entry, struct space_doorbell_user *user)
+{
+	entry->n_users--;
+	if (--user->calls)
+		return;
+	tdelete(user, &entry->users, by_device);
+	free(user);
+}
+
+/* It has no users, and is not mapped any more. */
+static void forget_doorbell(struct db_space *space, struct space_doorbell *entry)
+{
+	struct space_doorbell **link = &space->doorbells;
+
+	while (*link != entry)
+		link = &(*link)->next;
+	*link = entry->next;
+	free(entry);
+}
+
 static int use_doorbell(struct db_space *space, struct db_device *dev,
 			const struct db_doorbell *doorbell, int fd, uint64_t ipa)
 {
 	struct space_doorbell *entry = find_overlap(space, ipa, doorbell->size);
-	struct space_doorbell_user *user;
 	int ret = 0;
 
-	user = calloc(1, sizeof(*user));
-	if (!user) {
-		db_error_set(-ENOMEM, "no memory for a doorbell mapping");
-		return -ENOMEM;
-	}
 	if (!entry)
 		ret = new_doorbell(space, doorbell, fd, ipa, &entry);
 	else if (entry->ipa != ipa || entry->id != doorbell->id)
 		ret = refuse_doorbell(entry, dev, doorbell, ipa);
-	if (ret) {
-		free(user);
+	if (ret)
 		return ret;
+	ret = add_user(entry, dev);
+	if (ret && !entry->n_users) {
+		unmap(space, entry->ipa, entry->size);
+		forget_doorbell(space, entry);
 	}
-	user->dev = dev;
-	user->next = entry->users;
-	entry->users = user;
-	return 0;
+	return ret;
 }
 
 int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa)
@@ -352,32 +391,30 @@ int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_
 
 static int drop_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa)
 {
-	struct space_doorbell **link, *entry;
-	struct space_doorbell_user **user, *gone;
+	const struct space_doorbell_user key = { .dev = dev };
+	struct space_doorbell_user **user = NULL;
+	struct space_doorbell *entry;
 	int ret;
 
-	for (link = &space->doorbells; (entry = *link) && entry->ipa != ipa; link = &entry->next)
+	for (entry = space->doorbells; entry && entry->ipa != ipa; entry = entry->next)
 		;
-	for (user = entry ? &entry->users : NULL; user && *user && (*user)->dev != dev;
-	     user = &(*user)->next)
-		;
-	if (!user || !*user) {
+	if (entry)
+		user = tfind(&key, &entry->users, by_device);
+	if (!user) {
 		db_error_set(-ENOENT, "no doorbell of %s is mapped at 0x%llx", dev->address,
 			     (unsigned long long)ipa);
 		return -ENOENT;
 	}
-	if (entry->users->next) {
-		gone = *user;
-		*user = gone->next;
-		free(gone);
+	if (entry->n_users > 1) {
+		remove_user(entry, *user);
 		return 0;
 	}
+	/* The last one's stays when the kernel does not unmap. */
 	ret = unmap(space, ipa, entry->size);
 	if (ret)
 		return ret;
-	*link = entry->next;
-	free(entry->users);
-	free(entry);
+	remove_user(entry, *user);
+	forget_doorbell(space, entry);
 	return 0;
 }
 

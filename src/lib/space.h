@@ -14,17 +14,18 @@
 struct space_doorbell {
 	struct space_doorbell *next;
 	uint64_t ipa, size, id;
-	struct space_doorbell_user *users;
+	void *users;			/* a tree (tsearch) of space_doorbell_user, by dev */
+	unsigned int n_users;
 };
 
 /*
- * One db_space_map_doorbell() call. The dma-buf of the first is what is mapped; it stays good for
+ * A device's db_space_map_doorbell() calls. The dma-buf of the first is what is mapped; it stays good for
  * as long as any device of the iommufd that asked for the doorbell is open (abi/native.h), and each
  * user has asked.
  */
 struct space_doorbell_user {
-	struct space_doorbell_user *next;
 	struct db_device *dev;
+	unsigned int calls;
 };
 
 /* Stage 2 for one SMMU. */

@@ -112,7 +112,7 @@ struct viommu_member *viommu_find_sid(struct db_viommu *viommu, uint32_t sid)
 /* @dev's membership of this very vIOMMU. */
 static struct viommu_member *find_member(struct db_viommu *viommu, struct db_device *dev)
 {
-	if (dev->member && viommu_find_sid(viommu, dev->member->sid) == dev->member)
+	if (dev->member && dev->member->viommu == viommu)
 		return dev->member;
 	db_error_set(-EINVAL, "%s is no member of this vIOMMU", dev->address);
 	return NULL;
@@ -206,6 +206,7 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 		goto destroy_vdevice;
 	viommu->abort->users++;
 	member->hwpt = viommu->abort;
+	member->viommu = viommu;
 	member->dev = dev;
 	member->sid = sid;
 	member->next = *bucket;

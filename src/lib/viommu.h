@@ -9,7 +9,7 @@
 #include "abi/iommufd.h"
 #include "lib/space.h"
 
-#define VIOMMU_BUCKETS 64	/* a power of two */
+#define VIOMMU_BUCKETS 256	/* a power of two */
 #define VIOMMU_BATCH 512	/* invalidations in one ioctl at most */
 /* Unused HWPTs that are kept: a guest that goes S1 -> bypass -> S1 finds its own again. */
 #define VIOMMU_SPARE_HWPTS 4
@@ -26,6 +26,7 @@ struct viommu_hwpt {
 
 struct viommu_member {
 	struct viommu_member *next;	/* of the same bucket */
+	struct db_viommu *viommu;
 	struct db_device *dev;
 	uint32_t sid;
 	uint32_t vdevice;
@@ -54,10 +55,10 @@ struct db_viommu {
 
 static inline unsigned int viommu_bucket(uint64_t key)
 {
-	return (key * 0x9e3779b97f4a7c15ull) >> 58;
+	return (key * 0x9e3779b97f4a7c15ull) >> 56;
 }
 
-_Static_assert(VIOMMU_BUCKETS == 1 << (64 - 58), "viommu_bucket() gives a bucket");
+_Static_assert(VIOMMU_BUCKETS == 1 << (64 - 56), "viommu_bucket() gives a bucket");
 
 struct viommu_member *viommu_find_sid(struct db_viommu *viommu, uint32_t sid);
 

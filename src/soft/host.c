@@ -27,13 +27,80 @@ uint64_t soft_host_page_size(const struct soft_host *host)
 	return 1ull << host->machine.page_shift;
 }
 
+/* --- Devices by name and by group --- */
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct soft_device *const *x = a, *const *y = b;
+
+	return strcmp((*x)->desc->address, (*y)->desc->address);
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const struct soft_device *const *x = a, *const *y = b;
+
+	if ((*x)->desc->group != (*y)->desc->group)
+		return (*x)->desc->group < (*y)->desc->group ? -1 : 1;
+	return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
+}
+
+static int sort_devices(struct soft_host *host)
+{
+	unsigned int n = host->machine.n_devices;
+
+	host->by_address = soft_calloc(n ? n : 1, sizeof(*host->by_address));
+	host->by_group = soft_calloc(n ? n : 1, sizeof(*host->by_group));
+	if (!host->by_address || !host->by_group)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		host->by_address[i] = host->by_group[i] = &host->devices[i];
+	qsort(host->by_address, n, sizeof(*host->by_address), compare_addresses);
+	qsort(host->by_group, n, sizeof(*host->by_group), compare_groups);
+	return 0;
+}
+
 struct soft_device *soft_host_find(struct soft_host *host, const char *address)
 {
-	for (unsigned int i = 0; i < host->machine.n_devices; i++) {
-		if (!strcmp(host->devices[i].desc->address, address))
-			return &host->devices[i];
+	unsigned int low = 0, high = host->machine.n_devices;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+		int order = strcmp(address, host->by_address[mid]->desc->address);
+
+		if (!order)
+			return host->by_address[mid];
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
 	}
 	return NULL;
+}
+
+/* Where devices of groups from @group on begin. */
+static unsigned int first_of_group(const struct soft_host *host, uint64_t group)
+{
+	unsigned int low = 0, high = host->machine.n_devices;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (host->by_group[mid]->desc->group < group)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct soft_device **soft_host_group(struct soft_host *host, unsigned int group,
+				     unsigned int *count)
+{
+	unsigned int first = first_of_group(host, group);
+
+	*count = first_of_group(host, (uint64_t)group + 1) - first;
+	return &host->by_group[first];
 }
 
 /* --- Paths --- */
@@ -286,7 +353,8 @@ static int create_devices(struct soft_host *host)
 		pthread_mutex_init(&dev->lock, NULL);
 		pthread_rwlock_init(&dev->access, NULL);
 	}
-	ret = iommufd_host_create(host);
+	ret = sort_devices(host);
+	ret = ret ? ret : iommufd_host_create(host);
 	for (unsigned int i = 0; i < host->machine.n_devices && !ret; i++) {
 		ret = create_function(&host->devices[i], &host->devices[i].pci);
 		if (ret)
@@ -309,6 +377,8 @@ static void destroy_devices(struct soft_host *host)
 	}
 	if (host->iommufd)
 		iommufd_host_destroy(host);
+	soft_free(host->by_address);
+	soft_free(host->by_group);
 	soft_free(host->devices);
 }
 

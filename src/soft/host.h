@@ -52,12 +52,13 @@ struct soft_host {
 	/* by iommufd_host_create(), once the hardware and devices[] stand */
 	struct iommufd_host *iommufd;
 	struct soft_device *devices;
+	struct soft_device **by_address, **by_group;	/* the same, sorted */
 	pthread_mutex_t lock;		/* files */
 	struct soft_file **files;	/* indexed by descriptor */
 	unsigned int n_files;
 	struct mappings *mappings;
 	pthread_mutex_t doorbells_lock;	/* below soft_device.lock, above iommufd's */
-	struct vfio_doorbell *doorbells;	/* that users have asked for */
+	void *doorbells;		/* that users have asked for: a tree (tsearch) */
 };
 
 /*
@@ -67,6 +68,10 @@ struct soft_host {
 int soft_device_set_driver(struct soft_device *dev, const char *driver);
 
 struct soft_device *soft_host_find(struct soft_host *host, const char *address);
+
+/* The devices of an IOMMU group: *@count of them, one after the other. */
+struct soft_device **soft_host_group(struct soft_host *host, unsigned int group,
+				     unsigned int *count);
 
 /* Size of the machine's pages, bytes. */
 uint64_t soft_host_page_size(const struct soft_host *host);

@@ -23,7 +23,7 @@
 #define L2_PAGE 65536ull
 #define L2_DEVICE_BITS 13		/* devices in one second-level page, as a power of two */
 
-#define ITS_ROUTES 32768
+#define ITS_ROUTES 262144
 
 /* A function has at most 2048 vectors. */
 #define ITT_BITS_MAX 16

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bound devices, their groups, and what these are attached to. */
 #include <errno.h>
+#include <search.h>
 #include <string.h>
 
 #include "soft/alloc.h"
@@ -87,44 +88,46 @@ void iommufd_driver_unbinds(struct soft_device *dev)
 	pthread_mutex_unlock(&ih->lock);
 }
 
+static int by_dma(const void *a, const void *b)
+{
+	const struct iommufd_group *x = a, *y = b;
+
+	return x->dma < y->dma ? -1 : x->dma > y->dma;
+}
+
 static struct iommufd_group *group_get(struct iommufd_ctx *ctx, struct dma_group *dma)
 {
-	struct iommufd_group *fresh = soft_calloc(1, sizeof(*fresh)), *g;
+	struct iommufd_group *fresh = soft_calloc(1, sizeof(*fresh)), *group = NULL, **found;
 
 	if (!fresh)
 		return NULL;
+	fresh->ctx = ctx;
+	fresh->dma = dma;
+	fresh->msi_start = ctx->host->machine.sw_msi_start;
+	fresh->msi_size = ctx->host->machine.sw_msi_size;
 	pthread_mutex_lock(&ctx->lock);
-	for (g = ctx->groups; g && g->dma != dma; g = g->next)
-		;
-	if (!g) {
-		g = fresh;
-		fresh = NULL;
-		g->ctx = ctx;
-		g->dma = dma;
-		g->msi_start = ctx->host->machine.sw_msi_start;
-		g->msi_size = ctx->host->machine.sw_msi_size;
-		pthread_mutex_init(&g->lock, NULL);
-		g->next = ctx->groups;
-		ctx->groups = g;
+	found = soft_alloc_fails() ? NULL : tsearch(fresh, &ctx->groups, by_dma);
+	if (found) {
+		group = *found;
+		group->devices++;
+		if (group == fresh)
+			pthread_mutex_init(&group->lock, NULL);
 	}
-	g->devices++;
 	pthread_mutex_unlock(&ctx->lock);
-	soft_free(fresh);
-	return g;
+	if (group != fresh)
+		soft_free(fresh);
+	return group;
 }
 
 static void group_put(struct iommufd_group *group)
 {
 	struct iommufd_ctx *ctx = group->ctx;
-	struct iommufd_group **at = &ctx->groups;
 	bool gone;
 
 	pthread_mutex_lock(&ctx->lock);
 	gone = !--group->devices;
-	while (gone && *at != group)
-		at = &(*at)->next;
 	if (gone)
-		*at = group->next;
+		tdelete(group, &ctx->groups, by_dma);
 	pthread_mutex_unlock(&ctx->lock);
 	if (!gone)
 		return;

@@ -62,7 +62,7 @@ struct iommufd_ctx {
 	struct iommufd_object **objects;	/* by id */
 	uint32_t n_objects, first_free, n_live;
 	bool account_process;			/* RLIMIT_MODE */
-	struct iommufd_group *groups;		/* under lock */
+	void *groups;				/* under lock; a tree (tsearch) by dma */
 	pthread_mutex_t msi_lock;
 	struct sw_msi_page msi_pages[SW_MSI_PAGES];
 	unsigned int n_msi_pages;
@@ -91,10 +91,9 @@ struct iommufd_host {
 
 /* A group as one iommufd sees it: as long as it has a device of it bound. */
 struct iommufd_group {
-	struct iommufd_group *next;
 	struct iommufd_ctx *ctx;
 	struct dma_group *dma;
-	unsigned int devices;		/* bound; this and next under ctx->lock */
+	unsigned int devices;		/* bound; under ctx->lock */
 	pthread_mutex_t lock;		/* of the rest */
 	struct iommufd_object *hwpt;	/* what all its devices are attached to, or NULL */
 	struct iommufd_device *attached;	/* the bound ones that asked for it */
@@ -150,10 +149,18 @@ struct dmabuf_user {
 	unsigned int areas;
 };
 
+/* A range that is kept free for devices, most often the same ones for all of them. */
 struct reserved_iova {
 	struct reserved_iova *next;	/* by start */
 	uint64_t start, last;
+	unsigned int reservations;
+};
+
+/* A device's part in one. */
+struct reservation {
+	struct reservation *next;	/* of the same owner */
 	const void *owner;
+	struct reserved_iova *range;
 };
 
 /* A HWPT's table as its IOAS sees it. */
@@ -169,6 +176,7 @@ struct iopt {
 	pthread_mutex_t lock;
 	struct iova_tree areas;
 	struct reserved_iova *reserved;
+	void *reservations;		/* the first of each owner: a tree (tsearch) */
 	struct iommu_iova_range *allowed;
 	uint32_t n_allowed;
 	struct iopt_domain *domains;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The I/O page table of an IOAS: areas, and their copies in every domain made from it. */
 #include <errno.h>
+#include <search.h>
 
 #include "soft/alloc.h"
 #include "soft/uapi/iommufd_private.h"
@@ -64,37 +65,87 @@ static bool meets_allowed(const struct iopt *iopt, uint64_t start, uint64_t last
 	return false;
 }
 
-/* With iopt->lock. */
-static int reserve(struct iopt *iopt, uint64_t start, uint64_t last, const void *owner)
+static int by_owner(const void *a, const void *b)
+{
+	const struct reservation *x = a, *y = b;
+
+	return x->owner < y->owner ? -1 : x->owner > y->owner;
+}
+
+/* The range, with one more reservation of it. */
+static struct reserved_iova *range_get(struct iopt *iopt, uint64_t start, uint64_t last)
 {
 	struct reserved_iova *r, **at = &iopt->reserved;
 
+	while (*at && ((*at)->start < start || ((*at)->start == start && (*at)->last != last)))
+		at = &(*at)->next;
+	r = *at;
+	if (!r || r->start != start) {
+		r = soft_calloc(1, sizeof(*r));
+		if (!r)
+			return NULL;
+		*r = (struct reserved_iova){ .next = *at, .start = start, .last = last };
+		*at = r;
+	}
+	r->reservations++;
+	return r;
+}
+
+static void range_put(struct iopt *iopt, struct reserved_iova *r)
+{
+	struct reserved_iova **at = &iopt->reserved;
+
+	if (--r->reservations)
+		return;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	soft_free(r);
+}
+
+/* With iopt->lock. */
+static int reserve(struct iopt *iopt, uint64_t start, uint64_t last, const void *owner)
+{
+	struct reservation *fresh, **first;
+
 	if (iova_tree_first(&iopt->areas, start, last) || meets_allowed(iopt, start, last))
 		return -EADDRINUSE;
-	r = soft_calloc(1, sizeof(*r));
-	if (!r)
+	fresh = soft_calloc(1, sizeof(*fresh));
+	if (!fresh)
 		return -ENOMEM;
-	*r = (struct reserved_iova){ .start = start, .last = last, .owner = owner };
-	while (*at && (*at)->start < start)
-		at = &(*at)->next;
-	r->next = *at;
-	*at = r;
+	fresh->owner = owner;
+	fresh->range = range_get(iopt, start, last);
+	if (!fresh->range)
+		goto free_reservation;
+	first = soft_alloc_fails() ? NULL : tsearch(fresh, &iopt->reservations, by_owner);
+	if (!first)
+		goto put_range;
+	if (*first != fresh) {
+		fresh->next = (*first)->next;
+		(*first)->next = fresh;
+	}
 	return 0;
+
+put_range:
+	range_put(iopt, fresh->range);
+free_reservation:
+	soft_free(fresh);
+	return -ENOMEM;
 }
 
 static void unreserve(struct iopt *iopt, const void *owner)
 {
-	struct reserved_iova **at = &iopt->reserved;
+	struct reservation key = { .owner = owner }, **first, *r, *next;
 
-	while (*at) {
-		struct reserved_iova *r = *at;
-
-		if (r->owner == owner) {
-			*at = r->next;
-			soft_free(r);
-		} else {
-			at = &r->next;
-		}
+	first = tfind(&key, &iopt->reservations, by_owner);
+	if (!first)
+		return;
+	r = *first;
+	tdelete(&key, &iopt->reservations, by_owner);
+	for (; r; r = next) {
+		next = r->next;
+		range_put(iopt, r->range);
+		soft_free(r);
 	}
 }
 

@@ -128,11 +128,29 @@ static void device_name(const struct sysfs_node *dir, const struct soft_device *
 
 static bool group_is_present(struct soft_host *host, unsigned int group)
 {
-	for (unsigned int i = 0; i < host->machine.n_devices; i++) {
-		if (host->devices[i].desc->group == group && is_present(&host->devices[i]))
+	unsigned int count;
+	struct soft_device **devices = soft_host_group(host, group, &count);
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (is_present(devices[i]))
 			return true;
 	}
 	return false;
+}
+
+/* The device that has this name where @dir shows devices, present or not. */
+static struct soft_device *device_called(struct soft_host *host, const struct sysfs_node *dir,
+					 const char *name)
+{
+	unsigned int index;
+	char again[NAME_SIZE];
+
+	if (dir->kind != SYSFS_CDEVS)
+		return soft_host_find(host, name);
+	if (sscanf(name, "vfio%u", &index) != 1 || index >= host->machine.n_devices)
+		return NULL;
+	device_name(dir, &host->devices[index], again);
+	return strcmp(again, name) ? NULL : &host->devices[index];
 }
 
 /* --- Down one name --- */
@@ -164,6 +182,7 @@ static bool child_group(struct soft_host *host, const char *name, struct sysfs_n
 static int find_child(struct soft_host *host, const struct sysfs_node *dir, const char *name,
 		      struct sysfs_node *child)
 {
+	struct soft_device *dev;
 	char device[NAME_SIZE];
 
 	*child = *dir;
@@ -187,17 +206,12 @@ static int find_child(struct soft_host *host, const struct sysfs_node *dir, cons
 		snprintf(device, sizeof(device), "vfio%u", dir->dev->index);
 		return strcmp(device, name) ? -ENOENT : 0;
 	}
-	for (unsigned int i = 0; i < host->machine.n_devices; i++) {
-		struct soft_device *dev = &host->devices[i];
-
-		device_name(dir, dev, device);
-		if (strcmp(device, name) || !shows_device(dir, dev))
-			continue;
-		child->kind = kind_of_device_in(dir->kind);
-		child->dev = dev;
-		return 0;
-	}
-	return -ENOENT;
+	dev = device_called(host, dir, name);
+	if (!dev || !shows_device(dir, dev))
+		return -ENOENT;
+	child->kind = kind_of_device_in(dir->kind);
+	child->dev = dev;
+	return 0;
 }
 
 static bool is_directory(enum sysfs_kind kind)

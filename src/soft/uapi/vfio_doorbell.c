@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 
 #include "abi/native.h"
 #include "soft/alloc.h"
@@ -23,7 +24,6 @@ struct dmabuf {
  * What devices of one iommufd have asked for; in host->doorbells, all under host->doorbells_lock.
  */
 struct vfio_doorbell {
-	struct vfio_doorbell *next;
 	const struct iommufd_ctx *ctx;
 	uint64_t id;
 	unsigned int devices;
@@ -85,15 +85,20 @@ static void forget_closed(struct soft_host *host, struct vfio_doorbell *doorbell
 	}
 }
 
+static int compare_doorbells(const void *a, const void *b)
+{
+	const struct vfio_doorbell *x = a, *y = b;
+
+	if (x->ctx != y->ctx)
+		return x->ctx < y->ctx ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
 static void put_locked(struct soft_host *host, struct vfio_doorbell *doorbell)
 {
-	struct vfio_doorbell **at = &host->doorbells;
-
 	if (--doorbell->devices)
 		return;
-	while (*at != doorbell)
-		at = &(*at)->next;
-	*at = doorbell->next;
+	tdelete(doorbell, &host->doorbells, compare_doorbells);
 	for (struct dmabuf *dmabuf = doorbell->dmabufs; dmabuf; dmabuf = dmabuf->next)
 		iommufd_dmabuf_revoke(dmabuf->file);
 	while (doorbell->dmabufs)
@@ -116,23 +121,19 @@ void vfio_doorbell_put(struct vfio_device *vdev)
 /* The doorbell that the device shares with others of its iommufd, counting the device. */
 static struct vfio_doorbell *doorbell_get(struct vfio_device *vdev, uint64_t id)
 {
-	struct soft_host *host = vdev->dev->host;
-	struct vfio_doorbell *doorbell;
+	struct vfio_doorbell *fresh = soft_calloc(1, sizeof(*fresh)), *doorbell, **found;
 
-	for (doorbell = host->doorbells; doorbell; doorbell = doorbell->next) {
-		if (doorbell->ctx == vdev->ctx && doorbell->id == id)
-			break;
-	}
-	if (!doorbell) {
-		doorbell = soft_calloc(1, sizeof(*doorbell));
-		if (!doorbell)
-			return NULL;
-		doorbell->ctx = vdev->ctx;
-		doorbell->id = id;
-		doorbell->next = host->doorbells;
-		host->doorbells = doorbell;
-	}
-	doorbell->devices++;
+	if (!fresh)
+		return NULL;
+	fresh->ctx = vdev->ctx;
+	fresh->id = id;
+	found = soft_alloc_fails() ? NULL :
+				     tsearch(fresh, &vdev->dev->host->doorbells, compare_doorbells);
+	doorbell = found ? *found : NULL;
+	if (doorbell != fresh)
+		soft_free(fresh);
+	if (doorbell)
+		doorbell->devices++;
 	return doorbell;
 }
 
