@@ -329,6 +329,31 @@ static int run_walk(void *state, struct bench_sample *s)
 	return sample(s, time_translations(state, LOOKUPS / 4), time_bare_walks(state, LOOKUPS / 4));
 }
 
+/* What callgrind is told to count in: @count translations after two rounds that warm up. */
+__attribute__((noinline)) static double counted_translations(struct engine *e, unsigned int count)
+{
+	return time_translations(e, count);
+}
+
+int bench_instructions(const char *what, unsigned int count)
+{
+	bool hit = !strcmp(what, "tlb_hit");
+	void *engine;
+	double ns;
+	int ret;
+
+	if (!hit && strcmp(what, "walk_warm"))
+		return -EINVAL;
+	ret = hit ? few_pages(&engine) : few_pages_tiny_tlb(&engine);
+	if (ret)
+		return ret;
+	ns = time_translations(engine, 2 * FEW_PAGES);
+	if (ns > 0)
+		ns = counted_translations(engine, count);
+	engine_free(engine);
+	return ns > 0 ? 0 : -EFAULT;
+}
+
 struct racer {
 	struct engine *e;
 	pthread_barrier_t *barrier;

@@ -187,6 +187,20 @@ static int run_growth(const struct options *options)
 	return ret ? 1 : 0;
 }
 
+/* For callgrind, which looks at counted_translations() alone: see tools/bench. */
+#define COUNTED 20000
+
+static int run_instructions(const char *what)
+{
+	int ret = bench_instructions(what, COUNTED);
+
+	if (ret)
+		fprintf(stderr, "doorbell bench: --instructions %s: %s\n", what, strerror(-ret));
+	else
+		printf("%d\n", COUNTED);
+	return ret ? 1 : 0;
+}
+
 static bool known(const char *name)
 {
 	for (unsigned int s = 0; s < sizeof(subjects) / sizeof(*subjects); s++)
@@ -208,8 +222,10 @@ static void usage(FILE *f)
 	fprintf(f, "usage: doorbell bench [--json] [--runs N] [NAME...]\n"
 		   "       doorbell bench --list\n"
 		   "       doorbell bench --growth [vectors|devices|ranges|pages|blocks|mappings...]\n"
+		   "       doorbell bench --instructions tlb_hit|walk_warm\n"
 		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n"
-		   "--growth: what one operation costs over the number of vectors, devices, mappings, as JSON.\n", DEFAULT_RUNS);
+		   "--growth: what one operation costs over the number of vectors, devices, mappings, as JSON.\n"
+		   "--instructions: runs so many of them for callgrind to count (tools/bench --instructions).\n", DEFAULT_RUNS);
 }
 
 int bench_main(int argc, char **argv)
@@ -219,6 +235,7 @@ int bench_main(int argc, char **argv)
 		{ "runs", required_argument, NULL, 'r' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "growth", no_argument, NULL, 'g' },
+		{ "instructions", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -244,6 +261,8 @@ int bench_main(int argc, char **argv)
 		case 'g':
 			options.growth = true;
 			break;
+		case 'i':
+			return run_instructions(optarg);
 		case 'h':
 			usage(stdout);
 			return 0;

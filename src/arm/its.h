@@ -48,6 +48,7 @@ struct its_config {
 	unsigned int lpi_bits;		/* INTID width, 14..32 */
 	unsigned int processors;	/* redistributors: rdbase 0..processors-1; at most 65536 */
 	unsigned int routes; /* kept at hand, rounded up to a power of two; 0 = a default */
+	bool zeroed;	/* the memory is zero: most of it need not be touched before it is used */
 	const struct its_lpi_ops *lpi;
 	void *lpi_ctx;
 };

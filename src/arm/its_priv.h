@@ -36,6 +36,7 @@ struct its {
 	uint64_t set_mask;
 	struct its_set *sets;	/* set_mask + 1: a power of two */
 	uint64_t dropped;
+	uint64_t held;		/* valid routes */
 };
 
 /*

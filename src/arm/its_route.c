@@ -28,7 +28,8 @@ void its_route_init(struct its *its, void *memory)
 {
 	its->set_mask = ((uint64_t)1 << set_bits(&its->config)) - 1;
 	its->sets = memory;
-	memset(memory, 0, sizeof(struct its_set) * (its->set_mask + 1));
+	if (!its->config.zeroed)
+		memset(memory, 0, sizeof(struct its_set) * (its->set_mask + 1));
 }
 
 static uint64_t route_key(uint32_t device, uint32_t event)
@@ -105,6 +106,7 @@ static void slot_drop(struct its *its, struct its_slot *slot)
 	if (!slot->valid)
 		return;
 	slot_write(slot, 0, slot->key, slot->value);
+	its->held--;
 	its->dropped++;
 }
 
@@ -125,6 +127,7 @@ void its_route_add(struct its *its, struct its_route *route)
 	if (!slot->valid || slot->key != key) {
 		/* One that is pushed out may be in use, and no command will find it here any more. */
 		its->dropped += slot->valid;
+		its->held += !slot->valid;
 		slot_write(slot, 1, key, (uint64_t)route->rdbase << 32 | route->intid);
 	}
 	route->version_at = &slot->version;
@@ -159,7 +162,7 @@ void its_route_drop_device(struct its *its, uint32_t device, uint64_t events)
 
 void its_route_drop_all(struct its *its)
 {
-	for (size_t s = 0; s <= its->set_mask; s++) {
+	for (size_t s = 0; s <= its->set_mask && its->held; s++) {
 		for (unsigned int i = 0; i < ITS_ROUTE_WAYS; i++)
 			slot_drop(its, &its->sets[s].way[i]);
 	}

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Test hooks of the process: which allocation of this thread is to fail, and how many live. */
 static __thread unsigned long fail_left;
@@ -83,4 +84,23 @@ void soft_free(void *p)
 		return;
 	atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 	free(p);
+}
+
+void *soft_map(size_t size)
+{
+	void *p;
+
+	if (soft_alloc_fails())
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
+	return p == MAP_FAILED ? NULL : counted(p);
+}
+
+void soft_unmap(void *p, size_t size)
+{
+	if (!p)
+		return;
+	atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+	munmap(p, size);
 }

@@ -25,6 +25,10 @@ char *soft_strdup(const char *s);
 /* NULL is fine. */
 void soft_free(void *p);
 
+/* Zeroed memory by pages, which are there only once they are touched: for large, sparse tables. */
+void *soft_map(size_t size);
+void soft_unmap(void *p, size_t size);
+
 /*
  * For tests. The @nth allocation that the calling thread makes from now on fails, once; 0 ends it.
  * Also for other resources: a call that wants one asks soft_alloc_fails() first.

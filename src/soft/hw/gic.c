@@ -11,7 +11,6 @@
 #include "soft/hw/gic_priv.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "soft/alloc.h"
 
@@ -310,15 +309,6 @@ void gic_free_interrupts(struct gic *gic, struct its_dev *its, uint32_t first, u
 
 /* --- The whole --- */
 
-/* Mapped, so that only the lines in use take memory. */
-static struct gic_line *make_lines(uint32_t intids)
-{
-	void *lines = mmap(NULL, intids * sizeof(struct gic_line), PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return lines == MAP_FAILED ? NULL : lines;
-}
-
 struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lpi_bits)
 {
 	struct gic *gic;
@@ -336,7 +326,7 @@ struct gic *gic_create(struct bus *bus, unsigned int processors, unsigned int lp
 	gic->intids = 1u << lpi_bits;
 	gic->search_from = GIC_LPI_FIRST;
 
-	gic->lines = make_lines(gic->intids);
+	gic->lines = soft_map(gic->intids * sizeof(struct gic_line));
 	gic->allocated = soft_calloc(1, gic->intids / 8);
 	gic->pending = soft_calloc(processors, sizeof(*gic->pending));
 	gic->pending_pa = soft_calloc(processors, sizeof(*gic->pending_pa));
@@ -374,8 +364,7 @@ void gic_destroy(struct gic *gic)
 	soft_free(gic->pending_pa);
 	soft_free(gic->pending);
 	soft_free(gic->allocated);
-	if (gic->lines)
-		munmap(gic->lines, gic->intids * sizeof(struct gic_line));
+	soft_unmap(gic->lines, gic->intids * sizeof(struct gic_line));
 	pthread_mutex_destroy(&gic->lock);
 	pthread_mutex_destroy(&gic->handler_lock);
 	soft_free(gic);

@@ -58,6 +58,7 @@ struct its_dev {
 	uint64_t discarded;
 	struct msi_frame_config config;
 	struct its_dev *next;
+	size_t size;			/* of it all */
 
 	/*
 	 * The engine's one caller has it (commands, and translations that no route is at hand for).

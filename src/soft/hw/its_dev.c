@@ -23,6 +23,7 @@
 #define L2_PAGE 65536ull
 #define L2_DEVICE_BITS 13		/* devices in one second-level page, as a power of two */
 
+/* Enough for a thousand VMs' devices; only those in use take memory. */
 #define ITS_ROUTES 262144
 
 /* A function has at most 2048 vectors. */
@@ -233,19 +234,23 @@ int its_dev_create(struct gic *gic, const struct msi_frame_config *frame, struct
 		.lpi_bits = gic->lpi_bits,
 		.processors = gic->processors,
 		.routes = ITS_ROUTES,
+		.zeroed = true,
 		.lpi = &gic_lpi_ops,
 		.lpi_ctx = gic,
 	};
 	struct its_dev *its;
+	size_t size;
 	int err;
 
 	if (!config.device_bits || config.device_bits > 32 || !config.event_bits ||
 	    config.event_bits > 32)
 		return -EINVAL;
-	its = soft_calloc_aligned(1, head_size() + its_footprint(&config), 64);
+	size = head_size() + its_footprint(&config);
+	its = soft_map(size);
 	if (!its)
 		return -ENOMEM;
 	its->gic = gic;
+	its->size = size;
 	its->config = *frame;
 	its->its = its_init((char *)its + head_size(), &config);
 	pthread_mutex_init(&its->lock, NULL);
@@ -291,7 +296,7 @@ void its_dev_destroy(struct its_dev *its)
 	bus_free(bus, its->collection_table, its->collection_table_size);
 	bus_free(bus, its->device_table, its->device_table_size);
 	pthread_mutex_destroy(&its->lock);
-	soft_free(its);
+	soft_unmap(its, its->size);
 }
 
 /* --- Commands --- */
