@@ -43,7 +43,7 @@ check-arm: setup
 	tools/check arm
 
 bench: all
-	tools/bench $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
+	tools/bench $(if $(GROWTH),--growth $(GROWTH))$(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
 
 fuzz: setup
 	tools/fuzz $(ARGS)
@@ -67,7 +67,8 @@ help:
 	@echo '                   EMU_ARGS="--kernel doorbell" with our kernel series (emu/run --help: more)'
 	@echo 'make check         all tests: gcc and clang, sanitizers, short fuzzing, the emulated Arm machine'
 	@echo 'make check-native  the same without the emulated machine'
-	@echo 'make bench         measure against named limits; COMPARE=REV against another revision'
+	@echo 'make bench         measure against named limits; COMPARE=REV against another revision;'
+	@echo '                   GROWTH=DIR: how costs grow with sizes, as pictures'
 	@echo 'make fuzz          fuzz until stopped'
 	@echo 'make coverage      line and branch coverage of the tests'
 	@echo 'make mutate        breaks the code in known ways, and sees that the tests notice'

@@ -329,29 +329,50 @@ static int run_walk(void *state, struct bench_sample *s)
 	return sample(s, time_translations(state, LOOKUPS / 4), time_bare_walks(state, LOOKUPS / 4));
 }
 
-/* What callgrind is told to count in: @count translations after two rounds that warm up. */
-__attribute__((noinline)) static double counted_translations(struct engine *e, unsigned int count)
+/* What callgrind is told to count in: each page once. */
+__attribute__((noinline)) static int counted_translations(struct engine *e)
 {
-	return time_translations(e, count);
+	return time_translations(e, e->n_pages) > 0 ? 0 : -EFAULT;
 }
 
-int bench_instructions(const char *what, unsigned int count)
+static int forget_asid(struct engine *e)
 {
-	bool hit = !strcmp(what, "tlb_hit");
-	void *engine;
-	double ns;
+	const uint64_t cmd[2] = { 0x11 | (uint64_t)VMID << 32 | (uint64_t)ASID << 48 };	/* CMD_TLBI_NH_ASID */
+
+	return smmu_command(e->smmu, cmd) ? -EINVAL : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*setup)(void **state);
+	bool forget;
+} counted[] = {
+	{ "tlb_hit", many_pages, false },
+	{ "tlb_miss", many_pages, true },	/* a TLB of the usual size, whose entries were just invalidated */
+	{ "walk_warm", few_pages_tiny_tlb, false },	/* hardly a TLB, for what the walk itself looks up neither */
+};
+
+int bench_instructions(const char *what, unsigned int *count)
+{
+	struct engine *e;
+	unsigned int i = 0;
 	int ret;
 
-	if (!hit && strcmp(what, "walk_warm"))
+	while (i < sizeof(counted) / sizeof(*counted) && strcmp(counted[i].name, what))
+		i++;
+	if (i == sizeof(counted) / sizeof(*counted))
 		return -EINVAL;
-	ret = hit ? few_pages(&engine) : few_pages_tiny_tlb(&engine);
+	ret = counted[i].setup((void **)&e);
 	if (ret)
 		return ret;
-	ns = time_translations(engine, 2 * FEW_PAGES);
-	if (ns > 0)
-		ns = counted_translations(engine, count);
-	engine_free(engine);
-	return ns > 0 ? 0 : -EFAULT;
+	*count = e->n_pages;
+	if (time_translations(e, e->n_pages) < 0)
+		ret = -EFAULT;
+	if (!ret && counted[i].forget)
+		ret = forget_asid(e);
+	ret = ret ? ret : counted_translations(e);
+	engine_free(e);
+	return ret;
 }
 
 struct racer {

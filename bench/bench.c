@@ -188,16 +188,15 @@ static int run_growth(const struct options *options)
 }
 
 /* For callgrind, which looks at counted_translations() alone: see tools/bench. */
-#define COUNTED 20000
-
 static int run_instructions(const char *what)
 {
-	int ret = bench_instructions(what, COUNTED);
+	unsigned int count = 0;
+	int ret = bench_instructions(what, &count);
 
 	if (ret)
 		fprintf(stderr, "doorbell bench: --instructions %s: %s\n", what, strerror(-ret));
 	else
-		printf("%d\n", COUNTED);
+		printf("%u\n", count);
 	return ret ? 1 : 0;
 }
 
@@ -222,7 +221,7 @@ static void usage(FILE *f)
 	fprintf(f, "usage: doorbell bench [--json] [--runs N] [NAME...]\n"
 		   "       doorbell bench --list\n"
 		   "       doorbell bench --growth [vectors|devices|ranges|pages|blocks|mappings...]\n"
-		   "       doorbell bench --instructions tlb_hit|walk_warm\n"
+		   "       doorbell bench --instructions tlb_hit|tlb_miss|walk_warm\n"
 		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n"
 		   "--growth: what one operation costs over the number of vectors, devices, mappings, as JSON.\n"
 		   "--instructions: runs so many of them for callgrind to count (tools/bench --instructions).\n", DEFAULT_RUNS);
@@ -273,13 +272,14 @@ int bench_main(int argc, char **argv)
 	}
 	options.names = argv + optind;
 	options.n_names = argc - optind;
-	if (options.growth)
-		return run_growth(&options);
 	for (int i = 0; i < options.n_names; i++) {
-		if (!known(options.names[i])) {
-			fprintf(stderr, "doorbell bench: no bench \"%s\"; `doorbell bench --list` names them\n", options.names[i]);
+		const char *name = options.names[i];
+
+		if (options.growth ? !bench_growth_knows(name) : !known(name)) {
+			fprintf(stderr, "doorbell bench: no %s \"%s\"; `doorbell bench %s` names them\n", options.growth ? "axis" : "bench",
+				name, options.growth ? "--help" : "--list");
 			return 2;
 		}
 	}
-	return run_all(&options);
+	return options.growth ? run_growth(&options) : run_all(&options);
 }

@@ -451,6 +451,14 @@ static const struct {
 	{ "pages", grow_pages },     { "blocks", grow_blocks },	  { "mappings", grow_mappings },
 };
 
+bool bench_growth_knows(const char *axis)
+{
+	for (size_t i = 0; i < sizeof(axes) / sizeof(*axes); i++)
+		if (!strcmp(axis, axes[i].name))
+			return true;
+	return false;
+}
+
 int bench_growth(json_t *report, char **names, int n_names)
 {
 	int ret = 0;

@@ -116,12 +116,25 @@ static int run_enable_at_once(void *state, struct bench_sample *s)
 	return ret;
 }
 
-/* An address and an eventfd for each vector; and little more. */
+/* In a VM of its own: what is in force already would cost nothing. */
+static int measure_first(int (*enable)(struct db_vmsix *, unsigned int), unsigned int count, struct taken *taken)
+{
+	struct bell_vm *b;
+	int ret = bell_vm_open(&b, 0);
+
+	if (ret)
+		return ret;
+	ret = measure(b, enable, count, taken);
+	bell_vm_close(b);
+	return ret;
+}
+
 static int run_ioctls(void *state, struct bench_sample *s)
 {
 	struct taken taken;
-	int ret = measure(state, enable_one_by_one, MOST_VECTORS, &taken);
+	int ret = measure_first(enable_one_by_one, MOST_VECTORS, &taken);
 
+	(void)state;
 	*s = (struct bench_sample){ taken.ioctls, 2 };
 	return ret;
 }
@@ -129,9 +142,10 @@ static int run_ioctls(void *state, struct bench_sample *s)
 static int run_allocations(void *state, struct bench_sample *s)
 {
 	struct taken many, few;
-	int ret = measure(state, enable_one_by_one, MOST_VECTORS, &many);
+	int ret = measure_first(enable_one_by_one, MOST_VECTORS, &many);
 
-	ret = ret ? ret : measure(state, enable_one_by_one, FEW_VECTORS, &few);
+	(void)state;
+	ret = ret ? ret : measure_first(enable_one_by_one, FEW_VECTORS, &few);
 	*s = (struct bench_sample){ many.allocations, few.allocations };
 	return ret;
 }
@@ -139,8 +153,9 @@ static int run_allocations(void *state, struct bench_sample *s)
 static int run_ioctls_at_once(void *state, struct bench_sample *s)
 {
 	struct taken taken;
-	int ret = measure(state, enable_at_once, MOST_VECTORS, &taken);
+	int ret = measure_first(enable_at_once, MOST_VECTORS, &taken);
 
+	(void)state;
 	*s = (struct bench_sample){ taken.ioctls * MOST_VECTORS, 2 };
 	return ret;
 }
@@ -148,9 +163,10 @@ static int run_ioctls_at_once(void *state, struct bench_sample *s)
 static int run_allocations_at_once(void *state, struct bench_sample *s)
 {
 	struct taken together, single;
-	int ret = measure(state, enable_at_once, MOST_VECTORS, &together);
+	int ret = measure_first(enable_at_once, MOST_VECTORS, &together);
 
-	ret = ret ? ret : measure(state, enable_one_by_one, MOST_VECTORS, &single);
+	(void)state;
+	ret = ret ? ret : measure_first(enable_one_by_one, MOST_VECTORS, &single);
 	*s = (struct bench_sample){ together.allocations, single.allocations };
 	return ret;
 }
@@ -252,9 +268,9 @@ const struct bench bench_vmsix[] = {
 	{ "enable_vectors_2048", "us/vector", "the same for 128 vectors: more than that is not linear", 1.5, open_vm, run_enable_one_by_one,
 	  teardown },
 	{ "enable_vectors_at_once", "us/vector", "one by one", 1, open_vm, run_enable_at_once, teardown },
-	{ "enable_ioctls", "ioctls/vector", "one for the address, one for the eventfd", 1.01, open_vm, run_ioctls, teardown },
-	{ "enable_allocations", "allocs/vector", "the same for 128 vectors", 1.01, open_vm, run_allocations, teardown },
-	{ "enable_ioctls_at_once", "ioctls", "one for all addresses, one for all eventfds", 1, open_vm, run_ioctls_at_once, teardown },
-	{ "enable_allocs_at_once", "allocs/vector", "one by one", 1, open_vm, run_allocations_at_once, teardown },
+	{ "enable_ioctls", "ioctls/vector", "one for the address, one for the eventfd", 1.01, NULL, run_ioctls, NULL },
+	{ "enable_allocations", "allocs/vector", "the same for 128 vectors", 1.01, NULL, run_allocations, NULL },
+	{ "enable_ioctls_at_once", "ioctls", "one for all addresses, one for all eventfds", 1, NULL, run_ioctls_at_once, NULL },
+	{ "enable_allocs_at_once", "allocs/vector", "one by one", 1, NULL, run_allocations_at_once, NULL },
 	{ 0 },
 };

@@ -85,14 +85,17 @@ static inline uint64_t cache_key(uint32_t sid, uint32_t ssid, bool ssid_valid)
 	return ssid_valid ? key | CACHE_KEY_SSV | FIELD_PREP64(CACHE_KEY_SSID, ssid) : key;
 }
 
-/* StreamIDs of one SMMU are dense, so they index as they are. */
+/*
+ * StreamIDs of one SMMU are dense, or, with one function a device, dense multiples of 8: neither
+ * kind meets in this.
+ */
 static inline uint64_t cache_index(const struct cache *c, uint64_t key)
 {
 	uint64_t sid = key & CACHE_KEY_SID;
 
 	if (__builtin_expect(key & CACHE_KEY_SSV, 0))
 		sid ^= FIELD_GET64(CACHE_KEY_SSID, key) * UINT64_C(0x9e3779b1);
-	return (sid ^ (sid >> 11)) & c->mask;
+	return (sid ^ (sid >> 3) ^ (sid >> 11)) & c->mask;
 }
 
 static inline bool cache_probe(const struct cache_entry *e, uint64_t key, struct smmu_hot *hot)
