@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,25 +160,31 @@ static int attach_first(struct db_viommu *viommu, struct db_device *dev)
 	return ret;
 }
 
+static int by_group(const void *a, const void *b)
+{
+	const struct viommu_member *x = a, *y = b;
+
+	return x->group < y->group ? -1 : x->group > y->group;
+}
+
 /*
  * The kernel gives a stage 1 to a whole IOMMU group: one of two members would get the other's STE
  * in place of its own, unnoticed. So there is one of a group only.
  */
-static int check_group(struct db_viommu *viommu, struct db_device *dev)
+static int enter_group(struct db_viommu *viommu, struct viommu_member *member)
 {
-	const struct viommu_member *member;
+	struct viommu_member **found = tsearch(member, &viommu->groups, by_group);
 
-	for (unsigned int i = 0; i < VIOMMU_BUCKETS; i++) {
-		for (member = viommu->members[i]; member; member = member->next) {
-			if (member->dev == dev || member->dev->group != dev->group)
-				continue;
-			db_error_set(-EOPNOTSUPP, "%s shares IOMMU group %u with %s: the kernel "
-				     "gives a group one stage 1, and each of them may want its "
-				     "own", dev->address, dev->group, member->dev->address);
-			return -EOPNOTSUPP;
-		}
+	if (found && *found == member)
+		return 0;
+	if (!found) {
+		db_error_set(-ENOMEM, "no memory for a member of the vIOMMU");
+		return -ENOMEM;
 	}
-	return 0;
+	db_error_set(-EOPNOTSUPP, "%s shares IOMMU group %u with %s: the kernel gives a group one "
+		     "stage 1, and each of them may want its own", member->dev->address,
+		     member->group, (*found)->dev->address);
+	return -EOPNOTSUPP;
 }
 
 static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t sid)
@@ -190,25 +197,26 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 			     dev->address, sid);
 		return -EEXIST;
 	}
-	ret = check_group(viommu, dev);
-	if (ret)
-		return ret;
 	member = calloc(1, sizeof(*member));
 	if (!member) {
 		db_error_set(-ENOMEM, "no memory for a member of the vIOMMU");
 		return -ENOMEM;
 	}
-	ret = vdevice_alloc(viommu, dev, sid, &member->vdevice);
+	member->viommu = viommu;
+	member->dev = dev;
+	member->group = dev->group;
+	member->sid = sid;
+	ret = enter_group(viommu, member);
 	if (ret)
 		goto free_member;
+	ret = vdevice_alloc(viommu, dev, sid, &member->vdevice);
+	if (ret)
+		goto leave_group;
 	ret = attach_first(viommu, dev);
 	if (ret)
 		goto destroy_vdevice;
 	viommu->abort->users++;
 	member->hwpt = viommu->abort;
-	member->viommu = viommu;
-	member->dev = dev;
-	member->sid = sid;
 	member->next = *bucket;
 	*bucket = member;
 	dev->member = member;
@@ -216,6 +224,8 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 
 destroy_vdevice:
 	host_destroy(viommu->host, member->vdevice);
+leave_group:
+	tdelete(member, &viommu->groups, by_group);
 free_member:
 	free(member);
 	return ret;
@@ -242,6 +252,7 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev)
 		     link = &(*link)->next)
 			;
 		*link = member->next;
+		tdelete(member, &viommu->groups, by_group);
 		device_detach(dev);
 		if (member->hwpt)
 			viommu_hwpt_put(viommu, member->hwpt);

@@ -28,6 +28,7 @@ struct viommu_member {
 	struct viommu_member *next;	/* of the same bucket */
 	struct db_viommu *viommu;
 	struct db_device *dev;
+	unsigned int group;		/* of the device, as the kernel numbers them */
 	uint32_t sid;
 	uint32_t vdevice;
 	struct viommu_hwpt *hwpt;	/* NULL: detached, which blocks DMA as well */
@@ -44,6 +45,7 @@ struct db_viommu {
 
 	pthread_mutex_t lock;		/* all that follows, and db_device.member of the members */
 	struct viommu_member *members[VIOMMU_BUCKETS];	/* by StreamID */
+	void *groups;			/* the members, in a tree (tsearch) by IOMMU group */
 	struct viommu_hwpt *hwpts[VIOMMU_BUCKETS];	/* by vSTE */
 	struct viommu_hwpt *abort;
 	unsigned int spares;

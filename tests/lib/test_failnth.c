@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Linked with --wrap=calloc and --wrap=eventfd. */
+/* Linked with --wrap=calloc, --wrap=tsearch (which allocates, too) and --wrap=eventfd. */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
+void *__real_tsearch(const void *key, void **root, int (*compare)(const void *a, const void *b));
+void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *a, const void *b));
 int __real_eventfd(unsigned int count, int flags);
 int __wrap_eventfd(unsigned int count, int flags);
 
@@ -20,6 +22,11 @@ static unsigned int allocations, fail_allocation, eventfds, fail_eventfd;
 void *__wrap_calloc(size_t n, size_t size)
 {
 	return ++allocations == fail_allocation ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *a, const void *b))
+{
+	return ++allocations == fail_allocation ? NULL : __real_tsearch(key, root, compare);
 }
 
 int __wrap_eventfd(unsigned int count, int flags)

@@ -22,6 +22,7 @@
 #include "soft/endpoints/bell.h"
 #include "soft/host.h"
 
+#define LIVE_DEVICES 2
 #define LIVE_VECTORS 8
 #define LIVE_ASID 5 /* of the VM's stage 1 */
 
@@ -72,7 +73,7 @@ struct live {
 	atomic_uint epoch; /* odd: a reset is under way */
 	atomic_bool stop;
 	_Atomic uint64_t copy_to; /* device address that copies go to, or 0: LIVE_TO */
-	struct live_traffic ringers[VM_DEVICES], copiers[VM_DEVICES];
+	struct live_traffic ringers[LIVE_DEVICES], copiers[LIVE_DEVICES];
 	unsigned int changes;
 };
 

@@ -28,7 +28,7 @@ struct stormer {
 struct scene {
 	struct live_host host;
 	struct live l;
-	struct stormer stormers[VM_DEVICES];
+	struct stormer stormers[LIVE_DEVICES];
 	atomic_bool stop;
 };
 
@@ -71,7 +71,7 @@ static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
 
 static void begin_storm(struct scene *s)
 {
-	for (unsigned int n = 0; n < VM_DEVICES; n++) {
+	for (unsigned int n = 0; n < LIVE_DEVICES; n++) {
 		struct vm_device *d = &s->l.vm.devices[n];
 		struct stormer *storm = &s->stormers[n];
 
@@ -147,7 +147,7 @@ static void storm(const struct variant *variant)
 	begin(&s, variant, false);
 	begin_storm(&s);
 	live_start(&s.l);
-	for (unsigned int n = 0; n < VM_DEVICES; n++)
+	for (unsigned int n = 0; n < LIVE_DEVICES; n++)
 		assert_int_equal(pthread_create(&s.stormers[n].thread, NULL, rage, &s.stormers[n]),
 				 0);
 	while (live_taken(&s.l) < wanted && live_taken(&s.l) != before) {
@@ -155,7 +155,7 @@ static void storm(const struct variant *variant)
 		live_await_rings(&s.l, 1);
 	}
 	atomic_store(&s.stop, true);
-	for (unsigned int n = 0; n < VM_DEVICES; n++) {
+	for (unsigned int n = 0; n < LIVE_DEVICES; n++) {
 		pthread_join(s.stormers[n].thread, NULL);
 		assert_int_equal(s.stormers[n].failed, 0);
 		s.l.changes += s.stormers[n].changes;
@@ -164,7 +164,7 @@ static void storm(const struct variant *variant)
 	assert_true(live_taken(&s.l) >= wanted);
 	print_message("# %u changes, %lu interrupts\n", s.l.changes,
 		      (unsigned long)live_taken(&s.l));
-	for (unsigned int n = 0; n < VM_DEVICES; n++)
+	for (unsigned int n = 0; n < LIVE_DEVICES; n++)
 		db_vmsix_destroy(s.stormers[n].vmsix);
 	end(&s);
 }
