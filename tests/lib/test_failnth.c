@@ -167,6 +167,10 @@ static int use_space(struct rig *rig, enum db_mode mode)
 		ret = db_space_map_doorbell(rig->space, rig->dev, 0x30000000);
 	if (!ret && mode == DB_MODE_NATIVE)
 		ret = db_space_unmap_doorbell(rig->space, rig->dev, 0x30000000);
+	if (!ret)
+		ret = db_space_map_file(rig->space, 0x50000000, 0, 0, 4096, DB_READ);
+	if (!ret)
+		ret = db_space_unmap(rig->space, 0x50000000, 4096);
 	return ret ? ret : db_space_unmap(rig->space, 0x40000000, sizeof(memory));
 }
 
