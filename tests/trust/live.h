@@ -47,8 +47,7 @@ struct live_host {
 
 enum live_care {
 	LIVE_EXACT, /* every interrupt arrives, every copy succeeds */
-	LIVE_RESETS, /* what was under way when a reset began or ended may be lost: see live_epoch()
-		      */
+	LIVE_RESETS, /* what was under way as a reset began or ended may be lost: live_epoch_begin() */
 	LIVE_DOOMED, /* the device may go at any time: the first error ends its traffic */
 };
 
