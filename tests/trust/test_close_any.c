@@ -161,11 +161,12 @@ static void use(struct vm *vm)
 	const uint64_t cmds[2][2] = { { 0x30, 0 }, { 0x46, 0 } }; /* TLBI_NSNH_ALL, SYNC */
 	static const char *const address[] = { LIVE_FIRST };
 	uint64_t event[4], lost, ste[8] = { 1 | 4 << 1 }; /* bypass */
-	struct vm_device *d = &vm->devices[0];
+	struct vm_device *d;
 	struct db_vmsix *vmsix = NULL;
 
 	if (vm_open(vm, vm->sys, address, 1, 0))
 		return;
+	d = &vm->devices[0];
 	db_vmsix_create(d->msi, &guest_ops, d, &vmsix);
 	db_vmsix_control_write(vmsix, 0x8000);
 	for (unsigned int v = 0; v < 2; v++) {
