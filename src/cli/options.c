@@ -121,29 +121,39 @@ static int parse_granule(struct options *o, const char *name, const char *value)
 	return bad(name, value, "a granule of stage 1 is 4k, 16k or 64k");
 }
 
-static const char *const disturb_help =
-	"all, or some of mask,remap,cd,abort,bypass,reset,fault, separated by commas";
+/* The disturbances that @word, @len characters of it, stands for; 0: none. */
+static unsigned int disturbances(const char *word, size_t len)
+{
+	unsigned int i;
+
+	if (len == 3 && !strncmp(word, "all", len))
+		return (1u << GUEST_DISTURB_COUNT) - 1;
+	for (i = 0; i < GUEST_DISTURB_COUNT; i++)
+		if (strlen(guest_disturbance_name(i)) == len &&
+		    !strncmp(word, guest_disturbance_name(i), len))
+			return 1u << i;
+	return 0;
+}
 
 static int parse_disturb(struct options *o, const char *name, const char *value)
 {
 	const char *word = value;
-	unsigned int i;
-	size_t len;
+	unsigned int which;
+	size_t len, minus;
 
-	if (!strcmp(value, "all")) {
-		o->disturb = (1u << GUEST_DISTURB_COUNT) - 1;
-		o->disturb_all = true;
-		return 0;
-	}
 	for (;; word += len + 1) {
 		len = strcspn(word, ",");
-		for (i = 0; i < GUEST_DISTURB_COUNT; i++)
-			if (strlen(guest_disturbance_name(i)) == len &&
-			    !strncmp(word, guest_disturbance_name(i), len))
-				break;
-		if (i == GUEST_DISTURB_COUNT)
-			return bad(name, value, disturb_help);
-		o->disturb |= 1u << i;
+		minus = *word == '-';
+		which = disturbances(word + minus, len - minus);
+		if (!which)
+			return bad(name, value,
+				   "all, or some of mask,remap,cd,abort,bypass,reset,fault, "
+				   "separated by commas; -fault leaves one out");
+		if (minus)
+			o->disturb &= ~which;
+		else
+			o->disturb |= which;
+		o->disturb_all |= which & (which - 1) && !minus;
 		if (!word[len])
 			return 0;
 	}

@@ -185,6 +185,9 @@ def one_disturbance(doorbell):
         equal((event["type"], event["stream_id"], event["stage"], event["rnw"], event["expected"]),
               ("F_TRANSLATION", report["devices"][0]["stream_id"], 1, False, True), "event")
         equal(int(event["address"], 16) & 0xfff, low, "its address")
+    report = doorbell.run(text, "--disturb", "all,-fault,-reset").good()
+    equal(list(report["devices"][0]["disturbances"]), ["mask", "remap", "cd", "abort", "bypass"], "all but two")
+    equal(report["events"], [], "events")
     human = doorbell.call("run", "--machine", doorbell.file(text), "--disturb", "fault,mask")
     check("F_TRANSLATION sid 0x8 stage 1 class IN write data" in human.stdout, "the record is shown")
     check(re.search(r"disturb 0000:01:00.0: mask \d+, fault \d+; ", human.stdout), "what was done is shown")
@@ -235,6 +238,7 @@ BAD_OPTIONS = [
     (["run", "--fall-through", "--mode", "rmr"], "--fall-through"),
     (["run", "--disturb", "everything"], "remap"),
     (["run", "--disturb", "mask,"], "remap"),
+    (["run", "--disturb", "all,-"], "leaves one out"),
     (["run", "stray"], "stray"),
     (["run", "--device", "a", "--device", "a"], "twice"),
     (["explain", "--write"], "--iova"),
