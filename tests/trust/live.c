@@ -94,19 +94,22 @@ static bool excused(const struct live_traffic *t, unsigned int epoch)
 static const char *await(const struct live_traffic *t, int fd, unsigned int epoch)
 {
 	eventfd_t count;
+	bool last = false;
 
 	for (unsigned int ms = 0; ms < LOST_MS; ms++) {
 		struct pollfd poller = { .fd = fd, .events = POLLIN };
 
 		if (!eventfd_read(fd, &count))
 			return count == 1 || t->live->may_double ? NULL : "doubled or misrouted";
-		if (excused(t, epoch))
+		if (last)
 			return NULL;
 		/* A doomed device loses what it likes, and its eventfds may be closed. */
-		if (t->live->care == LIVE_DOOMED &&
-		    (errno != EAGAIN || atomic_load(&t->live->stop)))
+		if (t->live->care == LIVE_DOOMED && (errno != EAGAIN || atomic_load(&t->live->stop)))
 			return NULL;
-		poll(&poller, 1, 1);
+		/* What came just before the reset is seen by one more look, or it never comes. */
+		last = excused(t, epoch);
+		if (!last)
+			poll(&poller, 1, 1);
 	}
 	return "lost";
 }
