@@ -3,10 +3,12 @@
 # The machine: its devices and disks, its IORT, the initramfs, and the boot.
 
 # Fills MACHINE with QEMU's arguments for the named topology. A topology is a file of lines, each
-# arguments of QEMU's or `disk NAME MIB`, which makes a drive NAME of generated content; the first
-# disk has seed 0, the next 1 (see disk.py). With --disks the program finds each image as /disk/NAME.
+# arguments of QEMU's; or `disk NAME MIB`, which makes a drive NAME of generated content; the first
+# disk has seed 0, the next 1 (see disk.py); with --disks the program finds each image as /disk/NAME; or
+# `vfs ADDRESS NUMBER`, for the virtual functions that the device has when the program starts.
 read_topology() {
 	local file=$EMU/topologies/$1 line name mib image seed=0
+	VFS=''
 	local -a words
 	[ -e "$file" ] || die "no topology '$1'" "there are: $(cd "$EMU/topologies" && echo *)"
 	# shellcheck disable=SC2054 # the commas are QEMU's
@@ -25,6 +27,7 @@ read_topology() {
 			# Writes go to a temporary file: each run finds the content as generated.
 			MACHINE+=(-drive "file=$image,if=none,id=$name,format=raw,snapshot=on")
 			;;
+		vfs) VFS="EMU_VFS=${words[1]} EMU_NUM_VFS=${words[2]}" ;;
 		*) MACHINE+=("${words[@]}") ;;
 		esac
 	done <"$file"
@@ -60,7 +63,8 @@ initramfs() {
 	# The program writes to a terminal; what it is on this side, TERM tells.
 	local term=dumb
 	[ ! -t 1 ] || term=${TERM:-dumb}
-	printf '%s\0' "TERM=$term" "/bin/$(basename "$program")" "$@" >"$SCRATCH/argv"
+	# shellcheck disable=SC2086 # words
+	printf '%s\0' "TERM=$term" $VFS "/bin/$(basename "$program")" "$@" >"$SCRATCH/argv"
 	python3 "$EMU/lib/cpio.py" "$out" "init=$SCRATCH/init" "emu/argv=$SCRATCH/argv" \
 		"bin/$(basename "$program")=$program" "${FILES[@]}"
 }

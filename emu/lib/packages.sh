@@ -180,19 +180,20 @@ unpack_qemu() {
 # What our own programs are linked with, from the suite that the cross compiler is of.
 readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libssl-dev"
 
-# Sets SYSROOT, a folder with these packages unpacked.
+# get_sysroot [PACKAGES] : sets SYSROOT, a folder with these packages unpacked.
 get_sysroot() {
-	SYSROOT=$CACHE/sysroot/$(own_suite)-$(key <<<"$ARM64_PACKAGES")
+	local want=${1:-$ARM64_PACKAGES}
+	SYSROOT=$CACHE/sysroot/$(own_suite)-$(key <<<"$want")
 	[ -e "$SYSROOT/ready" ] && return
 	lock sysroot
-	[ -e "$SYSROOT/ready" ] || unpack_sysroot
+	[ -e "$SYSROOT/ready" ] || unpack_sysroot "$want"
 	unlock
 }
 
 unpack_sysroot() {
 	local FOREIGN_ARCH=arm64 deb
 	local -a packages
-	read -ra packages <<<"$ARM64_PACKAGES"
+	read -ra packages <<<"$1"
 	say "getting arm64 libraries of Debian $(own_suite) (about 4 MB)"
 	foreign_suites "$(own_suite)" || die "cannot read this machine's mirror for arm64"
 	(cd "$FOREIGN/archives" && foreign_apt apt-get -q download "${packages[@]}") \

@@ -2,7 +2,8 @@
 /*
  * Just enough of an Intel 82576 (igb) to have every MSI-X vector raised by software (82576
  * datasheet, §7.3 and §8.8): no frames, no DMA. Each vector is its own cause in the extended
- * interrupt registers.
+ * interrupt registers. A virtual function has these registers at the same places, but for
+ * GPIE, which is its physical function's and has to be set there.
  */
 #include <errno.h>
 
@@ -10,6 +11,7 @@
 
 #define IGB_VENDOR_ID 0x8086
 #define IGB_82576 0x10c9
+#define IGB_82576_VF 0x10ca
 
 enum igb_register {
 	REG_CTRL = 0x0000,
@@ -33,7 +35,7 @@ enum igb_register {
 static bool igb_match(uint16_t vendor, uint16_t device, uint32_t class_code)
 {
 	(void)class_code;
-	return vendor == IGB_VENDOR_ID && device == IGB_82576;
+	return vendor == IGB_VENDOR_ID && (device == IGB_82576 || device == IGB_82576_VF);
 }
 
 static uint32_t causes(const struct guest_device *gd)
