@@ -186,6 +186,56 @@ static void arming_refused(void **state)
 	}
 }
 
+/* --- In the middle of a change --- */
+
+static const struct db_sys_ops *mock_ops;
+static struct rig *raising;
+
+/* The device raises vector 0 after each request. */
+static int raising_ioctl(struct db_sys *sys, int fd, unsigned long request, void *arg)
+{
+	int ret = mock_ops->ioctl(sys, fd, request, arg);
+
+	if (raising)
+		mock_raise(raising->mock, raising->hw, 0);
+	return ret;
+}
+
+/* The old message goes to the old eventfd, the new one to the new. */
+static bool goes_together(void *ctx, unsigned int index, uint64_t address)
+{
+	struct rig *rig = ctx;
+
+	assert_int_equal(rig->hw->trigger[index], rig_fd(rig, address == GIOVA ? 0 : 1));
+	return true;
+}
+
+static void message_and_eventfd_change_together(void **state)
+{
+	struct db_msi_vector vector = { .address = GIOVA };
+	struct db_sys_ops ops_raising;
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_NATIVE, DB_MSIX);
+	vector.eventfd = rig_fd(&rig, 0);
+	assert_int_equal(db_msi_set(rig.msi, 0, 1, &vector), 0);
+	rig.hw->guest_maps = goes_together;
+	rig.hw->ctx = &rig;
+	mock_ops = rig.mock->sys.ops;
+	ops_raising = *mock_ops;
+	ops_raising.ioctl = raising_ioctl;
+	rig.mock->sys.ops = &ops_raising;
+	raising = &rig;
+	vector = (struct db_msi_vector){ GIOVA + 0x1000, rig_fd(&rig, 1) };
+	assert_int_equal(db_msi_set(rig.msi, 0, 1, &vector), 0);
+	raising = NULL;
+	rig.mock->sys.ops = mock_ops;
+	assert_true(rig_take(&rig, 1) > 0);
+	rig_close(&rig);
+}
+
 /* When not even putting back works, what was to change is disarmed, and the rest left alone. */
 static void nothing_can_be_put_back(void **state)
 {
@@ -488,6 +538,7 @@ int main(void)
 		cmocka_unit_test(config_write_refused),
 		cmocka_unit_test(no_reserved_regions),
 		cmocka_unit_test(arming_refused),
+		cmocka_unit_test(message_and_eventfd_change_together),
 		cmocka_unit_test(nothing_can_be_put_back),
 		cmocka_unit_test(no_collector),
 		cmocka_unit_test(no_probe),
