@@ -67,10 +67,8 @@ struct iova_area *iova_area_alloc(struct iova_tree *t)
 	area = s->free;
 	s->free = area->child[0];
 	area->child[0] = NULL;
-	if (++s->used == SLAB_AREAS) {
+	if (++s->used == SLAB_AREAS)
 		slab_unlink(&t->partial, s);
-		slab_link(&t->full, s);
-	}
 	return area;
 }
 
@@ -78,10 +76,8 @@ void iova_area_free(struct iova_tree *t, struct iova_area *area)
 {
 	struct slab *s = (struct slab *)((uintptr_t)area & ~(uintptr_t)(SLAB_ALIGN - 1));
 
-	if (s->used-- == SLAB_AREAS) {
-		slab_unlink(&t->full, s);
+	if (s->used-- == SLAB_AREAS)
 		slab_link(&t->partial, s);
-	}
 	*area = (struct iova_area){ .child[0] = s->free };
 	s->free = area;
 	if (!s->used) {
@@ -97,7 +93,7 @@ void iova_tree_init(struct iova_tree *t)
 
 void iova_tree_fini(struct iova_tree *t)
 {
-	assert(!t->root && !t->partial && !t->full);
+	assert(!t->root && !t->partial);
 }
 
 static unsigned int height(const struct iova_area *a)
@@ -201,6 +197,16 @@ static void refresh(struct iova_area *root, uint64_t start)
 	update(root);
 }
 
+/*
+ * Both children, of which one is the next step: whoever changes the tree afterwards looks at the
+ * other one, too, on the way back up (update()). In a large tree neither is in a cache.
+ */
+static void fetch_children(const struct iova_area *a)
+{
+	__builtin_prefetch(a->child[0]);
+	__builtin_prefetch(a->child[1]);
+}
+
 /* The areas next to address @at, which lies in none. */
 static void neighbours(const struct iova_tree *t, uint64_t at, struct iova_area **prev,
 		       struct iova_area **next)
@@ -253,8 +259,11 @@ struct iova_area *iova_tree_first(const struct iova_tree *t, uint64_t start, uin
 	struct iova_area *found = NULL;
 
 	for (struct iova_area *a = t->root; a;) {
+		fetch_children(a);
 		if (a->last >= start) {
 			found = a;
+			if (a->start <= start)
+				break;
 			a = a->child[0];
 		} else {
 			a = a->child[1];

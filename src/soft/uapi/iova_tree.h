@@ -34,7 +34,7 @@ struct iova_area {
 struct iova_tree {
 	struct iova_area *root;
 	uint64_t count;
-	struct slab *partial, *full;		/* slabs with and without a free area */
+	struct slab *partial;			/* slabs with a free area; full ones are in no list */
 };
 
 void iova_tree_init(struct iova_tree *t);
