@@ -52,10 +52,9 @@ void iommufd_device_detach(struct iommufd_device *idev);
 /*
  * The address that stands in the message of vector @index (MSI or MSI-X number @irq_index) for the
  * doorbell at @doorbell (a PA, with the register's offset): the one prepared for it, or that of the
- * SW_MSI window, mapped there now if need be; with the doorbell's low bits. Detached and not
- * prepared: the PA itself, as in Linux (the device's writes abort then). -EDESTADDRREQ, -EOVERFLOW
- * (64 pages in the window), -ENOSPC (the window is too short), -ENOMEM, -EEXIST (the user mapped
- * something there while detached).
+ * SW_MSI window, mapped there now if need be; with the doorbell's low bits. -EOPNOTSUPP (the device
+ * is detached, prepared or not), -EDESTADDRREQ, -EOVERFLOW (64 pages in the window), -ENOSPC (the
+ * window is too short), -ENOMEM, -EEXIST (the user mapped something there while detached).
  */
 int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
 		   uint64_t doorbell, uint64_t *address);

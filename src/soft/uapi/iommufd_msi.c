@@ -143,9 +143,12 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 	int rc = 0;
 
 	pthread_mutex_lock(&group->lock);
-	if (irq_index < PREPARED_INDICES && is_prepared(idev, irq_index, index, address))
+	if (!group->hwpt)
+		/* DMA is blocked then, and Linux asks nobody for an address. */
+		rc = -EOPNOTSUPP;
+	else if (irq_index < PREPARED_INDICES && is_prepared(idev, irq_index, index, address))
 		*address |= doorbell & DOORBELL_OFFSET;
-	else if (!group->hwpt || !group->msi_size)
+	else if (!group->msi_size)
 		*address = doorbell;
 	else if (must_be_prepared(idev, doorbell))
 		rc = -EDESTADDRREQ;

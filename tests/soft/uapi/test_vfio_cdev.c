@@ -375,6 +375,7 @@ static void close_in_any_order(void **state)
 	struct fixture *f = *state;
 	struct fixture_device dev, again;
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	uint64_t id;
 	void *map;
 	int fd;
@@ -382,6 +383,8 @@ static void close_in_any_order(void **state)
 	bind.iommufd = open_path(f, "/dev/iommu");
 	device_open(f, BELL, &dev);
 	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
+	assert_int_equal(fixture_ioctl(f, bind.iommufd, IOMMU_IOAS_ALLOC, &ioas), 0);
+	assert_int_equal(device_attach(&dev, ioas.out_ioas_id), 0);
 	assert_int_equal(f->sys->ops->close(f->sys, bind.iommufd), 0);
 	fd = new_eventfd();
 	assert_int_equal(arm(&dev, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd), 0);

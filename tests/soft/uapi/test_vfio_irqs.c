@@ -538,11 +538,8 @@ static void detached(void **state)
 
 	(void)state;
 	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach), 0);
-	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
-	assert_int_equal(msix_address(&dev, 0), 0x8090040);
-	ring(0);
-	assert_int_equal(take(fds[0]), 0);
-	assert_int_equal(disarm_all(&dev, MSIX), 0);
+	/* DMA is blocked: there is no address for a message, and nothing is left of the attempt. */
+	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), -ENOSPC);
 	assert_int_equal(device_attach(&dev, f.ioas), 0);
 	assert_int_equal(arm(&dev, MSIX, 0, 1, fds), 0);
 	ring(0);
