@@ -6,6 +6,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* A leak sanitizer looks for pointers in mapped memory only where it is told to. */
+#ifdef __has_feature
+#define HAVE_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN 1
+#else
+#define HAVE_ASAN 0
+#endif
+#if HAVE_ASAN
+#include <sanitizer/lsan_interface.h>
+#else
+#define __lsan_register_root_region(p, size) ((void)(p), (void)(size))
+#define __lsan_unregister_root_region(p, size) ((void)(p), (void)(size))
+#endif
+
 /* Test hooks of the process: which allocation of this thread is to fail, and how many live. */
 static __thread unsigned long fail_left;
 static atomic_long live;
@@ -94,7 +109,10 @@ void *soft_map(size_t size)
 		return NULL;
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 		 0);
-	return p == MAP_FAILED ? NULL : counted(p);
+	if (p == MAP_FAILED)
+		return NULL;
+	__lsan_register_root_region(p, size);
+	return counted(p);
 }
 
 void soft_unmap(void *p, size_t size)
@@ -102,5 +120,6 @@ void soft_unmap(void *p, size_t size)
 	if (!p)
 		return;
 	atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+	__lsan_unregister_root_region(p, size);
 	munmap(p, size);
 }
