@@ -292,48 +292,42 @@ static void test_calls(void **state)
 	assert_in_range(refused, 500, n_errors * LIVES * 500);
 }
 
-static void test_allocations(void **state)
+/* Lets each of what @count counts in one life fail in turn, by @fail; how many there were. */
+static unsigned int fail_each(unsigned int i, const unsigned int *count, unsigned int *fail,
+			      int error)
 {
-	unsigned int i, n, count;
+	unsigned int n, all;
 	struct rig rig;
 
-	(void)state;
-	for (i = 0; i < LIVES; i++) {
+	begin(&rig, i);
+	assert_int_equal(life(&rig, lives[i].mode, lives[i].driver), 0);
+	all = *count;
+	end(&rig);
+	for (n = 1; n <= all; n++) {
 		begin(&rig, i);
-		assert_int_equal(life(&rig, lives[i].mode, lives[i].driver), 0);
-		count = allocations;
+		*fail = n;
+		assert_int_equal(life(&rig, lives[i].mode, lives[i].driver), error);
 		end(&rig);
-		assert_in_range(count, 10, 100);
-		for (n = 1; n <= count; n++) {
-			begin(&rig, i);
-			fail_allocation = n;
-			assert_int_equal(life(&rig, lives[i].mode, lives[i].driver), -ENOMEM);
-			end(&rig);
-		}
 	}
+	return all;
+}
+
+static void test_allocations(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < LIVES; i++)
+		assert_in_range(fail_each(i, &allocations, &fail_allocation, -ENOMEM), 10, 100);
 }
 
 static void test_eventfds(void **state)
 {
-	unsigned int i, n, count, all = 0;
-	struct rig rig;
-	int ret;
+	unsigned int i, all = 0;
 
 	(void)state;
-	for (i = 0; i < LIVES; i++) {
-		begin(&rig, i);
-		assert_int_equal(life(&rig, lives[i].mode, lives[i].driver), 0);
-		count = eventfds;
-		end(&rig);
-		for (n = 1; n <= count; n++) {
-			begin(&rig, i);
-			fail_eventfd = n;
-			ret = life(&rig, lives[i].mode, lives[i].driver);
-			assert_int_equal(ret, -EMFILE);
-			end(&rig);
-		}
-		all += count;
-	}
+	for (i = 0; i < LIVES; i++)
+		all += fail_each(i, &eventfds, &fail_eventfd, -EMFILE);
 	assert_in_range(all, 2, 100);
 }
 
