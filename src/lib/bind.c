@@ -12,26 +12,58 @@
 
 #define VFIO_DRIVER "vfio-pci"
 
-/* The driver's name, or "" for none. */
-static int current_driver(struct db_device *dev, char *name, size_t size)
+/* The name of the driver of the device at @address, or "" for none. */
+static int current_driver(struct db_sys *sys, const char *address, char *name, size_t size)
 {
 	char path[SYSFS_PATH];
 	int ret;
 
-	sysfs_device_path(path, dev->address, "driver");
+	sysfs_device_path(path, address, "driver");
 	name[0] = '\0';
-	ret = sysfs_link_name(dev->host->sys, path, name, size);
+	ret = sysfs_link_name(sys, path, name, size);
 	return ret == -ENOENT ? 0 : ret;
 }
 
 /* vfio-pci and its variant drivers (mlx5-vfio-pci, nvgrace-gpu-vfio-pci, ...) all give the device a
  * node of the VFIO class. */
-static int find_node(struct db_device *dev, char *name, size_t size)
+static int find_node(struct db_sys *sys, const char *address, char *name, size_t size)
 {
 	char path[SYSFS_PATH];
 
-	sysfs_device_path(path, dev->address, "vfio-dev");
-	return sysfs_find(dev->host->sys, path, "vfio", name, size);
+	sysfs_device_path(path, address, "vfio-dev");
+	return sysfs_find(sys, path, "vfio", name, size);
+}
+
+struct group_search {
+	struct db_sys *sys;
+	struct bind_user *user;
+};
+
+/* Drivers that do no DMA of their own leave the group to others (driver_managed_dma in Linux). */
+static int is_group_user(void *arg, const char *address)
+{
+	struct group_search *search = arg;
+	struct bind_user *user = search->user;
+	char node[DEVICE_NAME];
+
+	if (strlen(address) >= sizeof(user->address) ||
+	    current_driver(search->sys, address, user->driver, sizeof(user->driver)) ||
+	    !user->driver[0] || !strcmp(user->driver, "pcieport") ||
+	    !strcmp(user->driver, "pci-stub") || !strcmp(user->driver, VFIO_DRIVER) ||
+	    !find_node(search->sys, address, node, sizeof(node)))
+		return 0;
+	strcpy(user->address, address);
+	return 1;
+}
+
+int bind_group_user(struct db_device *dev, struct bind_user *user)
+{
+	struct group_search search = { .sys = dev->host->sys, .user = user };
+	char path[SYSFS_PATH];
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u/devices", dev->group);
+	return dev->host->sys->ops->list(dev->host->sys, path, is_group_user, &search) > 0 ?
+		       0 : -ENOENT;
 }
 
 static int find_group(struct db_device *dev)
@@ -119,7 +151,7 @@ static int take_device(struct db_device *dev)
 		db_error_set(ret, "the kernel did not bind %s to " VFIO_DRIVER, dev->address);
 		goto restore;
 	}
-	ret = current_driver(dev, driver, sizeof(driver));
+	ret = current_driver(dev->host->sys, dev->address, driver, sizeof(driver));
 	if (ret < 0 || strcmp(driver, VFIO_DRIVER)) {
 		ret = -EOPNOTSUPP;
 		db_error_set(ret,
@@ -141,12 +173,14 @@ static int bind_driver(struct db_device *dev, unsigned int flags)
 	char node[DEVICE_NAME];
 	int ret;
 
-	ret = current_driver(dev, dev->former_driver, sizeof(dev->former_driver));
+	ret = current_driver(dev->host->sys, dev->address, dev->former_driver,
+			     sizeof(dev->former_driver));
 	if (ret < 0) {
 		db_error_set(ret, "cannot find out the driver of %s", dev->address);
 		return ret;
 	}
-	if (!strcmp(dev->former_driver, VFIO_DRIVER) || !find_node(dev, node, sizeof(node)))
+	if (!strcmp(dev->former_driver, VFIO_DRIVER) ||
+	    !find_node(dev->host->sys, dev->address, node, sizeof(node)))
 		return 0;
 	if (dev->former_driver[0] && !(flags & DB_OPEN_REBIND)) {
 		db_error_set(-EBUSY, "%s is in use by the host's driver %s: choose another device, "
@@ -169,7 +203,7 @@ int bind_open(struct db_device *dev, unsigned int flags)
 	ret = bind_driver(dev, flags);
 	if (ret)
 		return ret;
-	ret = find_node(dev, node, sizeof(node));
+	ret = find_node(sys, dev->address, node, sizeof(node));
 	if (ret < 0) {
 		ret = -EOPNOTSUPP;
 		db_error_set(ret, "VFIO gives %s no node of its own: the kernel needs "

@@ -8,6 +8,7 @@
 #include "abi/vfio.h"
 #include "lib/bind.h"
 #include "lib/bytes.h"
+#include "lib/sysfs.h"
 #include "sys/error.h"
 
 /* PCI Local Bus and PCIe 7.5.1, 7.5.2, 7.7.1, 7.7.2. */
@@ -92,15 +93,41 @@ static bool wants_identity(struct db_device *dev, struct db_reserved *region)
 	return false;
 }
 
+/* Linux gives the MSIs of devices that the interrupt controller cannot tell apart to nobody, unless
+ * told that whoever has them is trusted (iommufd's parameter). */
+static bool wants_isolated_msi(struct db_device *dev)
+{
+	char value[8];
+
+	return sysfs_read(dev->host->sys, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+			  value, sizeof(value)) > 0 && value[0] == 'N';
+}
+
+static void explain_not_permitted(struct db_device *dev)
+{
+	struct bind_user user;
+
+	if (!bind_group_user(dev, &user))
+		db_error_set(-EPERM, "%s cannot be taken: the host's driver %s uses %s of the same "
+			     "IOMMU group; bind all of /sys/kernel/iommu_groups/%u/devices to "
+			     "vfio-pci", dev->address, user.driver, user.address, dev->group);
+	else if (wants_isolated_msi(dev))
+		db_error_set(-EPERM, "%s cannot be taken: another program has a device of IOMMU "
+			     "group %u, or the interrupt controller cannot tell the interrupts of "
+			     "devices apart (as a GICv2m, which has no DeviceIDs). The kernel gives "
+			     "such a device to a guest that you trust with all interrupts of the "
+			     "host: iommufd.allow_unsafe_interrupts=1", dev->address, dev->group);
+	else
+		db_error_set(-EPERM, "%s cannot be taken: another program has a device of IOMMU "
+			     "group %u", dev->address, dev->group);
+}
+
 static int explain_bind(struct db_device *dev, int error)
 {
 	struct db_reserved region;
 
 	if (error == -EPERM)
-		db_error_set(error, "%s cannot be taken: a device of IOMMU group %u is used by a "
-			     "driver of the host or by another program; bind all of "
-			     "/sys/kernel/iommu_groups/%u/devices to vfio-pci", dev->address,
-			     dev->group, dev->group);
+		explain_not_permitted(dev);
 	else if (error == -EBUSY)
 		db_error_set(error, "%s cannot be taken: another program has it", dev->address);
 	else if (error == -EINVAL && wants_identity(dev, &region))

@@ -72,6 +72,9 @@ static int sysfs_text(struct mock *mock, const char *path, char *text, size_t si
 		return snprintf(text, size, "0x010802\n");
 	if (dev && !strcmp(rest, "driver_override"))
 		return snprintf(text, size, "%s\n", dev->override[0] ? dev->override : "(null)");
+	if (mock->unsafe_interrupts &&
+	    !strcmp(path, "/sys/module/iommufd/parameters/allow_unsafe_interrupts"))
+		return snprintf(text, size, "%s\n", mock->unsafe_interrupts);
 	if (sscanf(path, "/sys/kernel/iommu_groups/%u/reserved_regions", &group) != 1)
 		return -ENOENT;
 	if (!mock->no_window)
@@ -401,18 +404,32 @@ static ssize_t mock_readlink(struct db_sys *sys, const char *path, char *buf, si
 	return -ENOENT;
 }
 
+static int list_group(struct mock *mock, unsigned int group,
+		      int (*entry)(void *arg, const char *name), void *arg)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < MOCK_DEVICES && !ret; i++)
+		if (mock->device[i].group == group)
+			ret = entry(arg, mock->device[i].address);
+	return ret;
+}
+
 static int mock_list(struct db_sys *sys, const char *path,
 		     int (*entry)(void *arg, const char *name), void *arg)
 {
 	struct mock *mock = to_mock(sys);
 	struct mock_device *dev;
 	const char *rest = "";
+	unsigned int group;
 	char name[16];
 	int ret;
 
 	ret = turn(mock);
 	if (ret)
 		return ret;
+	if (sscanf(path, "/sys/kernel/iommu_groups/%u/devices", &group) == 1)
+		return list_group(mock, group, entry, arg);
 	dev = device_of_path(mock, path, &rest);
 	if (!dev || strcmp(rest, "vfio-dev") || strcmp(dev->driver, "vfio-pci") || dev->no_node)
 		return -ENOENT;

@@ -94,6 +94,7 @@ struct mock {
 	uint32_t next_id;
 	uint64_t reserved_start, reserved_last;	/* 0, 0: none */
 	const char *reserved_type;	/* NULL: "reserved" */
+	const char *unsafe_interrupts;	/* iommufd's parameter; NULL: there is none */
 	uint32_t its_page[8];		/* ITS -> page in the window + 1, in first-come order */
 	unsigned int its_pages;
 	uint64_t window_start, window_size;

@@ -134,9 +134,6 @@ static void test_open_busy(void **state)
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EBUSY, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EBUSY);
 	assert_message_has("another program has it");
-	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EPERM, 0);
-	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EPERM);
-	assert_message_has("IOMMU group 11");
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -EINVAL, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -EINVAL);
 	assert_message_has("cannot bind 0000:02:00.0");
@@ -149,6 +146,42 @@ static void test_open_busy(void **state)
 	assert_message_has("1:1 mapping of [0x40000000, 0x400fffff]");
 	mock_fail(rig.mock, VFIO_DEVICE_BIND_IOMMUFD, -ENOMEM, 0);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), -ENOMEM);
+	rig_close(&rig);
+}
+
+static void refuse_eperm(struct rig *rig, const char *says)
+{
+	struct db_device *dev;
+
+	mock_fail(rig->mock, VFIO_DEVICE_BIND_IOMMUFD, -EPERM, 0);
+	assert_int_equal(db_device_open(rig->host, "0000:02:00.0", 0, &dev), -EPERM);
+	assert_message_has("0000:02:00.0 cannot be taken");
+	assert_message_has(says);
+}
+
+/* The kernel has one errno for three reasons. */
+static void test_open_not_permitted(void **state)
+{
+	struct mock_device *mate;
+	struct rig rig;
+
+	(void)state;
+	open_host(&rig);
+	refuse_eperm(&rig, "another program has a device of IOMMU group 11");
+	rig.mock->unsafe_interrupts = "Y";
+	refuse_eperm(&rig, "another program has a device of IOMMU group 11");
+	rig.mock->unsafe_interrupts = "N";
+	refuse_eperm(&rig, "iommufd.allow_unsafe_interrupts=1");
+	/* Others of its group: what counts is who does DMA. */
+	mate = &rig.mock->device[2];
+	mate->group = 11;
+	strcpy(mate->driver, "pcieport");
+	refuse_eperm(&rig, "iommufd.allow_unsafe_interrupts=1");
+	mate->driver[0] = '\0';
+	refuse_eperm(&rig, "iommufd.allow_unsafe_interrupts=1");
+	strcpy(mate->driver, "nvme");
+	refuse_eperm(&rig, "the host's driver nvme uses 0000:03:00.0");
+	assert_message_has("/sys/kernel/iommu_groups/11/devices");
 	rig_close(&rig);
 }
 
@@ -404,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_open_driver),
 		cmocka_unit_test(test_open_no_node),
 		cmocka_unit_test(test_open_busy),
+		cmocka_unit_test(test_open_not_permitted),
 		cmocka_unit_test(test_config_and_bars),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_caps_all),
