@@ -144,7 +144,7 @@ flavours() {
 configure() {
 	local build=$1 line dropped=''
 	flavour_config >"$build/fragment"
-	kmake "$build" KCONFIG_ALLCONFIG="$build/fragment" allnoconfig >"$build/log" 2>&1 ||
+	"${KMAKE[@]}" KCONFIG_ALLCONFIG="$build/fragment" allnoconfig >"$build/log" 2>&1 ||
 		build_failed "$build"
 	while read -r line; do
 		case $line in
@@ -156,13 +156,6 @@ configure() {
 
 # --- build -------------------------------------------------------------------------------------
 
-kmake() {
-	local build=$1
-	shift
-	nice -n 5 make -C "$build" -f "$KERNEL_TREE/Makefile" O="$build" ARCH=arm64 CROSS_COMPILE="$CROSS" \
-		KBUILD_BUILD_USER=doorbell KBUILD_BUILD_HOST=emu "$@"
-}
-
 build_failed() {
 	grep -E ': (fatal )?error|\*\*\*|undefined reference' "$1/log" | head -n 20 >&2
 	tail -n 5 "$1/log" >&2
@@ -171,11 +164,13 @@ build_failed() {
 
 # build_kernel TREE BUILD : fills KERNEL_DIR
 build_kernel() {
-	local build=$2 out=$KERNEL_DIR.new
-	KERNEL_TREE=$1
+	local tree=$1 build=$2 out=$KERNEL_DIR.new
+	# If this run is killed, so is make, and with it the lock goes, which make and its children hold, too.
+	KMAKE=(setpriv --pdeathsig TERM nice -n 5 make -C "$build" -f "$tree/Makefile" O="$build" ARCH=arm64
+		CROSS_COMPILE="$CROSS" KBUILD_BUILD_USER=doorbell KBUILD_BUILD_HOST=emu)
 	mkdir -p "$build"
 	configure "$build"
-	kmake "$build" -j"$(nproc)" Image headers 2>&1 | progress "$build/log" || build_failed "$build"
+	"${KMAKE[@]}" -j"$(nproc)" Image headers 2>&1 | progress "$build/log" || build_failed "$build"
 	rm -rf "$out"
 	mkdir -p "$out"
 	cp "$build/arch/arm64/boot/Image" "$build/.config" "$out"

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# The machine: its devices and disks, its IORT, the initramfs, and the boot.
+# The machine: its devices and disks, its ACPI tables, the initramfs, and the boot.
 
 # Fills MACHINE with QEMU's arguments for the named topology. A topology is a file of lines, each
 # arguments of QEMU's; or `disk NAME MIB`, which makes a drive NAME of generated content; the first
 # disk has seed 0, the next 1 (see disk.py); with --disks the program finds each image as /disk/NAME; or
-# `vfs ADDRESS NUMBER`, for the virtual functions that the device has when the program starts.
+# `vfs ADDRESS NUMBER`, for the virtual functions that the device has when the program starts; or
+# `rmr STREAM-ID START SIZE [remap]`, for a range that firmware wants mapped 1:1 for a device.
 read_topology() {
 	local file=$EMU/topologies/$1 line name mib image seed=0
-	VFS=''
+	VFS='' RMRS=()
 	local -a words
 	[ -e "$file" ] || die "no topology '$1'" "there are: $(cd "$EMU/topologies" && echo *)"
 	# shellcheck disable=SC2054 # the commas are QEMU's
@@ -27,6 +28,7 @@ read_topology() {
 			# Writes go to a temporary file: each run finds the content as generated.
 			MACHINE+=(-drive "file=$image,if=none,id=$name,format=raw,snapshot=on")
 			;;
+		rmr) RMRS+=(--rmr "$(IFS=, && echo "${words[*]:1}")") ;;
 		vfs) VFS="EMU_VFS=${words[1]} EMU_NUM_VFS=${words[2]}" ;;
 		*) MACHINE+=("${words[@]}") ;;
 		esac
@@ -78,21 +80,25 @@ boot() {
 		-append "console=ttyAMA0 loglevel=7 panic=-1 oops=panic vfio_pci.enable_sriov=Y $APPEND"
 }
 
-# Sets IORT, an archive that goes before the initramfs and holds this machine's own IORT with CANWBS
-# set. QEMU writes another table for each arrangement of devices, so it is read from the machine
-# itself, once, in a boot of its own.
-get_iort() {
-	local dir
-	dir=$CACHE/iort/$({ "$QEMU" --version; sha256sum "$FIRMWARE"; echo "${MACHINE[@]}"; } | key)
-	IORT=$dir/iort.cpio
-	[ -e "$IORT" ] && return
-	say "reading the IORT of topology $TOPOLOGY"
+# Sets TABLES, an archive that goes before the initramfs and holds this machine's own ACPI tables, changed
+# (acpi.py): an IORT with CANWBS, and where firmware wants 1:1 mappings a DSDT, too. QEMU writes other
+# tables for each arrangement of devices, so they are read from the machine itself, once, in boots of
+# their own.
+get_tables() {
+	local dir table names=(IORT) parts=()
+	[ ${#RMRS[@]} = 0 ] || names+=(DSDT)
+	dir=$CACHE/acpi/$({ "$QEMU" --version; sha256sum "$FIRMWARE" "$EMU/lib/acpi.py"; echo "${MACHINE[@]}" "${RMRS[@]}"; } | key)
+	TABLES=$dir/tables.cpio
+	[ -e "$TABLES" ] && return
 	mkdir -p "$dir"
 	compile "$EMU/cat.c" "$SCRATCH/cat"
-	initramfs "$SCRATCH/iort.initrd" "$SCRATCH/cat" /sys/firmware/acpi/tables/IORT
-	boot 120 "$dir/boot.log" "$SCRATCH/iort.initrd" >"$SCRATCH/IORT.aml" ||
-		die "cannot read the IORT"
-	python3 "$EMU/lib/iort.py" "$SCRATCH/IORT.aml" "$SCRATCH/IORT.new" || exit "$EXIT_EMU"
-	python3 "$EMU/lib/cpio.py" "$IORT.$$" "kernel/firmware/acpi/IORT.aml=$SCRATCH/IORT.new"
-	mv "$IORT.$$" "$IORT"
+	for table in "${names[@]}"; do
+		say "reading the $table of topology $TOPOLOGY"
+		initramfs "$SCRATCH/$table.initrd" "$SCRATCH/cat" "/sys/firmware/acpi/tables/$table"
+		boot 120 "$dir/boot.log" "$SCRATCH/$table.initrd" >"$SCRATCH/$table.aml" || die "cannot read the $table"
+		python3 "$EMU/lib/acpi.py" "$SCRATCH/$table.aml" "$SCRATCH/$table.new" "${RMRS[@]}" || exit "$EXIT_EMU"
+		parts+=("kernel/firmware/acpi/$table.aml=$SCRATCH/$table.new")
+	done
+	python3 "$EMU/lib/cpio.py" "$TABLES.$$" "${parts[@]}"
+	mv "$TABLES.$$" "$TABLES"
 }

@@ -76,7 +76,7 @@ struct db_smmu_info {
 struct db_reserved {
 	uint64_t start;
 	uint64_t last;	/* inclusive */
-	char type[16];	/* "msi" is the SW_MSI window on Arm; "direct", "reserved", ... */
+	char type[32];	/* "msi" is the SW_MSI window on Arm; "direct", "direct-relaxable", ... */
 };
 
 /* The doorbell that the device's MSIs must reach; known in advance only on a host with the native

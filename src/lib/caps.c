@@ -123,7 +123,7 @@ static int parse_reserved(const char *line, struct db_reserved *region)
 {
 	unsigned long long start, last;
 
-	if (sscanf(line, "0x%llx 0x%llx %15s", &start, &last, region->type) != 3 || last < start)
+	if (sscanf(line, "0x%llx 0x%llx %31s", &start, &last, region->type) != 3 || last < start)
 		return -EINVAL;
 	region->start = start;
 	region->last = last;

@@ -424,6 +424,10 @@ static void test_reserved(void **state)
 	assert_string_equal(regions[0].type, "msi");
 	assert_int_equal(db_device_reserved(rig.dev, regions, 4), 2);
 	assert_string_equal(regions[1].type, "reserved");
+	/* The longest that Linux has. */
+	rig.mock->reserved_type = "direct-relaxable";
+	assert_int_equal(db_device_reserved(rig.dev, regions, 4), 2);
+	assert_string_equal(regions[1].type, "direct-relaxable");
 	assert_int_equal(regions[1].last, 0xfeefffff);
 	rig_close(&rig);
 }
