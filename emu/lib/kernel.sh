@@ -41,11 +41,24 @@ get_work_tree() {
 	if [ ! -e "$WORK/ready" ]; then
 		rm -rf "$WORK"
 		mkdir "$WORK"
-		cp -al "$SOURCE/tree" "$WORK/tree"
-		[ ! -e "$SOURCE/touched" ] || cp -r "$SOURCE/touched" "$SOURCE/pristine" "$WORK"
+		copy_source "$WORK"
 		touch "$WORK/ready"
 	fi
 	unlock
+}
+
+# copy_source DIR : puts a copy of plain's tree and its record there, by hard links. The caller has the lock.
+copy_source() {
+	cp -al "$SOURCE/tree" "$1/tree" 2>/dev/null || { rm -rf "$1/tree" && cp -a "$SOURCE/tree" "$1/tree"; }
+	[ ! -e "$SOURCE/touched" ] || cp -r "$SOURCE/touched" "$SOURCE/pristine" "$1"
+}
+
+# copy_pristine DIR : puts the source there as it was unpacked, whatever plain has patched at the moment.
+copy_pristine() {
+	lock kernel-plain
+	copy_source "$1"
+	unlock
+	python3 "$EMU/lib/patchtree.py" "$1"
 }
 
 # A tree of the user's is built as it stands and is not written to; make finds out what changed.

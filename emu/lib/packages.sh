@@ -11,11 +11,12 @@ readonly KERNEL_SUITES="trixie-backports forky"
 
 # --- the machine's own suite -------------------------------------------------------------------
 
-# Which packages are missing for the kernel build, our own programs and the tests? Asks for what is used rather than
-# for package names, so that a machine that has it from elsewhere is left alone.
+# missing_tools [COMMAND...] : which packages are missing for the kernel build, our own programs and the tests, and
+# for what else is named? Asks for what is used rather than for package names, so that a machine that has it from
+# elsewhere is left alone.
 missing_tools() {
 	local c package
-	for c in make gcc flex bison bc perl patch xz python3 meson ninja pkg-config; do
+	for c in make gcc flex bison bc perl patch xz python3 meson ninja pkg-config "$@"; do
 		case $c in
 		xz) package=xz-utils ;;
 		ninja) package=ninja-build ;;
@@ -40,9 +41,10 @@ as_root() {
 	fi
 }
 
+# get_tools [COMMAND...] : installs what is missing.
 get_tools() {
 	local want
-	want=$(missing_tools)
+	want=$(missing_tools "$@")
 	[ -n "$want" ] || return 0
 	say "installing: $want"
 	local -a packages
@@ -56,7 +58,7 @@ get_tools() {
 		tail -n 5 "$CACHE/apt.log" >&2
 		die "cannot install packages" "as root: apt-get install $want"
 	}
-	want=$(missing_tools)
+	want=$(missing_tools "$@")
 	[ -z "$want" ] || die "still missing after installation: $want"
 }
 
