@@ -2,7 +2,9 @@
 #include "rig.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,7 +14,12 @@
 
 #define IA_BITS 39
 #define OA_BITS 44
-#define PATIENCE_MS 3000
+#define PATIENCE_MS 10000
+#define AFTER_EVENT_MS 1000
+#define QUIET_MS 20
+/* Never mapped: each page is for one event that is known to come. */
+#define FENCE_GIOVA 0x20000000ull
+#define FENCE_SIZE 0x1000000ull
 
 #define NVME_CC 0x14
 #define NVME_CSTS 0x1c
@@ -118,36 +125,87 @@ static void wait_ready(struct truth *t, uint32_t ready)
 		pause_ms(1);
 }
 
-/* The first event; those that the device's further attempts made are of no interest. */
-static void say_event(struct truth *t, const char *key)
+/* Has the controller fetch a command from the queue at gIOVA @queues; completions go a page above. */
+static void start(struct truth *t, uint64_t queues)
+{
+	put32(t, NVME_CC, 0);
+	wait_ready(t, 0);
+	put32(t, NVME_AQA, 7u << 16 | 7);
+	put64(t, NVME_ASQ, queues);
+	put64(t, NVME_ACQ, queues + PAGE);
+	put32(t, NVME_CC, NVME_ENABLE);
+	wait_ready(t, 1);
+	put32(t, NVME_SQ0_TAIL, 1);
+}
+
+/* Returns whether there is one in time; a record of lost events is none. */
+static bool read_event(struct truth *t, struct iommu_vevent_arm_smmuv3 *event, int ms)
 {
 	struct {
 		struct iommufd_vevent_header header;
 		struct iommu_vevent_arm_smmuv3 event;
-	} first, more;
-	ssize_t len;
+	} record;
+	struct pollfd fd = { .fd = t->events, .events = POLLIN };
 
-	len = t->sys->ops->read(t->sys, t->events, &first, sizeof(first));
-	if (len < (ssize_t)sizeof(first)) {
-		say(key, "none");
-		return;
-	}
-	say(key, "0x%016llx 0x%016llx 0x%016llx 0x%016llx", (unsigned long long)le64toh(first.event.evt[0]),
-	    (unsigned long long)le64toh(first.event.evt[1]), (unsigned long long)le64toh(first.event.evt[2]),
-	    (unsigned long long)le64toh(first.event.evt[3]));
-	pause_ms(50);
-	while (t->sys->ops->read(t->sys, t->events, &more, sizeof(more)) > 0)
+	if (poll(&fd, 1, ms) != 1 || t->sys->ops->read(t->sys, t->events, &record, sizeof(record)) != sizeof(record))
+		return false;
+	*event = record.event;
+	return true;
+}
+
+/*
+ * The first event; those that the device's further attempts made are of no interest. Events come when the kernel gets
+ * to it, so the controller runs into one more fault, at an address of its own: what comes before that is of before.
+ */
+static bool first_event(struct rig *rig, struct iommu_vevent_arm_smmuv3 *first)
+{
+	const uint64_t fence = FENCE_GIOVA + rig->fences++ * PAGE;
+	struct iommu_vevent_arm_smmuv3 event;
+	bool found = false;
+	uint64_t address;
+
+	start(rig->t, fence);
+	do {
+		must(read_event(rig->t, &event, PATIENCE_MS) ? 0 : -ETIMEDOUT, "waiting for an event");
+		address = le64toh(event.evt[2]);
+		if (!found && address - FENCE_GIOVA >= FENCE_SIZE) {
+			*first = event;
+			found = true;
+		}
+	} while (address - fence >= PAGE);
+	/* A device may try in several pieces. */
+	while (read_event(rig->t, &event, QUIET_MS))
 		;
+	return found;
+}
+
+static bool completed(struct truth *t)
+{
+	uint16_t status = *(volatile uint16_t *)(t->ram + MEMORY_OFFSET + PAGE + 14);
+
+	return le16toh(status) & 1;
+}
+
+/* For the completion, or an event instead. The one that comes beside it is not far behind. */
+static void wait_completed(struct truth *t)
+{
+	struct pollfd fd = { .fd = t->events, .events = POLLIN };
+	unsigned int i;
+
+	for (i = 0; i < PATIENCE_MS && !completed(t) && !poll(&fd, 1, 1); i++)
+		;
+	for (i = 0; i < AFTER_EVENT_MS && !completed(t); i++)
+		pause_ms(1);
 }
 
 void rig_identify(struct rig *rig, uint64_t queues, uint64_t data, int eventfd, const char *key)
 {
 	struct truth *t = rig->t;
+	struct iommu_vevent_arm_smmuv3 event = { 0 };
 	uint8_t *memory = t->ram + MEMORY_OFFSET;
-	struct pollfd fds[2] = { { .fd = eventfd, .events = POLLIN }, { .fd = t->events, .events = POLLIN } };
+	bool complete, faulted;
 	eventfd_t count = 0;
 	char name[64];
-	uint16_t status;
 
 	put32(t, NVME_CC, 0);
 	wait_ready(t, 0);
@@ -155,25 +213,25 @@ void rig_identify(struct rig *rig, uint64_t queues, uint64_t data, int eventfd, 
 	*(uint32_t *)memory = htole32(NVME_IDENTIFY | 1u << 16);
 	memcpy(memory + 24, &(uint64_t){ htole64(data) }, 8);
 	*(uint32_t *)(memory + 40) = htole32(1);
-	put32(t, NVME_AQA, 7u << 16 | 7);
-	put64(t, NVME_ASQ, queues);
-	put64(t, NVME_ACQ, queues + PAGE);
-	put32(t, NVME_CC, NVME_ENABLE);
-	wait_ready(t, 1);
-	put32(t, NVME_SQ0_TAIL, 1);
-	poll(fds, 2, PATIENCE_MS);
-	pause_ms(50);
+	start(t, queues);
+	wait_completed(t);
+	complete = completed(t);
+	faulted = first_event(rig, &event);
+	put32(t, NVME_CC, 0);
+	wait_ready(t, 0);
 	if (eventfd_read(eventfd, &count))
 		count = 0;
 	snprintf(name, sizeof(name), "%s.interrupts", key);
 	say(name, "%llu", (unsigned long long)count);
-	memcpy(&status, memory + PAGE + 14, 2);
 	snprintf(name, sizeof(name), "%s.completed", key);
-	say(name, "%s", le16toh(status) & 1 ? "yes" : "no");
+	say(name, "%s", complete ? "yes" : "no");
 	snprintf(name, sizeof(name), "%s.event", key);
-	say_event(t, name);
-	put32(t, NVME_CC, 0);
-	wait_ready(t, 0);
+	if (faulted)
+		say(name, "0x%016llx 0x%016llx 0x%016llx 0x%016llx", (unsigned long long)le64toh(event.evt[0]),
+		    (unsigned long long)le64toh(event.evt[1]), (unsigned long long)le64toh(event.evt[2]),
+		    (unsigned long long)le64toh(event.evt[3]));
+	else
+		say(name, "none");
 }
 
 void say_table(struct truth *t, const char *key)

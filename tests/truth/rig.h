@@ -14,6 +14,7 @@ struct rig {
 	struct truth *t;
 	struct vmsa_table s1;
 	uint64_t next;		/* free RAM for tables, as an offset */
+	unsigned int fences;	/* faults that were brought about to wait for their events */
 };
 
 /* Builds CD and tables, makes the nested HWPT and attaches it. Nothing but the memory is mapped. */
