@@ -81,8 +81,9 @@ static int parse_vectors(struct options *o, const char *name, const char *value)
 
 static int parse_disk(struct options *o, const char *name, const char *value)
 {
-	(void)name;
-	o->disk = value;
+	if (o->n_disks == VMM_DEVICES)
+		return bad(name, value, "too many disks");
+	o->disks[o->n_disks++] = value;
 	return 0;
 }
 
@@ -289,6 +290,16 @@ static int check_together(enum options_command command, const struct options *o)
 	if (o->linux_host && o->machine) {
 		fprintf(stderr, "doorbell: --machine describes the software host's machine: leave "
 				"it out with --host linux\n");
+		return EXIT_USAGE;
+	}
+	if (o->n_disks > 1 && !o->linux_host) {
+		fprintf(stderr, "doorbell: on the software host --disk is for all NVMe controllers: give it "
+				"once, or each its own in a machine file (disk=FILE)\n");
+		return EXIT_USAGE;
+	}
+	if (o->n_disks > 1 && o->n_disks > o->n_devices) {
+		fprintf(stderr, "doorbell: there are more --disk than --device: give one for each NVMe "
+				"controller, in their order, or one for all\n");
 		return EXIT_USAGE;
 	}
 	if (o->write && !o->iova_given) {

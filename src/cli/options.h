@@ -18,7 +18,8 @@ struct options {
 	unsigned int n_devices;
 	enum db_mode mode;
 	unsigned int vectors;		/* 0: all of the device */
-	const char *disk;
+	const char *disks[VMM_DEVICES];	/* --disk FILE; one is for all */
+	unsigned int n_disks;
 	bool vits_given;
 	uint64_t vits;
 	uint64_t ram_base;		/* 0: chosen */

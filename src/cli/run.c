@@ -106,14 +106,14 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 }
 
 /*
- * What must have been read, where it can be told without the device: from the disk's image.
- * -ENODATA: by a second reading only.
+ * What must have been read from device @index, the @nth that is a disk, where it can be told without
+ * the device: from the disk's image. -ENODATA: by a second reading only.
  */
-static int expected_content(struct session *s, unsigned int index, uint64_t *bytes,
-			    char hex[SHA256_HEX])
+static int expected_content(struct session *s, unsigned int index, unsigned int nth,
+			    uint64_t *bytes, char hex[SHA256_HEX])
 {
 	const struct options *o = s->options;
-	const char *address = s->addresses[index];
+	const char *address = s->addresses[index], *disk;
 	int err;
 
 	if (!o->linux_host) {
@@ -122,10 +122,11 @@ static int expected_content(struct session *s, unsigned int index, uint64_t *byt
 					  address, strerror(-err))
 			   : 0;
 	}
-	if (!o->disk)
+	disk = o->disks[o->n_disks > 1 ? nth : 0];
+	if (!disk)
 		return -ENODATA;
-	err = sha256_file(o->disk, 512, bytes, hex);
-	return err ? session_fail(s, err, "%s: %s", o->disk, strerror(-err)) : 0;
+	err = sha256_file(disk, 512, bytes, hex);
+	return err ? session_fail(s, err, "%s: %s", disk, strerror(-err)) : 0;
 }
 
 static void say_io(struct term *term, const struct run_device *d)
@@ -154,7 +155,7 @@ static void compare(struct term *term, struct run_device *d, uint64_t bytes, con
 static int do_io(struct session *s, struct term *term, struct run_result *result)
 {
 	char hex[VMM_DEVICES][SHA256_HEX] = { 0 };
-	uint32_t again = 0, i;
+	uint32_t again = 0, disks = 0, i;
 	uint64_t bytes;
 	int err;
 
@@ -175,7 +176,7 @@ static int do_io(struct session *s, struct term *term, struct run_result *result
 		d->verified = !d->io.is_disk;
 		if (d->verified)
 			continue;
-		err = expected_content(s, i, &bytes, hex[i]);
+		err = expected_content(s, i, disks++, &bytes, hex[i]);
 		if (!err) {
 			compare(term, d, bytes, hex[i]);
 		} else if (err == -ENODATA) {

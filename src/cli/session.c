@@ -32,7 +32,7 @@ static int make_host(struct session *s)
 		report_say(&s->report, "host", "the running Linux kernel");
 		return 0;
 	}
-	err = cli_machine_load(&s->machine, o->machine, o->disk, s->why, sizeof(s->why));
+	err = cli_machine_load(&s->machine, o->machine, o->disks[0], s->why, sizeof(s->why));
 	if (err)
 		return err;
 	err = db_soft_host_create(s->machine.text, s->machine.len, &s->sys);

@@ -172,6 +172,12 @@ def disk_file(doorbell):
     equal(io["sha256"], hashlib.sha256(content).hexdigest(), "sha256")
     doorbell.run(one(), "--disk", path).refused("ENODEV", "NVMe")
     doorbell.run(None, "--disk", path + ".none").refused("ENOENT", path + ".none")
+    result = doorbell.call("run", "--disk", path, "--disk", path)
+    equal(result.status, 2, "exit status of two disks")
+    check("give it once" in result.stderr, f"that is said: {result.stderr}")
+    result = doorbell.call("run", "--host", "linux", "--device", "0000:01:00.0", "--disk", path, "--disk", path)
+    equal(result.status, 2, "exit status of a disk too many")
+    check("more --disk than --device" in result.stderr, f"that is said: {result.stderr}")
 
 
 def one_disturbance(doorbell):
