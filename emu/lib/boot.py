@@ -6,7 +6,6 @@ The test's output goes to standard output as it comes, the kernel's log to FILE 
 to standard error). Exit status: the test's own, or one of those below."""
 
 import argparse
-import ctypes
 import os
 import re
 import selectors
@@ -14,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from attended import die_with_parent
 
 EXIT_TIMEOUT = 124
 EXIT_NO_RESULT = 125
@@ -34,11 +35,6 @@ TAIL = 30
 
 def say(text):
     print(f"emu: {text}", file=sys.stderr, flush=True)
-
-
-def die_with_parent(how):
-    """This process gets the signal when its parent ends, even if that is killed itself."""
-    ctypes.CDLL(None).prctl(1, how)     # PR_SET_PDEATHSIG
 
 
 class Watch:

@@ -179,7 +179,7 @@ build_failed() {
 build_kernel() {
 	local tree=$1 build=$2 out=$KERNEL_DIR.new
 	# If this run is killed, so is make, and with it the lock goes, which make and its children hold, too.
-	KMAKE=(setpriv --pdeathsig TERM nice -n 5 make -C "$build" -f "$tree/Makefile" O="$build" ARCH=arm64
+	KMAKE=(python3 "$EMU/lib/attended.py" nice -n 5 make -C "$build" -f "$tree/Makefile" O="$build" ARCH=arm64
 		CROSS_COMPILE="$CROSS" KBUILD_BUILD_USER=doorbell KBUILD_BUILD_HOST=emu)
 	mkdir -p "$build"
 	configure "$build"

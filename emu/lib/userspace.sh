@@ -15,7 +15,7 @@ own_program() {
 	PROGRAM=$build/tree/$target
 	lock "userspace-$(basename "$build")"
 	[ -e "$build/tree/build.ninja" ] || set_up "$tree" "$build"
-	setpriv --pdeathsig TERM ninja -C "$build/tree" "$target" 2>&1 | build_progress "$1" "$build/log" || {
+	python3 "$EMU/lib/attended.py" ninja -C "$build/tree" "$target" 2>&1 | build_progress "$1" "$build/log" || {
 		grep -E 'error:|undefined reference|FAILED' "$build/log" | head -n 20 >&2
 		die "cannot build $1 for arm64" "the whole log: $build/log"
 	}
