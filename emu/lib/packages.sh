@@ -11,20 +11,15 @@ readonly KERNEL_SUITES="trixie-backports forky"
 
 # --- the machine's own suite -------------------------------------------------------------------
 
-# missing_tools [COMMAND...] : which packages are missing for the kernel build, our own programs and the tests, and
-# for what else is named? Asks for what is used rather than for package names, so that a machine that has it from
-# elsewhere is left alone.
+# missing_tools [COMMAND | PACKAGE=COMMAND | PACKAGE=FILE]... : which packages are missing for the kernel build, our
+# own programs and the tests, and for what else is named? Asks for what is used rather than for package names, so
+# that a machine that has it from elsewhere is left alone.
 missing_tools() {
-	local c package
-	for c in make gcc flex bison bc perl patch xz python3 meson ninja pkg-config "$@"; do
-		case $c in
-		xz) package=xz-utils ;;
-		ninja) package=ninja-build ;;
-		*) package=$c ;;
-		esac
-		command -v "$c" >/dev/null || printf '%s ' "$package"
+	local need
+	for need in make gcc flex bison bc perl patch xz-utils=xz python3 meson ninja-build=ninja pkg-config \
+		libc6-dev=/usr/include/stdio.h "$@"; do
+		[ -e "${need#*=}" ] || command -v "${need#*=}" >/dev/null || printf '%s ' "${need%%=*}"
 	done
-	[ -e /usr/include/stdio.h ] || printf 'libc6-dev '
 	if ! printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' |
 	    "${CROSS}gcc" -static -x c -o /dev/null - 2>/dev/null; then
 		printf 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross '
@@ -41,7 +36,7 @@ as_root() {
 	fi
 }
 
-# get_tools [COMMAND...] : installs what is missing.
+# get_tools [NEED...] : installs what is missing.
 get_tools() {
 	local want
 	want=$(missing_tools "$@")
