@@ -15,10 +15,11 @@ readonly KERNEL_SUITES="trixie-backports forky"
 # own programs and the tests, and for what else is named? Asks for what is used rather than for package names, so
 # that a machine that has it from elsewhere is left alone.
 missing_tools() {
-	local need
+	local need what
 	for need in make gcc flex bison bc perl patch xz-utils=xz python3 meson ninja-build=ninja pkg-config \
 		libc6-dev=/usr/include/stdio.h "$@"; do
-		[ -e "${need#*=}" ] || command -v "${need#*=}" >/dev/null || printf '%s ' "${need%%=*}"
+		what=${need#*=}
+		[[ $what == /* && -e $what ]] || command -v "$what" >/dev/null || printf '%s ' "${need%%=*}"
 	done
 	if ! printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' |
 	    "${CROSS}gcc" -static -x c -o /dev/null - 2>/dev/null; then
