@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RESERVED_MAX 64
 #define VITS_SIZE (2ull * VMM_ITS_FRAME)
@@ -156,11 +157,31 @@ static int place_vitses(struct vmm *vmm, const struct layout *layout)
 	return 0;
 }
 
+/*
+ * Where RAM is given, what stands in its way for good: the window moves in native mode, and the
+ * kernel takes no notice of a relaxable region once the device is passed through.
+ */
+static const struct db_reserved *in_the_way(const struct vmm *vmm, const struct layout *layout)
+{
+	unsigned int i;
+
+	for (i = 0; i < layout->n_reserved; i++) {
+		const struct db_reserved *r = &layout->reserved[i];
+
+		if (in_given_ram(vmm, r->start, r->last - r->start + 1) &&
+		    strcmp(r->type, "direct-relaxable") &&
+		    (vmm->mode != DB_MODE_NATIVE || strcmp(r->type, "msi")))
+			return r;
+	}
+	return NULL;
+}
+
 static int place_ram(struct vmm *vmm, const struct layout *layout)
 {
 	static const uint64_t candidates[] = { 0x40000000, 0x80000000, 0x100000000, 0x800000000,
 					       0x1000000000 };
 	uint64_t size = vmm->config.ram_size, first, last;
+	const struct db_reserved *reserved;
 	unsigned int i;
 
 	first = vmm->vitses[0].base;
@@ -172,6 +193,14 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 				vmm, -EADDRINUSE,
 				"RAM at 0x%llx lies over the vITS at 0x%llx: choose another --ram or --vits",
 				(unsigned long long)vmm->ram_base, (unsigned long long)first);
+		reserved = in_the_way(vmm, layout);
+		if (reserved)
+			return vmm_fail(
+				vmm, -EADDRINUSE,
+				"RAM at 0x%llx lies over 0x%llx..0x%llx, which the host reserves (%s): choose another --ram",
+				(unsigned long long)vmm->ram_base,
+				(unsigned long long)reserved->start,
+				(unsigned long long)reserved->last, reserved->type);
 		return 0;
 	}
 	for (i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)

@@ -99,6 +99,12 @@ def chosen_layout(doorbell):
 def bad_layouts(doorbell):
     doorbell.run(one(extra="reserved 0 0x9000000..0x9ffffff reserved\n"), "--vits", "0x9100000").refused("EADDRINUSE")
     doorbell.run(one(), "--vits", "0x40000000", "--ram", "0x40000000").refused("EADDRINUSE", "0x40000000")
+    # the kernel's window, which only a native host can move
+    doorbell.run(one(), "--mode", "rmr", "--ram", "0x200000").refused("EADDRINUSE", "0x8000000..0x80fffff", "--ram")
+    doorbell.run(one(), "--mode", "native", "--ram", "0x200000").good()
+    region = "reserved 0 0x40000000..0x400fffff "
+    doorbell.run(one(extra=region + "reserved\n"), "--ram", "0x40000000").refused("EADDRINUSE", "0x40000000..0x400fffff")
+    doorbell.run(one(extra=region + "direct-relaxable\n"), "--ram", "0x40000000").good()
 
 
 def reserved_regions_are_avoided(doorbell):
