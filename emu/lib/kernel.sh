@@ -178,7 +178,7 @@ build_failed() {
 # build_kernel TREE BUILD : fills KERNEL_DIR
 build_kernel() {
 	local tree=$1 build=$2 out=$KERNEL_DIR.new
-	# If this run is killed, so is make, and with it the lock goes, which make and its children hold, too.
+	# If this run is killed, so is make, by attended.py, which has the lock until then.
 	KMAKE=(python3 "$EMU/lib/attended.py" nice -n 5 make -C "$build" -f "$tree/Makefile" O="$build" ARCH=arm64
 		CROSS_COMPILE="$CROSS" KBUILD_BUILD_USER=doorbell KBUILD_BUILD_HOST=emu)
 	mkdir -p "$build"

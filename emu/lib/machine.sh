@@ -87,7 +87,7 @@ boot() {
 get_tables() {
 	local dir table names=(IORT) parts=()
 	[ ${#RMRS[@]} = 0 ] || names+=(DSDT)
-	dir=$CACHE/acpi/$({ "$QEMU" --version; sha256sum "$FIRMWARE" "$EMU/lib/acpi.py"; echo "${MACHINE[@]}" "${RMRS[@]}"; } | key)
+	dir=$CACHE/acpi/$({ "$QEMU" --version; cat "$FIRMWARE" "$EMU/lib/acpi.py"; echo "${MACHINE[@]}" "${RMRS[@]}"; } | key)
 	TABLES=$dir/tables.cpio
 	[ -e "$TABLES" ] && return
 	mkdir -p "$dir"
