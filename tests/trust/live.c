@@ -111,6 +111,13 @@ static bool excused(const struct live_traffic *t, unsigned int epoch)
 	return t->live->care == LIVE_RESETS && (epoch & 1 || atomic_load(&t->live->epoch) != epoch);
 }
 
+/* Whether what has not come by now will not. A vector that is masked, by a reset or to be programmed,
+ * holds its interrupt back until that is over. */
+static bool taken_by_reset(const struct live_traffic *t, unsigned int epoch)
+{
+	return excused(t, epoch) && !atomic_load(&t->live->busy);
+}
+
 /* The next interrupt of an eventfd: there at once but for a vector that is being changed. NULL, or
  * what is wrong. */
 static const char *await(const struct live_traffic *t, int fd, unsigned int epoch)
@@ -128,8 +135,8 @@ static const char *await(const struct live_traffic *t, int fd, unsigned int epoc
 		/* A doomed device loses what it likes, and its eventfds may be closed. */
 		if (t->live->care == LIVE_DOOMED && (errno != EAGAIN || atomic_load(&t->live->stop)))
 			return NULL;
-		/* What came just before the reset is seen by one more look, or it never comes. */
-		last = excused(t, epoch);
+		/* What came before that is seen by one more look. */
+		last = taken_by_reset(t, epoch);
 		if (!last)
 			poll(&poller, 1, 1);
 	}

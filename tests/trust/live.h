@@ -70,6 +70,7 @@ struct live {
 	bool copies_may_abort;
 	bool may_double; /* what a reset took may come twice (mode stock) */
 	atomic_uint epoch; /* odd: a reset is under way */
+	atomic_bool busy; /* LIVE_RESETS: vectors may be masked */
 	atomic_bool stop;
 	_Atomic uint64_t copy_to; /* device address that copies go to, or 0: LIVE_TO */
 	struct live_traffic ringers[LIVE_DEVICES], copiers[LIVE_DEVICES];

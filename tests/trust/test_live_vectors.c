@@ -204,9 +204,11 @@ static void resets(const struct variant *variant)
 	s.l.may_double = variant->mode == DB_MODE_STOCK;
 	live_start(&s.l);
 	while (live_taken(&s.l) < wanted && !s.l.ringers[0].wrong && !s.l.ringers[1].wrong) {
+		atomic_store(&s.l.busy, true);
 		reset(&s);
 		if (s.l.changes % 4 == 1)
 			live_program(&s.l, s.l.changes % 8 == 1 ? OTHER_PAGE | 0x40 : VM_GIOVA);
+		atomic_store(&s.l.busy, false);
 		live_await_rings(&s.l, 2);
 		s.l.changes++;
 	}
