@@ -125,6 +125,7 @@ static void settle(struct guest_device *gd)
 	for (i = 0; i < gd->info.vectors; i++)
 		if (gd->vectors[i].masked)
 			guest_pci_mask(gd, i, false);
+	vmm_drain(gd->info.vmm);
 	guest_delay(gd->guest, SETTLE_MS);
 }
 

@@ -150,4 +150,10 @@ void vmm_set_cpu(struct vmm *vmm, const struct vmm_cpu_ops *ops, void *ctx);
  */
 int vmm_wait(struct vmm *vmm, int timeout_ms);
 
+/*
+ * Returns when the interrupts that @dev has raised so far have come as far as vmm_wait() looks: on
+ * every CPU that this process may run on.
+ */
+void vmm_drain(struct vmm_device *dev);
+
 #endif

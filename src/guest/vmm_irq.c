@@ -7,12 +7,15 @@
 #include "guest/vmm_priv.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "guest/pci_regs.h"
 
 /* epoll data: an SMMU's event queue (number below); else device << 32 | vector */
 #define SOURCE_EVENTS (1ull << 63)
@@ -143,6 +146,27 @@ static int deliver_events(struct vmm *vmm, unsigned int smmu)
 			vmm->cpu->event(vmm->cpu_ctx, smmu, records[i]);
 	}
 	return n;
+}
+
+/*
+ * The answer to a read comes behind the messages that the device has sent (PCIe 2.4.1). So they are
+ * pending at their CPUs now, and a CPU takes what is pending before it runs us.
+ */
+void vmm_drain(struct vmm_device *dev)
+{
+	cpu_set_t allowed, one;
+
+	vmm_config_read(dev, PCI_STATUS, 2);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(allowed), &allowed);
 }
 
 int vmm_wait(struct vmm *vmm, int timeout_ms)
