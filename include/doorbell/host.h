@@ -54,7 +54,8 @@ int db_mode_parse(const char *name, enum db_mode *out);
  * driver that it was found with.
  *
  * Errors: -EINVAL (not an address), -ENOENT (no such device, or no IOMMU group), -EBUSY, -EACCES,
- * -EOPNOTSUPP (no vfio cdev), -EPERM.
+ * -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its MSIs are not isolated), -EINVAL
+ * also where firmware wants a 1:1 mapping for it.
  */
 int db_device_open(struct db_host *host, const char *address, unsigned int flags,
 		   struct db_device **out);

@@ -293,13 +293,14 @@ static int check_together(enum options_command command, const struct options *o)
 		return EXIT_USAGE;
 	}
 	if (o->n_disks > 1 && !o->linux_host) {
-		fprintf(stderr, "doorbell: on the software host --disk is for all NVMe controllers: give it "
-				"once, or each its own in a machine file (disk=FILE)\n");
+		fprintf(stderr, "doorbell: on the software host --disk is for all NVMe "
+				"controllers: give it once, or each its own in a machine file "
+				"(disk=FILE)\n");
 		return EXIT_USAGE;
 	}
 	if (o->n_disks > 1 && o->n_disks > o->n_devices) {
-		fprintf(stderr, "doorbell: there are more --disk than --device: give one for each NVMe "
-				"controller, in their order, or one for all\n");
+		fprintf(stderr, "doorbell: there are more --disk than --device: give one for each "
+				"NVMe controller, in their order, or one for all\n");
 		return EXIT_USAGE;
 	}
 	if (o->write && !o->iova_given) {

@@ -197,7 +197,8 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 		if (reserved)
 			return vmm_fail(
 				vmm, -EADDRINUSE,
-				"RAM at 0x%llx lies over 0x%llx..0x%llx, which the host reserves (%s): choose another --ram",
+				"RAM at 0x%llx lies over 0x%llx..0x%llx, which the host reserves "
+				"(%s): choose another --ram",
 				(unsigned long long)vmm->ram_base,
 				(unsigned long long)reserved->start,
 				(unsigned long long)reserved->last, reserved->type);

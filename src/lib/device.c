@@ -97,10 +97,10 @@ static bool wants_identity(struct db_device *dev, struct db_reserved *region)
  * told that whoever has them is trusted (iommufd's parameter). */
 static bool wants_isolated_msi(struct db_device *dev)
 {
+	static const char path[] = "/sys/module/iommufd/parameters/allow_unsafe_interrupts";
 	char value[8];
 
-	return sysfs_read(dev->host->sys, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-			  value, sizeof(value)) > 0 && value[0] == 'N';
+	return sysfs_read(dev->host->sys, path, value, sizeof(value)) > 0 && value[0] == 'N';
 }
 
 static void explain_not_permitted(struct db_device *dev)

@@ -131,7 +131,8 @@ static void ask_veventq(struct truth *t)
 {
 	/* None may be lost: QEMU's device tries a page that it cannot write in a thousand pieces. */
 	struct iommu_veventq_alloc queue = {
-		.size = sizeof(queue), .viommu_id = t->viommu, .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, .veventq_depth = 4096,
+		.size = sizeof(queue), .viommu_id = t->viommu, .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+		.veventq_depth = 4096,
 	};
 	uint8_t event[64];
 
