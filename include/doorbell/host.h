@@ -53,9 +53,9 @@ int db_mode_parse(const char *name, enum db_mode *out);
  * bound to vfio-pci (it is bound now when it has no driver). When it is closed it gets back the
  * driver that it was found with.
  *
- * Errors: -EINVAL (not an address), -ENOENT (no such device, or no IOMMU group), -EBUSY, -EACCES,
- * -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its MSIs are not isolated), -EINVAL
- * also where firmware wants a 1:1 mapping for it.
+ * Errors: -EINVAL (not an address, or firmware wants a 1:1 mapping for it), -ENOENT (no such device,
+ * or no IOMMU group), -EBUSY, -EACCES, -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its
+ * MSIs are not isolated).
  */
 int db_device_open(struct db_host *host, const char *address, unsigned int flags,
 		   struct db_device **out);
