@@ -47,9 +47,14 @@ get_work_tree() {
 	unlock
 }
 
-# copy_source DIR : puts a copy of plain's tree and its record there, by hard links. The caller has the lock.
+# copy_tree FROM TO : by hard links if possible. Who changes a file there makes a new one.
+copy_tree() {
+	cp -al "$1" "$2" 2>/dev/null || { rm -rf "$2" && cp -a "$1" "$2"; }
+}
+
+# copy_source DIR : puts a copy of plain's tree and its record there. The caller has the lock.
 copy_source() {
-	cp -al "$SOURCE/tree" "$1/tree" 2>/dev/null || { rm -rf "$1/tree" && cp -a "$SOURCE/tree" "$1/tree"; }
+	copy_tree "$SOURCE/tree" "$1/tree"
 	[ ! -e "$SOURCE/touched" ] || cp -r "$SOURCE/touched" "$SOURCE/pristine" "$1"
 }
 
