@@ -19,8 +19,8 @@ import struct
 import sys
 import uuid
 
-# Offsets in the table header, and in a node's header.
-LENGTH, REVISION, CHECKSUM, OEM_REVISION, NODE_COUNT, NODE_OFFSET = 4, 8, 9, 24, 36, 40
+# Offsets in the table header. Behind the number of nodes stands the offset of the first.
+LENGTH, REVISION, CHECKSUM, OEM_REVISION, NODE_COUNT = 4, 8, 9, 24, 36
 NODE_ROOT_COMPLEX, NODE_SMMU_V3, NODE_RMR = 2, 4, 6
 # The memory access flags in a root complex node: its 16-byte header, then cache coherency (4), hints (1),
 # reserved (2), flags (1).

@@ -34,6 +34,13 @@ static int find_node(struct db_sys *sys, const char *address, char *name, size_t
 	return sysfs_find(sys, path, "vfio", name, size);
 }
 
+static bool is_vfio(struct db_sys *sys, const char *address, const char *driver)
+{
+	char node[DEVICE_NAME];
+
+	return !strcmp(driver, VFIO_DRIVER) || !find_node(sys, address, node, sizeof(node));
+}
+
 struct group_search {
 	struct db_sys *sys;
 	struct bind_user *user;
@@ -44,13 +51,11 @@ static int is_group_user(void *arg, const char *address)
 {
 	struct group_search *search = arg;
 	struct bind_user *user = search->user;
-	char node[DEVICE_NAME];
 
 	if (strlen(address) >= sizeof(user->address) ||
 	    current_driver(search->sys, address, user->driver, sizeof(user->driver)) ||
 	    !user->driver[0] || !strcmp(user->driver, "pcieport") ||
-	    !strcmp(user->driver, "pci-stub") || !strcmp(user->driver, VFIO_DRIVER) ||
-	    !find_node(search->sys, address, node, sizeof(node)))
+	    !strcmp(user->driver, "pci-stub") || is_vfio(search->sys, address, user->driver))
 		return 0;
 	strcpy(user->address, address);
 	return 1;
@@ -170,7 +175,6 @@ restore:
 /* Sees to it that the device is bound to a VFIO driver. */
 static int bind_driver(struct db_device *dev, unsigned int flags)
 {
-	char node[DEVICE_NAME];
 	int ret;
 
 	ret = current_driver(dev->host->sys, dev->address, dev->former_driver,
@@ -179,8 +183,7 @@ static int bind_driver(struct db_device *dev, unsigned int flags)
 		db_error_set(ret, "cannot find out the driver of %s", dev->address);
 		return ret;
 	}
-	if (!strcmp(dev->former_driver, VFIO_DRIVER) ||
-	    !find_node(dev->host->sys, dev->address, node, sizeof(node)))
+	if (is_vfio(dev->host->sys, dev->address, dev->former_driver))
 		return 0;
 	if (dev->former_driver[0] && !(flags & DB_OPEN_REBIND)) {
 		db_error_set(-EBUSY, "%s is in use by the host's driver %s: choose another device, "

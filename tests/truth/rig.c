@@ -125,11 +125,15 @@ static void wait_ready(struct truth *t, uint32_t ready)
 		pause_ms(1);
 }
 
-/* Has the controller fetch a command from the queue at gIOVA @queues; completions go a page above. */
-static void start(struct truth *t, uint64_t queues)
+static void stop(struct truth *t)
 {
 	put32(t, NVME_CC, 0);
 	wait_ready(t, 0);
+}
+
+/* After stop(). Has the controller fetch a command from the queue at gIOVA @queues; completions go a page above. */
+static void start(struct truth *t, uint64_t queues)
+{
 	put32(t, NVME_AQA, 7u << 16 | 7);
 	put64(t, NVME_ASQ, queues);
 	put64(t, NVME_ACQ, queues + PAGE);
@@ -164,6 +168,7 @@ static bool first_event(struct rig *rig, struct iommu_vevent_arm_smmuv3 *first)
 	bool found = false;
 	uint64_t address;
 
+	stop(rig->t);
 	start(rig->t, fence);
 	do {
 		must(read_event(rig->t, &event, PATIENCE_MS) ? 0 : -ETIMEDOUT, "waiting for an event");
@@ -207,8 +212,7 @@ void rig_identify(struct rig *rig, uint64_t queues, uint64_t data, int eventfd, 
 	eventfd_t count = 0;
 	char name[64];
 
-	put32(t, NVME_CC, 0);
-	wait_ready(t, 0);
+	stop(t);
 	memset(memory, 0, 1u << 20);
 	*(uint32_t *)memory = htole32(NVME_IDENTIFY | 1u << 16);
 	memcpy(memory + 24, &(uint64_t){ htole64(data) }, 8);
@@ -217,8 +221,7 @@ void rig_identify(struct rig *rig, uint64_t queues, uint64_t data, int eventfd, 
 	wait_completed(t);
 	complete = completed(t);
 	faulted = first_event(rig, &event);
-	put32(t, NVME_CC, 0);
-	wait_ready(t, 0);
+	stop(t);
 	if (eventfd_read(eventfd, &count))
 		count = 0;
 	snprintf(name, sizeof(name), "%s.interrupts", key);
