@@ -10,5 +10,6 @@
 #include <doorbell/space.h>
 #include <doorbell/sys.h>
 #include <doorbell/viommu.h>
+#include <doorbell/vsmmu.h>
 
 #endif
