@@ -5,11 +5,14 @@
 
 #include <doorbell/error.h>
 #include <doorbell/host.h>
+#include <doorbell/irq.h>
 #include <doorbell/msi.h>
+#include <doorbell/region.h>
 #include <doorbell/soft.h>
 #include <doorbell/space.h>
 #include <doorbell/sys.h>
 #include <doorbell/viommu.h>
+#include <doorbell/vpci.h>
 #include <doorbell/vsmmu.h>
 
 #endif
