@@ -118,7 +118,7 @@ static int unmask(struct db_vmsix *vmsix, unsigned int index)
 /* One guest's start: vectors come up one by one, and what each costs is kept where it counts. */
 static int bring_up(struct vm_device *d, const unsigned int *sizes, unsigned int n, struct best *best)
 {
-	static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+	static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 	struct guest g = { d };
 	struct db_vmsix *vmsix;
 	unsigned int up = 0;

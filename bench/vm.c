@@ -159,6 +159,7 @@ int vm_add_device(struct vm *vm, const char *address, unsigned int vectors)
 {
 	struct vm_device *d = &vm->devices[vm->n_devices];
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.space = vm->space,
 		.mode = vm->mode,
 		.kind = DB_MSIX,

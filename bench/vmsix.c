@@ -42,7 +42,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 
 static int create(struct vm_device *d, struct db_vmsix **out)
 {
-	static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+	static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 	return db_vmsix_create(d->msi, &ops, d, out);
 }

@@ -42,7 +42,7 @@ static void check(int ret, const char *what)
 
 static void open_device(struct vm *vm, const char *address)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 
 	check(db_host_open(vm->sys, &vm->host), "host");
 	check(db_device_open(vm->host, address, 0, &vm->dev), "device");
@@ -81,11 +81,15 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return vm->eventfd[index];
 }
 
-static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops guest_ops = {
+	.size = sizeof(guest_ops),
+	.connect = connect_vector,
+};
 
 static void create_interrupts(struct vm *vm, enum db_mode mode)
 {
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.dev = vm->dev,
 		.space = vm->space,
 		.mode = mode,

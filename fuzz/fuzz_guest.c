@@ -37,7 +37,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return index < VECTORS && (address ^ data) % 8 ? guest->fd[index] : -EINVAL;
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 static void must(int ret)
 {
@@ -49,7 +49,8 @@ static void create(struct guest *guest)
 {
 	static const char machine[] =
 		"device 0000:01:00.0 bell vectors=4\ndevice 0000:02:00.0 bell msi=4\n";
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
 					.kind = DB_MSIX,
 					.doorbell_ipa = 0x20090000 };
 	struct db_space *space;

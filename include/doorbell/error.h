@@ -6,7 +6,9 @@
 #ifndef DOORBELL_ERROR_H
 #define DOORBELL_ERROR_H
 
-#pragma GCC visibility push(default)
+#include <doorbell/api.h>
+
+DB_API_BEGIN
 
 /*
  * The sentence of the calling thread's last failed db_ call. Never NULL; valid until that thread's
@@ -21,6 +23,7 @@
  *   EEXIST         there is one already
  *   EFAULT         not the process's memory
  *   EBADF          not a descriptor of the kind that is asked for
+ *   E2BIG          a struct of a newer interface asks for what this library does not know
  *   EDESTADDRREQ   a vector was armed before it was given an address
  *   EXDEV          two devices share a vITS doorbell but not the physical one
  *   ENXIO          the doorbells that are mapped are all of other devices
@@ -30,6 +33,6 @@
  */
 const char *db_error_message(void);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

@@ -12,17 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <doorbell/api.h>
 #include <doorbell/error.h>
 #include <doorbell/sys.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_host;
 struct db_device;
 
 /*
  * Opens /dev/iommu through @sys, which the caller keeps until after db_host_close().
- * Errors: -ENOENT, -EACCES, -ENOMEM.
+ * Errors: -ENOENT, -EACCES, -ENOMEM, -EINVAL (the seam's operations have no size).
  */
 int db_host_open(struct db_sys *sys, struct db_host **out);
 void db_host_close(struct db_host *host);
@@ -36,6 +37,8 @@ enum db_mode {
 	DB_MODE_RMR,	/* the kernel's window address; the guest must identity-map the window */
 	DB_MODE_COUNT,
 };
+
+#define DB_MODE_ROOM 8	/* of arrays indexed by a mode: there may come others */
 
 const char *db_mode_name(enum db_mode mode);
 
@@ -89,9 +92,10 @@ struct db_doorbell {
 };
 
 struct db_caps {
-	bool mode[DB_MODE_COUNT];		/* indexed by enum db_mode; AUTO: any */
+	size_t size;				/* doorbell/api.h */
+	bool mode[DB_MODE_ROOM];		/* indexed by enum db_mode; AUTO: any */
 	/* Why a mode is not allowed, and what would mend it. */
-	char why_not[DB_MODE_COUNT][256];
+	char why_not[DB_MODE_ROOM][256];
 	bool nesting;				/* stage 1 may be given to a guest */
 	struct db_smmu_info smmu;
 	struct db_doorbell doorbell;
@@ -103,9 +107,9 @@ struct db_caps {
 };
 
 /*
- * What this host can do with @dev. Changes nothing that lasts. @caps is filled whole or not at all.
- * Errors: only those of a host that fails (-ENOMEM, -EIO, -ENODEV); what a host *cannot* do is in
- * the result.
+ * What this host can do with @dev. Changes nothing that lasts. @caps, whose size the caller has
+ * set, is filled whole or not at all. Errors: -EINVAL (size), else only those of a host that fails
+ * (-ENOMEM, -EIO, -ENODEV); what a host *cannot* do is in the result.
  */
 int db_device_caps(struct db_device *dev, struct db_caps *caps);
 
@@ -117,8 +121,10 @@ int db_device_caps(struct db_device *dev, struct db_caps *caps);
  */
 int db_device_set_window(struct db_device *dev, uint64_t start, uint64_t size);
 
-/* Copies up to @max reserved regions and returns how many there are. */
-int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max);
+/* Copies up to @max reserved regions of @size bytes each, sizeof(*regions), and returns how many
+ * there are. */
+int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max,
+		       size_t size);
 
 /* Config space through VFIO, as the guest may see it. Bytes read or written, or -errno (-EINVAL
  * beyond the end). */
@@ -139,6 +145,6 @@ ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void 
  */
 int db_device_reset(struct db_device *dev);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

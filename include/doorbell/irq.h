@@ -11,10 +11,7 @@
 
 #include <doorbell/host.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 enum db_irq {
 	DB_IRQ_INTX,	/* level-triggered; masked by the host each time that it is signalled */
@@ -73,9 +70,6 @@ int db_device_hot_reset_function(struct db_device *dev, unsigned int index,
  */
 int db_device_hot_reset(struct db_device *dev);
 
-#pragma GCC visibility pop
-#ifdef __cplusplus
-}
-#endif
+DB_API_END
 
 #endif

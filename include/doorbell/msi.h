@@ -12,7 +12,7 @@
 
 #include <doorbell/viommu.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_msi;
 
@@ -22,6 +22,7 @@ enum db_msi_kind {
 };
 
 struct db_msi_config {
+	size_t size;	/* doorbell/api.h */
 	struct db_device *dev;
 	struct db_space *space;
 	enum db_mode mode;
@@ -51,7 +52,7 @@ int db_msi_doorbell_ipa(struct db_device *dev, enum db_mode mode, bool *fixed, u
  * Checks the mode against db_device_caps(), maps the doorbell (native) and prepares for vectors to
  * be set. AUTO takes the best mode that fits: where native's doorbell cannot be at doorbell_ipa,
  * stock is tried, and never rmr instead of these, as the guest would have to be told. Errors: -EOPNOTSUPP (mode not possible), -EXDEV, -EADDRINUSE,
- * -EINVAL (doorbell_ipa), -ENOMEM.
+ * -EINVAL (doorbell_ipa, size), -E2BIG, -ENOMEM.
  */
 int db_msi_create(const struct db_msi_config *config, struct db_msi **out);
 
@@ -64,6 +65,7 @@ unsigned int db_msi_count(const struct db_msi *msi);
 struct db_msi_vector {
 	uint64_t address;	/* gIOVA of GITS_TRANSLATER as the guest wrote it; ignored in rmr */
 	int eventfd;		/* -1: disarm. Stays the caller's, who keeps it open while armed */
+	uint32_t flags;		/* 0; for what is to come */
 };
 
 /*
@@ -102,9 +104,11 @@ struct db_vmsi;
 /*
  * What the VMM does for a virtual capability. The calls come from within the db_vmsix_ or db_vmsi_
  * call that caused them, in its thread; they must not call back into the same virtual capability or
- * its db_msi.
+ * its db_msi. The struct is copied.
  */
 struct db_msi_guest_ops {
+	size_t size;	/* doorbell/api.h */
+
 	/*
 	 * The guest's message for @index is complete and unmasked: connect @index to this (address,
 	 * data) of the guest's vITS and return the eventfd that delivers it (>= 0), or -errno: the
@@ -160,6 +164,6 @@ uint32_t db_vmsi_read(struct db_vmsi *vmsi, unsigned int offset, unsigned int si
 int db_vmsi_write(struct db_vmsi *vmsi, unsigned int offset, unsigned int size, uint32_t value);
 void db_vmsi_reset(struct db_vmsi *vmsi);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

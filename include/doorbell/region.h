@@ -11,10 +11,7 @@
 
 #include <doorbell/space.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 #define DB_REGION_BARS 6	/* regions 0 to 5 are the BARs */
 #define DB_REGION_ROM 6
@@ -76,9 +73,6 @@ int db_region_unmap(struct db_device *dev, void *addr, uint64_t length);
 int db_space_map_region(struct db_space *space, uint64_t ipa, struct db_device *dev,
 			unsigned int index, uint64_t offset, uint64_t length, unsigned int prot);
 
-#pragma GCC visibility pop
-#ifdef __cplusplus
-}
-#endif
+DB_API_END
 
 #endif

@@ -7,9 +7,10 @@
 #define DOORBELL_SOFT_H
 
 #include <stddef.h>
+#include <doorbell/api.h>
 #include <doorbell/sys.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 /*
  * Builds the machine that @text describes (@len bytes, not necessarily NUL-terminated; see
@@ -20,6 +21,6 @@
  */
 int db_soft_host_create(const char *text, size_t len, struct db_sys **out);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <doorbell/host.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_space;
 
@@ -46,6 +46,6 @@ int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len);
 int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa);
 int db_space_unmap_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

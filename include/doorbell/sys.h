@@ -14,12 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <doorbell/api.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_sys;
 
 struct db_sys_ops {
+	size_t size;	/* of this struct: doorbell/api.h */
+
 	/* As open(2), close(2), ioctl(2), pread(2), pwrite(2), read(2). Descriptors are real file
 	 * descriptors of this process in both hosts, so that poll(2) works on those that can be
 	 * polled and numbers never clash with the program's own. */
@@ -63,6 +66,6 @@ struct db_sys {
 /* The running kernel. A static object; releasing it does nothing. */
 struct db_sys *db_sys_linux(void);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <doorbell/space.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_viommu;
 
@@ -63,6 +63,6 @@ int db_viommu_event_fd(struct db_viommu *viommu);
  */
 int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max, uint64_t *lost);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

@@ -52,10 +52,7 @@
 #include <doorbell/msi.h>
 #include <doorbell/region.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_vpci;
 
@@ -180,9 +177,6 @@ struct db_vpci_hidden {
 /* The @index-th hidden capability, in the order of the device's lists. -ENOENT: no more. */
 int db_vpci_hidden(struct db_vpci *vpci, unsigned int index, struct db_vpci_hidden *out);
 
-#pragma GCC visibility pop
-#ifdef __cplusplus
-}
-#endif
+DB_API_END
 
 #endif

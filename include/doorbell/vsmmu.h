@@ -22,7 +22,7 @@
 
 #include <doorbell/viommu.h>
 
-#pragma GCC visibility push(default)
+DB_API_BEGIN
 
 struct db_vsmmu;
 
@@ -212,6 +212,6 @@ int db_vsmmu_restore(struct db_vsmmu *vsmmu, const void *buf, size_t len);
 /* The ID registers that the guest sees; iidr is 0. */
 void db_vsmmu_info(const struct db_vsmmu *vsmmu, struct db_smmu_info *info);
 
-#pragma GCC visibility pop
+DB_API_END
 
 #endif

@@ -26,8 +26,10 @@ static void look_at(struct probe *p, struct probe_device *d, const struct option
 	d->group = cli_sysfs_group(p->sys, d->address);
 	d->err = db_device_open(p->host, d->address, o->rebind ? DB_OPEN_REBIND : 0, &dev);
 	if (!d->err) {
+		d->caps.size = sizeof(d->caps);
 		d->err = db_device_caps(dev, &d->caps);
-		n = d->err ? 0 : db_device_reserved(dev, d->reserved, PROBE_RESERVED);
+		n = d->err ? 0 : db_device_reserved(dev, d->reserved, PROBE_RESERVED,
+						    sizeof(d->reserved[0]));
 		d->n_reserved = n < 0 ? 0 : n < PROBE_RESERVED ? n : PROBE_RESERVED;
 	}
 	if (d->err)

@@ -124,6 +124,7 @@ int vmm_add(struct vmm *vmm, const char *address, struct vmm_device **out)
 		free(dev);
 		return vmm_fail_lib(vmm, err, address);
 	}
+	dev->info.caps.size = sizeof(dev->info.caps);
 	err = db_device_caps(dev->db, &dev->info.caps);
 	if (err) {
 		vmm_fail_lib(vmm, err, address);
@@ -259,6 +260,7 @@ static int add_to_smmu(struct vmm *vmm, struct vmm_device *dev)
 static int make_msi(struct vmm *vmm, struct vmm_device *dev)
 {
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.dev = dev->db,
 		.space = vmm->space,
 		.mode = vmm->mode,

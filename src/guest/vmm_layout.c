@@ -40,7 +40,8 @@ static int collect_reserved(struct vmm *vmm, struct layout *layout)
 	for (i = 0; i < vmm->n_devices; i++) {
 		unsigned int room = RESERVED_MAX - layout->n_reserved;
 		int n = db_device_reserved(vmm->devices[i]->db,
-					   layout->reserved + layout->n_reserved, room);
+					   layout->reserved + layout->n_reserved, room,
+					   sizeof(layout->reserved[0]));
 
 		if (n < 0)
 			return vmm_fail_lib(vmm, n, vmm->devices[i]->info.address);

@@ -44,6 +44,7 @@ static unsigned int msi_length(uint16_t control)
 }
 
 static const struct db_msi_guest_ops guest_ops = {
+	.size = sizeof(guest_ops),
 	.connect = vmm_irq_connect,
 };
 

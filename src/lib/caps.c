@@ -14,6 +14,7 @@
 #include "arm/smmu_regs.h"
 #include "lib/device.h"
 #include "lib/doorbell.h"
+#include "lib/sized.h"
 #include "lib/sysfs.h"
 #include "sys/error.h"
 
@@ -130,13 +131,18 @@ static int parse_reserved(const char *line, struct db_reserved *region)
 	return 0;
 }
 
-int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max)
+int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max,
+		       size_t size)
 {
 	char path[SYSFS_PATH], text[4096], *line, *next;
 	struct db_reserved region;
 	unsigned int count = 0;
 	int ret;
 
+	if (!size) {
+		db_error_set(-EINVAL, "the size of an element is sizeof(struct db_reserved)");
+		return -EINVAL;
+	}
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u/reserved_regions", dev->group);
 	ret = sysfs_read(dev->host->sys, path, text, sizeof(text));
 	if (ret < 0) {
@@ -147,7 +153,8 @@ int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsig
 		if (parse_reserved(line, &region))
 			continue;
 		if (count < max)
-			regions[count] = region;
+			sized_give_element((char *)regions + count * size, size, &region,
+					   sizeof(region));
 		count++;
 	}
 	return count;
@@ -162,7 +169,7 @@ static int read_window(struct db_device *dev, struct db_caps *caps)
 
 	if (!doorbell_window_get(dev, &caps->sw_msi_start, &caps->sw_msi_size))
 		return 0;
-	count = db_device_reserved(dev, regions, DEVICE_RESERVED);
+	count = db_device_reserved(dev, regions, DEVICE_RESERVED, sizeof(regions[0]));
 	if (count < 0)
 		return is_failure(count) ? count : 0;
 	for (i = 0; i < count && i < DEVICE_RESERVED; i++) {
@@ -282,8 +289,11 @@ static int find_caps(struct db_device *dev, struct db_caps *caps)
 int db_device_caps(struct db_device *dev, struct db_caps *caps)
 {
 	struct db_caps *found;
-	int ret = 0;
+	int ret;
 
+	ret = sized_check(caps, "db_caps");
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	if (!dev->caps) {
 		found = calloc(1, sizeof(*found));
@@ -296,7 +306,7 @@ int db_device_caps(struct db_device *dev, struct db_caps *caps)
 		}
 		dev->caps = found;
 	}
-	*caps = *dev->caps;
+	sized_give(caps, dev->caps, sizeof(*dev->caps));
 unlock:
 	pthread_mutex_unlock(&dev->lock);
 	return ret;

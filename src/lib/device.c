@@ -83,7 +83,7 @@ static bool address_valid(const char *address)
 static bool wants_identity(struct db_device *dev, struct db_reserved *region)
 {
 	struct db_reserved regions[DEVICE_RESERVED];
-	int i, count = db_device_reserved(dev, regions, DEVICE_RESERVED);
+	int i, count = db_device_reserved(dev, regions, DEVICE_RESERVED, sizeof(regions[0]));
 
 	for (i = 0; i < count && i < DEVICE_RESERVED; i++)
 		if (!strcmp(regions[i].type, "direct")) {

@@ -12,6 +12,9 @@
 
 #define IOMMU_NODE "/dev/iommu"
 
+/* The operations that a seam has had from the beginning. */
+#define SEAM_SIZE (offsetof(struct db_sys_ops, release) + sizeof(((struct db_sys_ops *)0)->release))
+
 static const char *const mode_names[DB_MODE_COUNT] = {
 	[DB_MODE_AUTO] = "auto",
 	[DB_MODE_NATIVE] = "native",
@@ -43,6 +46,11 @@ int db_host_open(struct db_sys *sys, struct db_host **out)
 	struct db_host *host;
 	int fd;
 
+	if (sys->ops->size < SEAM_SIZE) {
+		db_error_set(-EINVAL, "the seam's struct db_sys_ops has %zu bytes: it needs %zu at "
+			     "least", sys->ops->size, SEAM_SIZE);
+		return -EINVAL;
+	}
 	host = calloc(1, sizeof(*host));
 	if (!host) {
 		db_error_set(-ENOMEM, "no memory for a host");

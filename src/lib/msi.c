@@ -11,6 +11,7 @@
 
 #include "abi/vfio.h"
 #include "lib/bytes.h"
+#include "lib/sized.h"
 #include "sys/error.h"
 
 /* now.fd of a vector about which a failed ioctl leaves us in doubt. */
@@ -409,7 +410,7 @@ static int choose_mode(struct db_device *dev, const struct db_caps *caps, enum d
 
 int db_msi_doorbell_ipa(struct db_device *dev, enum db_mode mode, bool *fixed, uint64_t *ipa)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	int ret;
 
 	ret = db_device_caps(dev, &caps);
@@ -427,6 +428,7 @@ static int check_config(struct db_msi *msi, const struct db_msi_config *config)
 	struct db_device *dev = config->dev;
 	int ret;
 
+	msi->caps.size = sizeof(msi->caps);
 	ret = db_device_caps(dev, &msi->caps);
 	if (ret)
 		return ret;
@@ -525,7 +527,7 @@ static int start_auto(struct db_msi *msi)
 	return other ? ret : 0;
 }
 
-int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
+static int create(const struct db_msi_config *config, struct db_msi **out)
 {
 	struct db_msi *msi;
 	int ret;
@@ -563,6 +565,15 @@ int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
 release:
 	release(msi);
 	return ret;
+}
+
+int db_msi_create(const struct db_msi_config *config, struct db_msi **out)
+{
+	struct db_msi_config own;
+	int ret;
+
+	ret = sized_take(&own, sizeof(own), config, "db_msi_config");
+	return ret ? ret : create(&own, out);
 }
 
 void db_msi_destroy(struct db_msi *msi)
@@ -608,6 +619,11 @@ static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int co
 	for (i = 0; i < count; i++) {
 		if (vectors[i].eventfd < -1) {
 			db_error_set(-EINVAL, "%d is no descriptor", vectors[i].eventfd);
+			return -EINVAL;
+		}
+		if (vectors[i].flags) {
+			db_error_set(-EINVAL, "no flag 0x%x of a vector is known",
+				     vectors[i].flags);
 			return -EINVAL;
 		}
 		if (vectors[i].eventfd < 0 || msi->kind == DB_MSIX || !msi->ops->set_addresses)
@@ -737,7 +753,7 @@ int db_msi_restore(struct db_msi *msi)
 
 struct db_msi_vector msi_current(struct db_msi *msi, unsigned int index)
 {
-	struct db_msi_vector vector;
+	struct db_msi_vector vector = { 0 };
 
 	pthread_mutex_lock(&msi->lock);
 	vector.address = msi->vector[index].now.address;

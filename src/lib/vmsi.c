@@ -13,6 +13,7 @@
 
 #include "lib/bytes.h"
 #include "lib/msi.h"
+#include "lib/sized.h"
 #include "sys/error.h"
 
 #define CAPABILITY_ID 0x05
@@ -30,7 +31,7 @@
 
 struct db_vmsi {
 	struct db_msi *msi;
-	const struct db_msi_guest_ops *ops;
+	struct db_msi_guest_ops ops;
 	void *ctx;
 	unsigned int log2_count;
 	/* Offsets; mask_at and pending_at are beyond size if they are not there. */
@@ -50,6 +51,7 @@ int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void 
 {
 	bool wide = msi->dev->msi_64bit, maskable = msi->dev->msi_maskable;
 	struct db_vmsi *vmsi;
+	int ret;
 
 	if (msi->kind != DB_MSI || msi->count > MSI_VECTORS) {
 		db_error_set(-EINVAL, "a virtual MSI capability needs a db_msi of kind MSI");
@@ -60,8 +62,12 @@ int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void 
 		db_error_set(-ENOMEM, "no memory for a virtual MSI capability");
 		return -ENOMEM;
 	}
+	ret = sized_take(&vmsi->ops, sizeof(vmsi->ops), ops, "db_msi_guest_ops");
+	if (ret) {
+		free(vmsi);
+		return ret;
+	}
 	vmsi->msi = msi;
-	vmsi->ops = ops;
 	vmsi->ctx = ctx;
 	while (2u << vmsi->log2_count <= msi->count)
 		vmsi->log2_count++;
@@ -76,9 +82,9 @@ int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void 
 
 static void disconnect(struct db_vmsi *vmsi, unsigned int index)
 {
-	if (!(vmsi->connected >> index & 1) || !vmsi->ops->disconnect)
+	if (!(vmsi->connected >> index & 1) || !vmsi->ops.disconnect)
 		return;
-	vmsi->ops->disconnect(vmsi->ctx, index);
+	vmsi->ops.disconnect(vmsi->ctx, index);
 	vmsi->connected &= ~(1u << index);
 }
 
@@ -121,7 +127,7 @@ static int connect_vector(struct db_vmsi *vmsi, unsigned int index, unsigned int
 
 	if (vmsi->connected >> index & 1)
 		return 0;
-	fd = vmsi->ops->connect(vmsi->ctx, index, vmsi->address, data);
+	fd = vmsi->ops.connect(vmsi->ctx, index, vmsi->address, data);
 	if (fd < 0) {
 		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",
 			     index, (unsigned long long)vmsi->address, data);

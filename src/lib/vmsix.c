@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/msi.h"
+#include "lib/sized.h"
 #include "sys/error.h"
 
 #define CONTROL_ENABLE 0x8000u
@@ -30,7 +31,7 @@ struct vmsix_vector {
 
 struct db_vmsix {
 	struct db_msi *msi;
-	const struct db_msi_guest_ops *ops;
+	struct db_msi_guest_ops ops;
 	void *ctx;
 	unsigned int count;
 	pthread_mutex_t lock;	/* what follows; held while ops are called */
@@ -56,7 +57,12 @@ int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void
 		    struct db_vmsix **out)
 {
 	struct db_vmsix *vmsix;
+	struct db_msi_guest_ops own;
+	int ret;
 
+	ret = sized_take(&own, sizeof(own), ops, "db_msi_guest_ops");
+	if (ret)
+		return ret;
 	if (msi->kind != DB_MSIX) {
 		db_error_set(-EINVAL, "a virtual MSI-X table needs a db_msi of kind MSI-X");
 		return -EINVAL;
@@ -69,7 +75,7 @@ int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void
 	if (!vmsix->vector || !vmsix->scratch)
 		goto no_memory;
 	vmsix->msi = msi;
-	vmsix->ops = ops;
+	vmsix->ops = own;
 	vmsix->ctx = ctx;
 	vmsix->count = msi->count;
 	clear_vectors(vmsix);
@@ -91,9 +97,9 @@ static void disconnect(struct db_vmsix *vmsix, unsigned int index)
 {
 	struct vmsix_vector *vector = &vmsix->vector[index];
 
-	if (!vector->connected || !vmsix->ops->disconnect)
+	if (!vector->connected || !vmsix->ops.disconnect)
 		return;
-	vmsix->ops->disconnect(vmsix->ctx, index);
+	vmsix->ops.disconnect(vmsix->ctx, index);
 	vector->connected = false;
 }
 
@@ -137,7 +143,7 @@ static int connect_vector(struct db_vmsix *vmsix, unsigned int index)
 
 	if (vector->connected)
 		return 0;
-	fd = vmsix->ops->connect(vmsix->ctx, index, vector->address, vector->data);
+	fd = vmsix->ops.connect(vmsix->ctx, index, vector->address, vector->data);
 	if (fd < 0) {
 		vector->fd = -1;
 		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",

@@ -444,6 +444,7 @@ static void soft_release(struct db_sys *sys)
 }
 
 static const struct db_sys_ops soft_ops = {
+	.size = sizeof(soft_ops),
 	.open = soft_open,
 	.close = soft_close,
 	.ioctl = soft_ioctl,

@@ -172,6 +172,7 @@ static void linux_release(struct db_sys *sys)
 }
 
 static const struct db_sys_ops linux_ops = {
+	.size = sizeof(linux_ops),
 	.open = linux_open,
 	.close = linux_close,
 	.ioctl = linux_ioctl,

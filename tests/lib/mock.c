@@ -444,6 +444,7 @@ static void mock_release(struct db_sys *sys)
 }
 
 static const struct db_sys_ops mock_ops = {
+	.size = sizeof(mock_ops),
 	.open = mock_open,
 	.close = mock_close,
 	.ioctl = mock_ioctl,

@@ -29,7 +29,8 @@ void rig_open(struct rig *rig)
 
 void rig_msi(struct rig *rig, enum db_mode mode, enum db_msi_kind kind)
 {
-	struct db_msi_config config = { .space = rig->space, .mode = mode, .kind = kind };
+	struct db_msi_config config = { .size = sizeof(config),
+					.space = rig->space, .mode = mode, .kind = kind };
 
 	config.dev = rig->dev;
 	config.doorbell_ipa = mode == DB_MODE_STOCK ? MOCK_WINDOW : 0x20090000;

@@ -236,7 +236,7 @@ static void test_reset(void **state)
 
 static void test_caps_all(void **state)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	unsigned int before;
 	struct rig rig;
 
@@ -355,7 +355,7 @@ static void test_caps_refused(void **state)
 		{ no_doorbell, false, true, true, DB_MODE_NATIVE, "irqchip" },
 		{ odd_doorbell, false, true, true, DB_MODE_NATIVE, "EPERM" },
 	};
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	unsigned int i;
 	struct rig rig;
 
@@ -379,7 +379,7 @@ static void test_caps_refused(void **state)
 
 static void test_window(void **state)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	struct rig rig;
 
 	(void)state;
@@ -418,15 +418,15 @@ static void test_reserved(void **state)
 	rig.mock->reserved_start = 0xfee00000;
 	rig.mock->reserved_last = 0xfeefffff;
 	rig_open(&rig);
-	assert_int_equal(db_device_reserved(rig.dev, regions, 1), 2);
+	assert_int_equal(db_device_reserved(rig.dev, regions, 1, sizeof(*regions)), 2);
 	assert_int_equal(regions[0].start, MOCK_WINDOW);
 	assert_int_equal(regions[0].last, MOCK_WINDOW + 0xfffff);
 	assert_string_equal(regions[0].type, "msi");
-	assert_int_equal(db_device_reserved(rig.dev, regions, 4), 2);
+	assert_int_equal(db_device_reserved(rig.dev, regions, 4, sizeof(*regions)), 2);
 	assert_string_equal(regions[1].type, "reserved");
 	/* The longest that Linux has. */
 	rig.mock->reserved_type = "direct-relaxable";
-	assert_int_equal(db_device_reserved(rig.dev, regions, 4), 2);
+	assert_int_equal(db_device_reserved(rig.dev, regions, 4, sizeof(*regions)), 2);
 	assert_string_equal(regions[1].type, "direct-relaxable");
 	assert_int_equal(regions[1].last, 0xfeefffff);
 	rig_close(&rig);

@@ -46,7 +46,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return rig_fd(ctx, index);
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 /* Vectors without a virtual table: armed, moved, connected elsewhere, disarmed. */
 static int use_vectors(struct rig *rig)
@@ -68,6 +68,7 @@ static int use_vectors(struct rig *rig)
 static int use_msix(struct rig *rig, enum db_mode mode)
 {
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.dev = rig->dev, .space = rig->space, .mode = mode, .kind = DB_MSIX
 	};
 	struct db_vmsix *vmsix = NULL;
@@ -116,6 +117,7 @@ static int use_msix(struct rig *rig, enum db_mode mode)
 static int use_msi(struct rig *rig, enum db_mode mode, bool fall_through)
 {
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.dev = rig->dev, .space = rig->space, .mode = mode, .kind = DB_MSI,
 		.doorbell_ipa = 0x20090000, .fall_through = fall_through,
 	};
@@ -187,7 +189,7 @@ static int use_device(struct rig *rig, enum db_mode mode)
 	if (done >= 0)
 		done = db_device_bar_size(rig->dev, 0, &size);
 	if (done >= 0)
-		done = db_device_reserved(rig->dev, regions, 4);
+		done = db_device_reserved(rig->dev, regions, 4, sizeof(*regions));
 	ret = done < 0 ? done : 0;
 	if (!ret && mode == DB_MODE_NATIVE)
 		ret = db_device_set_window(rig->dev, 0x9000000, 1 << 20);
@@ -196,7 +198,7 @@ static int use_device(struct rig *rig, enum db_mode mode)
 
 static int life(struct rig *rig, enum db_mode mode, const char *driver)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	int ret;
 
 	strcpy(rig->hw->driver, driver);

@@ -63,7 +63,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return rig_fd(&m->rig, index * 2 + data);
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 /* The guest's stage 1: nothing but the vector's own address leads to the ITS. */
 static bool guest_maps(void *ctx, unsigned int index, uint64_t address)
@@ -198,7 +198,8 @@ static void step(struct model *m)
 
 static void run(unsigned int variant, unsigned int seed)
 {
-	struct db_msi_config config = { .mode = variants[variant].mode,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = variants[variant].mode,
 					.kind = DB_MSIX,
 					.fall_through = variants[variant].fall_through };
 	struct model *m = calloc(1, sizeof(*m));

@@ -19,7 +19,8 @@ static uint64_t device_address(struct rig *rig, unsigned int index)
 static int create(struct rig *rig, enum db_mode mode, enum db_msi_kind kind, uint64_t ipa,
 		  bool fall_through)
 {
-	struct db_msi_config config = { .space = rig->space,
+	struct db_msi_config config = { .size = sizeof(config),
+					.space = rig->space,
 					.mode = mode,
 					.kind = kind,
 					.doorbell_ipa = ipa,
@@ -220,7 +221,8 @@ static void test_noresize(void **state)
 static void test_msi(void **state)
 {
 	struct db_msi_vector mixed[2];
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
 					.kind = DB_MSIX,
 					.doorbell_ipa = 0x20090000 };
 	struct rig rig = { 0 };
@@ -360,7 +362,8 @@ static void test_doorbell_offset(void **state)
 
 static void test_two_its(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_NATIVE,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
 					.kind = DB_MSIX,
 					.doorbell_ipa = 0x20090000 };
 	struct db_device *other;
@@ -444,7 +447,8 @@ static void test_stock_kick(void **state)
 
 static void test_stock_second_its(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_STOCK,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_STOCK,
 					.kind = DB_MSIX,
 					.doorbell_ipa = MOCK_WINDOW };
 	struct db_msi_vector vector = { .address = GIOVA };

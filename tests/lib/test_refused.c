@@ -34,7 +34,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return rig_fd(ctx, index);
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 /* The @n-th call from now on. */
 static void fail_in(struct rig *rig, unsigned int n, int error)
@@ -98,7 +98,7 @@ static void info_refused(void **state)
 /* A table in BAR 6 or 7 (PCIe 7.7.2.3: reserved): there is no table to be mapped. */
 static void msix_in_no_bar(void **state)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	struct rig rig;
 	unsigned int cap;
 
@@ -131,7 +131,7 @@ static void config_write_refused(void **state)
 static void no_reserved_regions(void **state)
 {
 	struct db_reserved regions[4];
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	struct rig rig;
 
 	(void)state;
@@ -140,7 +140,7 @@ static void no_reserved_regions(void **state)
 	rig.mock->native = false;
 	rig_open(&rig);
 	fail_in(&rig, 1, -EIO);
-	assert_int_equal(db_device_reserved(rig.dev, regions, 4), -EIO);
+	assert_int_equal(db_device_reserved(rig.dev, regions, 4, sizeof(*regions)), -EIO);
 	assert_message_has("reserved_regions");
 	rig_close(&rig);
 
@@ -283,7 +283,8 @@ static void no_collector(void **state)
 
 static void no_probe(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_STOCK,
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_STOCK,
 					.kind = DB_MSIX,
 					.doorbell_ipa = MOCK_WINDOW };
 	struct rig rig;
@@ -333,6 +334,7 @@ static void gone_while_masked(void **state)
 static void capability_not_written(void **state)
 {
 	struct db_msi_config config = {
+		.size = sizeof(config),
 		.mode = DB_MODE_NATIVE,
 		.kind = DB_MSI,
 		.doorbell_ipa = VITS_IPA,
@@ -480,7 +482,8 @@ static void group_refused(void **state)
  */
 static void auto_tries_stock(void **state)
 {
-	struct db_msi_config config = { .mode = DB_MODE_AUTO, .kind = DB_MSIX };
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_AUTO, .kind = DB_MSIX };
 	struct rig rig = { 0 };
 
 	(void)state;

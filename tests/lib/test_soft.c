@@ -135,11 +135,12 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return vm->fd[index];
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 static int create_msi(struct vm *vm, enum db_mode mode, enum db_msi_kind kind, bool fall_through)
 {
-	struct db_msi_config config = { .dev = vm->dev,
+	struct db_msi_config config = { .size = sizeof(config),
+					.dev = vm->dev,
 					.space = vm->space,
 					.mode = mode,
 					.kind = kind,
@@ -332,7 +333,7 @@ static void test_msi_modes(void **state)
 
 static void test_refusals(void **state)
 {
-	struct db_caps caps;
+	struct db_caps caps = DB_SIZED(struct db_caps);
 	struct vm vm;
 
 	(void)state;
@@ -367,7 +368,8 @@ static void test_second_its(void **state)
 {
 	static const char machine[] = "its its base=0x08080000\nits its base=0x080c0000\n"
 		"device 0000:01:00.0 bell\ndevice 0000:02:00.0 bell its=1\n";
-	struct db_msi_config config = { .kind = DB_MSIX };
+	struct db_msi_config config = { .size = sizeof(config),
+					.kind = DB_MSIX };
 	struct db_device *other;
 	struct db_msi *msi;
 	enum db_mode mode;
@@ -393,7 +395,8 @@ static void test_second_its(void **state)
 /* Two devices of one ITS; the one that came first is unplugged, the other one goes on. */
 static void test_first_leaves(void **state)
 {
-	struct db_msi_config config = { .kind = DB_MSIX, .mode = DB_MODE_NATIVE };
+	struct db_msi_config config = { .size = sizeof(config),
+					.kind = DB_MSIX, .mode = DB_MODE_NATIVE };
 	struct db_device *first;
 	struct db_msi *msi;
 	struct vm vm;
@@ -520,7 +523,8 @@ static void test_moved_window(void **state)
 		fail_msg("%s", db_error_message());
 	open_space(&vm);
 	vm.doorbell_ipa = 0x8090000;
-	assert_int_equal(db_msi_create(&(struct db_msi_config){ .dev = vm.dev,
+	assert_int_equal(db_msi_create(&(struct db_msi_config){ .size = sizeof(struct db_msi_config),
+								 .dev = vm.dev,
 								 .space = vm.space,
 								 .mode = DB_MODE_NATIVE,
 								 .kind = DB_MSIX,

@@ -29,7 +29,7 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return rig_fd(&storm->rig, index);
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
 
 static void *raiser(void *arg)
 {

@@ -44,8 +44,9 @@ static void disconnect_vector(void *ctx, unsigned int index)
 	vmm->disconnects++;
 }
 
-static const struct db_msi_guest_ops ops = { .connect = connect_vector };
-static const struct db_msi_guest_ops ops_both = { .connect = connect_vector,
+static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };
+static const struct db_msi_guest_ops ops_both = { .size = sizeof(ops_both),
+						  .connect = connect_vector,
 						  .disconnect = disconnect_vector };
 
 /* What a variant of the tests is like: the mode, and whether the device's table can be mapped. */

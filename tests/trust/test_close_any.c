@@ -131,6 +131,7 @@ static int sabotaged_list(struct db_sys *sys, const char *path,
 }
 
 static const struct db_sys_ops sabotaged_ops = {
+	.size = sizeof(sabotaged_ops),
 	.open = sabotaged_open,
 	.close = sabotaged_close,
 	.ioctl = sabotaged_ioctl,
@@ -153,7 +154,10 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return d->eventfds[index];
 }
 
-static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops guest_ops = {
+	.size = sizeof(guest_ops),
+	.connect = connect_vector,
+};
 
 /* A guest's life in short: whatever fails, it goes on. */
 static void use(struct vm *vm)

@@ -67,7 +67,10 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 	return d->eventfds[index];
 }
 
-static const struct db_msi_guest_ops guest_ops = { .connect = connect_vector };
+static const struct db_msi_guest_ops guest_ops = {
+	.size = sizeof(guest_ops),
+	.connect = connect_vector,
+};
 
 static void begin_storm(struct scene *s)
 {
