@@ -21,6 +21,16 @@ DB_API_BEGIN
  */
 int db_soft_host_create(const char *text, size_t len, struct db_sys **out);
 
+/*
+ * @fn is called after each write of the machine's devices to memory that was mapped for them: @len
+ * bytes at @addr of this process have changed. An emulator that keeps translated code of its
+ * guest's memory drops what it has of them. Called in the threads of the devices, several at once,
+ * and must not call into the library. Call it before any device is opened. NULL: nobody is told.
+ * Errors: -EINVAL (@sys is no software host).
+ */
+int db_soft_host_on_dma_write(struct db_sys *sys, void (*fn)(void *ctx, void *addr, size_t len),
+			      void *ctx);
+
 DB_API_END
 
 #endif

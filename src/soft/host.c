@@ -491,3 +491,14 @@ int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
 	*out = &host->sys;
 	return 0;
 }
+
+int db_soft_host_on_dma_write(struct db_sys *sys, void (*fn)(void *ctx, void *addr, size_t len),
+			      void *ctx)
+{
+	if (sys->ops != &soft_ops) {
+		db_error_set(-EINVAL, "only a software host tells of its devices' DMA");
+		return -EINVAL;
+	}
+	bus_on_write(((struct soft_host *)sys)->bus, fn, ctx);
+	return 0;
+}

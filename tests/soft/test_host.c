@@ -41,7 +41,9 @@ static void not_its_files(void **state)
 	char buf[8];
 
 	(void)state;
+	assert_int_equal(db_soft_host_on_dma_write(db_sys_linux(), NULL, NULL), -EINVAL);
 	assert_int_equal(db_soft_host_create(NULL, 0, &sys), 0);
+	assert_int_equal(db_soft_host_on_dma_write(sys, NULL, NULL), 0);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_int_equal(sys->ops->close(sys, fds[i]), -EBADF);
 		assert_int_equal(sys->ops->ioctl(sys, fds[i], 0, NULL), -EBADF);

@@ -31,6 +31,9 @@ struct bus {
 	/* Sorted by base; in here, since each access goes by them. */
 	struct bus_frame frames[BUS_FRAMES];
 	size_t allocated;		/* atomic */
+	/* Told of each write to memory; NULL: nobody. Set before any device works. */
+	void (*written)(void *ctx, void *addr, size_t len);
+	void *written_ctx;
 };
 
 struct bus *bus_create(void)
@@ -41,6 +44,12 @@ struct bus *bus_create(void)
 void bus_destroy(struct bus *bus)
 {
 	soft_free(bus);
+}
+
+void bus_on_write(struct bus *bus, void (*fn)(void *ctx, void *addr, size_t len), void *ctx)
+{
+	bus->written = fn;
+	bus->written_ctx = ctx;
 }
 
 int bus_add_frame(struct bus *bus, const struct bus_frame *frame)
@@ -175,6 +184,8 @@ int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_
 
 	if (is_ram(pa, len)) {
 		ram_write(pa, buf, len);
+		if (bus->written)
+			bus->written(bus->written_ctx, (void *)(uintptr_t)pa, len);
 		return 0;
 	}
 	frame = frame_for(bus, pa, len);

@@ -49,6 +49,8 @@ struct bus_frame {
 
 struct bus *bus_create(void);
 void bus_destroy(struct bus *bus);
+/* @fn is called after each write to memory, in the writer's thread. Before any device works. */
+void bus_on_write(struct bus *bus, void (*fn)(void *ctx, void *addr, size_t len), void *ctx);
 /* -EADDRINUSE, -EINVAL; -ENOMEM: there are 64 */
 int bus_add_frame(struct bus *bus, const struct bus_frame *frame);
 

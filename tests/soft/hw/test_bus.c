@@ -38,6 +38,43 @@ static int add(struct bus *bus, uint64_t base, uint64_t size, struct frame_log *
 	return bus_add_frame(bus, &frame);
 }
 
+struct written {
+	void *addr;
+	size_t len;
+	unsigned int count;
+};
+
+static void note_written(void *ctx, void *addr, size_t len)
+{
+	*(struct written *)ctx = (struct written){ addr, len, ((struct written *)ctx)->count + 1 };
+}
+
+/* Each write to memory is told of, when it is done; frames, reads and failures are not. */
+static void test_written(void **state)
+{
+	struct bus *bus = bus_create();
+	struct frame_log frame = { 0 };
+	struct written told = { 0 };
+	char memory[64], data[16] = { 1 };
+
+	(void)state;
+	assert_int_equal(add(bus, 0x1000, 0x1000, &frame), 0);
+	assert_int_equal(bus_write(bus, (uintptr_t)memory, data, sizeof(data), 0), 0);
+	assert_int_equal(told.count, 0);
+	bus_on_write(bus, note_written, &told);
+	assert_int_equal(bus_write(bus, (uintptr_t)memory + 3, data, sizeof(data), 0), 0);
+	assert_ptr_equal(told.addr, memory + 3);
+	assert_int_equal(told.len, sizeof(data));
+	assert_int_equal(bus_read(bus, (uintptr_t)memory, data, sizeof(data)), 0);
+	assert_int_equal(bus_write(bus, 0x1040, data, 4, 0), 0);
+	assert_int_equal(bus_write(bus, 0x3000, data, 4, 0), -EFAULT);
+	assert_int_equal(told.count, 1);
+	bus_on_write(bus, NULL, NULL);
+	assert_int_equal(bus_write(bus, (uintptr_t)memory, data, sizeof(data), 0), 0);
+	assert_int_equal(told.count, 1);
+	bus_destroy(bus);
+}
+
 static void test_frames(void **state)
 {
 	struct bus *bus = bus_create();
@@ -135,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_written),
 		cmocka_unit_test(test_memory),
 	};
 
