@@ -36,7 +36,7 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev);
 /*
  * Installs the guest's STE (8 little-endian dwords as in its stream table, SMMUv3 §5.2), after
  * CMD_CFGI_STE or CFGI_ALL. An STE equal to the installed one in the fields that reach hardware
- * costs no system call. An STE that is not valid (V = 0) aborts like one that says so; the guest is
+ * costs no system call, or one if it has stage 1: the context descriptors cached under it go. An STE that is not valid (V = 0) aborts like one that says so; the guest is
  * owed a C_BAD_STE for each access then, which the hardware does not tell. A replace is hitless.
  * Fails closed: on any error the device's DMA is aborted and -EIO (illegal STE: the guest is to get
  * C_BAD_STE) or the host's error is returned.
@@ -47,8 +47,9 @@ int db_viommu_install_ste(struct db_viommu *viommu, struct db_device *dev, const
  * Executes @count invalidation commands of the guest (two little-endian dwords each, SMMUv3 §4;
  * CMD_SYNC and CFGI_STE are the VMM's and may be among them: they are skipped) with as few ioctls
  * as possible. When it returns no transaction uses what was invalidated. *done (may be NULL)
- * receives how many were executed, skipped ones included. Errors: -EIO (a command is illegal for a
- * guest: CERROR_ILL at index *done), and the host's.
+ * receives how many were executed, skipped ones included. However many there are, other calls on the
+ * vIOMMU wait for no more than 512 of them. Errors: -EIO (a command is illegal for a guest, Reserved
+ * bits and values included: CERROR_ILL at index *done), and the host's.
  */
 int db_viommu_invalidate(struct db_viommu *viommu, const uint64_t (*cmds)[2], size_t count,
 			 size_t *done);
@@ -59,7 +60,7 @@ int db_viommu_event_fd(struct db_viommu *viommu);
 /*
  * Takes up to @max event records (4 little-endian dwords each, SMMUv3 §7.3, StreamIDs are the
  * guest's). Never blocks. *lost receives how many were lost since the last call because the queue
- * was full. Returns the number of records.
+ * was full. Returns the number of records, or a negative errno of the host with nothing taken.
  */
 int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max, uint64_t *lost);
 

@@ -56,8 +56,8 @@ struct db_device {
 	bool memory_on;			/* memory decoding and D0: the BARs answer */
 	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
 	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */
-
-	struct viommu_member *member;	/* under the vIOMMU's lock; set while a member */
+	/* Set while a member of a vIOMMU, whose lock is needed too to look into it. */
+	struct viommu_member *member;
 };
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg);

@@ -34,3 +34,8 @@ int ste_reduce(const uint64_t ste[2], uint64_t out[2])
 		return -EIO;
 	}
 }
+
+bool ste_has_s1(const uint64_t ste[2])
+{
+	return FIELD_GET64(SMMU_STE_0_CONFIG, ste[0]) == SMMU_STE_0_CONFIG_S1;
+}

@@ -4,6 +4,7 @@
 #ifndef LIB_STE_H
 #define LIB_STE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Dwords 0 and 1 of an STE whose transactions are all aborted, without an event. */
@@ -15,5 +16,8 @@ extern const uint64_t ste_abort[2];
  * not use.
  */
 int ste_reduce(const uint64_t ste[2], uint64_t out[2]);
+
+/* Does @ste, reduced, have the guest's tables walked? */
+bool ste_has_s1(const uint64_t ste[2]);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <sched.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,37 @@
 #define EVENT_BATCH 32
 #define EVENT_SEQUENCE 0x7fffffffu
 
+/* Turns that a waiter gets to come to run. */
+#define TURNS 1000
+
+void viommu_lock(struct db_viommu *viommu)
+{
+	atomic_fetch_add(&viommu->waiting, 1);
+	pthread_mutex_lock(&viommu->lock);
+	atomic_fetch_sub(&viommu->waiting, 1);
+}
+
+void viommu_unlock(struct db_viommu *viommu)
+{
+	pthread_mutex_unlock(&viommu->lock);
+}
+
+void viommu_give_way(struct db_viommu *viommu)
+{
+	unsigned int i;
+
+	for (i = 0; i < TURNS && atomic_load(&viommu->waiting); i++)
+		sched_yield();
+}
+
 /* The kernel answers with what the hardware is; errors leave the guest with no features, which is
  * safe. */
-static void read_smmu(struct db_viommu *viommu)
+static void read_smmu(struct db_viommu *viommu, struct db_device *dev)
 {
 	struct iommu_hw_info_arm_smmuv3 smmu = { 0 };
 	struct iommu_hw_info cmd = {
 		.size = sizeof(cmd),
-		.dev_id = viommu->dev_id,
+		.dev_id = dev->dev_id,
 		.data_len = sizeof(smmu),
 		.data_uptr = (uintptr_t)&smmu,
 	};
@@ -50,7 +74,6 @@ int db_viommu_create(struct db_space *space, struct db_device *dev, struct db_vi
 	}
 	viommu->space = space;
 	viommu->host = host;
-	viommu->dev_id = dev->dev_id;
 	ret = space_viommu_alloc(space, dev, &viommu->parent, &viommu->id);
 	if (ret)
 		goto free_viommu;
@@ -61,13 +84,15 @@ int db_viommu_create(struct db_space *space, struct db_device *dev, struct db_vi
 			     "for the SMMU of %s", dev->address);
 		goto destroy_viommu;
 	}
-	ret = viommu_hwpt_get(viommu, ste_abort, &viommu->abort);
+	viommu->hwpts.host = host;
+	viommu->hwpts.viommu = viommu->id;
+	ret = hwpt_get(&viommu->hwpts, dev->dev_id, ste_abort, &viommu->abort);
 	if (ret) {
 		db_error_set(ret, "cannot make the aborting stage 1 that devices of the vIOMMU "
 			     "start with");
 		goto destroy_eventq;
 	}
-	read_smmu(viommu);
+	read_smmu(viommu, dev);
 	pthread_mutex_init(&viommu->lock, NULL);
 	*out = viommu;
 	return 0;
@@ -90,8 +115,8 @@ void db_viommu_destroy(struct db_viommu *viommu)
 	if (!viommu)
 		return;
 	host = viommu->host;
-	viommu_hwpt_put(viommu, viommu->abort);
-	viommu_hwpt_purge(viommu);
+	hwpt_put(&viommu->hwpts, viommu->abort);
+	hwpt_purge(&viommu->hwpts);
 	host->sys->ops->close(host->sys, viommu->event_fd);
 	host_destroy(host, viommu->eventq);
 	host_destroy(host, viommu->id);
@@ -104,17 +129,43 @@ struct viommu_member *viommu_find_sid(struct db_viommu *viommu, uint32_t sid)
 {
 	struct viommu_member *member;
 
-	for (member = viommu->members[viommu_bucket(sid)]; member && member->sid != sid;
+	for (member = viommu->members[bucket(sid)]; member && member->sid != sid;
 	     member = member->next)
 		;
 	return member;
 }
 
-/* @dev's membership of this very vIOMMU. */
+/* Makes @dev that of @member, unless it is a member elsewhere. */
+static bool claim(struct db_device *dev, struct viommu_member *member)
+{
+	bool free;
+
+	pthread_mutex_lock(&dev->lock);
+	free = !dev->member;
+	if (free)
+		dev->member = member;
+	pthread_mutex_unlock(&dev->lock);
+	return free;
+}
+
+static void disclaim(struct db_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->member = NULL;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* @dev's membership of this very vIOMMU, whose lock is held: it stays. That of another one may end
+ * at any time. */
 static struct viommu_member *find_member(struct db_viommu *viommu, struct db_device *dev)
 {
-	if (dev->member && dev->member->viommu == viommu)
-		return dev->member;
+	struct viommu_member *member;
+
+	pthread_mutex_lock(&dev->lock);
+	member = dev->member && dev->member->viommu == viommu ? dev->member : NULL;
+	pthread_mutex_unlock(&dev->lock);
+	if (member)
+		return member;
 	db_error_set(-EINVAL, "%s is no member of this vIOMMU", dev->address);
 	return NULL;
 }
@@ -189,14 +240,9 @@ static int enter_group(struct db_viommu *viommu, struct viommu_member *member)
 
 static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t sid)
 {
-	struct viommu_member *member, **bucket = &viommu->members[viommu_bucket(sid)];
+	struct viommu_member *member, **link = &viommu->members[bucket(sid)];
 	int ret;
 
-	if (dev->member || viommu_find_sid(viommu, sid)) {
-		db_error_set(-EEXIST, "%s has a vIOMMU, or StreamID 0x%x has a device",
-			     dev->address, sid);
-		return -EEXIST;
-	}
 	member = calloc(1, sizeof(*member));
 	if (!member) {
 		db_error_set(-ENOMEM, "no memory for a member of the vIOMMU");
@@ -206,9 +252,15 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 	member->dev = dev;
 	member->group = dev->group;
 	member->sid = sid;
+	if (viommu_find_sid(viommu, sid) || !claim(dev, member)) {
+		ret = -EEXIST;
+		db_error_set(ret, "%s has a vIOMMU, or StreamID 0x%x has a device", dev->address,
+			     sid);
+		goto free_member;
+	}
 	ret = enter_group(viommu, member);
 	if (ret)
-		goto free_member;
+		goto disclaim;
 	ret = vdevice_alloc(viommu, dev, sid, &member->vdevice);
 	if (ret)
 		goto leave_group;
@@ -217,15 +269,16 @@ static int add_member(struct db_viommu *viommu, struct db_device *dev, uint32_t 
 		goto destroy_vdevice;
 	viommu->abort->users++;
 	member->hwpt = viommu->abort;
-	member->next = *bucket;
-	*bucket = member;
-	dev->member = member;
+	member->next = *link;
+	*link = member;
 	return 0;
 
 destroy_vdevice:
 	host_destroy(viommu->host, member->vdevice);
 leave_group:
 	tdelete(member, &viommu->groups, by_group);
+disclaim:
+	disclaim(dev);
 free_member:
 	free(member);
 	return ret;
@@ -235,9 +288,9 @@ int db_viommu_add(struct db_viommu *viommu, struct db_device *dev, uint32_t virt
 {
 	int ret;
 
-	pthread_mutex_lock(&viommu->lock);
+	viommu_lock(viommu);
 	ret = add_member(viommu, dev, virt_sid);
-	pthread_mutex_unlock(&viommu->lock);
+	viommu_unlock(viommu);
 	return ret;
 }
 
@@ -245,41 +298,41 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev)
 {
 	struct viommu_member *member, **link;
 
-	pthread_mutex_lock(&viommu->lock);
+	viommu_lock(viommu);
 	member = find_member(viommu, dev);
 	if (member) {
-		for (link = &viommu->members[viommu_bucket(member->sid)]; *link != member;
+		for (link = &viommu->members[bucket(member->sid)]; *link != member;
 		     link = &(*link)->next)
 			;
 		*link = member->next;
 		tdelete(member, &viommu->groups, by_group);
 		device_detach(dev);
 		if (member->hwpt)
-			viommu_hwpt_put(viommu, member->hwpt);
+			hwpt_put(&viommu->hwpts, member->hwpt);
 		host_destroy(viommu->host, member->vdevice);
-		dev->member = NULL;
+		disclaim(dev);
 		free(member);
 	}
-	pthread_mutex_unlock(&viommu->lock);
+	viommu_unlock(viommu);
 }
 
 /* The new HWPT is attached before the old one loses its user: the device's traffic never stands
  * still. */
 static int switch_to(struct db_viommu *viommu, struct viommu_member *member, const uint64_t ste[2])
 {
-	struct viommu_hwpt *hwpt;
+	struct hwpt *hwpt;
 	int ret;
 
-	ret = viommu_hwpt_get(viommu, ste, &hwpt);
+	ret = hwpt_get(&viommu->hwpts, member->dev->dev_id, ste, &hwpt);
 	if (ret)
 		return ret;
 	ret = device_attach(member->dev, hwpt->id);
 	if (ret) {
-		viommu_hwpt_put(viommu, hwpt);
+		hwpt_put(&viommu->hwpts, hwpt);
 		return ret;
 	}
 	if (member->hwpt)
-		viommu_hwpt_put(viommu, member->hwpt);
+		hwpt_put(&viommu->hwpts, member->hwpt);
 	member->hwpt = hwpt;
 	return 0;
 }
@@ -292,21 +345,22 @@ static void fail_closed(struct db_viommu *viommu, struct viommu_member *member)
 		return;
 	device_detach(member->dev);
 	if (member->hwpt)
-		viommu_hwpt_put(viommu, member->hwpt);
+		hwpt_put(&viommu->hwpts, member->hwpt);
 	member->hwpt = NULL;
 }
 
-static int install(struct db_viommu *viommu, struct viommu_member *member, const uint64_t guest[2])
+/* *kept: what was installed is equal. */
+static int install(struct db_viommu *viommu, struct viommu_member *member, const uint64_t guest[2],
+		   bool *kept)
 {
 	uint64_t ste[2];
 	int ret;
 
 	ret = ste_reduce(guest, ste);
 	if (!ret) {
-		if (member->hwpt && member->hwpt->ste[0] == ste[0] &&
-		    member->hwpt->ste[1] == ste[1])
-			return 0;
-		ret = switch_to(viommu, member, ste);
+		*kept = member->hwpt && member->hwpt->ste[0] == ste[0] &&
+			member->hwpt->ste[1] == ste[1];
+		ret = *kept ? 0 : switch_to(viommu, member, ste);
 	}
 	if (!ret)
 		return 0;
@@ -321,6 +375,32 @@ static int install(struct db_viommu *viommu, struct viommu_member *member, const
 	return ret;
 }
 
+/* Called with the vIOMMU's lock held. */
+static int find_and_install(struct db_viommu *viommu, struct db_device *dev, const uint64_t ste[2],
+			    bool *kept)
+{
+	struct viommu_member *member = find_member(viommu, dev);
+	int ret = -EINVAL;
+
+	*kept = false;
+	if (member)
+		ret = install(viommu, member, ste, kept);
+	/* Nothing is cached under an entry without stage 1. */
+	*kept = *kept && ste_has_s1(member->hwpt->ste);
+	return ret;
+}
+
+int viommu_install(struct db_viommu *viommu, struct db_device *dev, const uint64_t ste[2],
+		   bool *kept)
+{
+	int ret;
+
+	viommu_lock(viommu);
+	ret = find_and_install(viommu, dev, ste, kept);
+	viommu_unlock(viommu);
+	return ret;
+}
+
 int db_viommu_install_ste(struct db_viommu *viommu, struct db_device *dev, const uint64_t ste[8])
 {
 	/* Each dword is read once: the entry may be guest memory that changes under us. */
@@ -328,14 +408,14 @@ int db_viommu_install_ste(struct db_viommu *viommu, struct db_device *dev, const
 		le64toh(__atomic_load_n(&ste[0], __ATOMIC_RELAXED)),
 		le64toh(__atomic_load_n(&ste[1], __ATOMIC_RELAXED)),
 	};
-	struct viommu_member *member;
-	int ret = -EINVAL;
+	bool kept;
+	int ret;
 
-	pthread_mutex_lock(&viommu->lock);
-	member = find_member(viommu, dev);
-	if (member)
-		ret = install(viommu, member, guest);
-	pthread_mutex_unlock(&viommu->lock);
+	viommu_lock(viommu);
+	ret = find_and_install(viommu, dev, guest, &kept);
+	if (kept)
+		ret = viommu_invalidate_cds(viommu, dev->member->sid);
+	viommu_unlock(viommu);
 	return ret;
 }
 
@@ -384,7 +464,7 @@ int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max
 	ssize_t ret = 1;
 
 	*lost = 0;
-	pthread_mutex_lock(&viommu->lock);
+	viommu_lock(viommu);
 	while (n < max && ret > 0) {
 		want = max - n < EVENT_BATCH ? max - n : EVENT_BATCH;
 		ret = sys->ops->read(sys, viommu->event_fd, buf,
@@ -392,7 +472,7 @@ int db_viommu_events(struct db_viommu *viommu, uint64_t (*events)[4], size_t max
 		if (ret > 0)
 			n += parse_events(viommu, buf, ret, events + n, lost);
 	}
-	pthread_mutex_unlock(&viommu->lock);
+	viommu_unlock(viommu);
 	if (ret < 0 && ret != -EAGAIN && !n) {
 		db_error_set(ret, "cannot read the vIOMMU's event queue");
 		return ret;

@@ -426,7 +426,7 @@ static void stream_ids_collide(void **state)
 	(void)state;
 	rig_open(&rig);
 	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), 0);
-	for (sid = 0x11; viommu_bucket(sid) != viommu_bucket(0x10); sid++)
+	for (sid = 0x11; bucket(sid) != bucket(0x10); sid++)
 		;
 	assert_int_equal(db_viommu_add(rig.viommu, second, sid), 0);
 	assert_int_equal(db_viommu_install_ste(rig.viommu, rig.dev, bypass), 0);

@@ -6,7 +6,10 @@
  */
 #include "rig.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi/vfio.h"
@@ -143,6 +146,99 @@ static void test_rmr(void **state)
 	run(DB_MODE_RMR, false);
 }
 
+struct rivals {
+	struct rig rig;
+	struct db_device *dev;
+	struct db_viommu *viommu[2];
+	atomic_uint next, joined;
+};
+
+/* Two vIOMMUs want the same device, which is the member of one of them at a time. */
+static void *rival(void *arg)
+{
+	struct rivals *rivals = arg;
+	struct db_viommu *mine = rivals->viommu[atomic_fetch_add(&rivals->next, 1)];
+	uint64_t ste[8] = { 1 | 4 << 1 };
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ROUNDS; i++) {
+		ret = db_viommu_add(mine, rivals->dev, 0x20);
+		assert_true(!ret || ret == -EEXIST);
+		assert_int_equal(db_viommu_install_ste(mine, rivals->dev, ste), ret ? -EINVAL : 0);
+		atomic_fetch_add(&rivals->joined, !ret);
+		db_viommu_remove(mine, rivals->dev);
+	}
+	return NULL;
+}
+
+static void test_rivals(void **state)
+{
+	struct rivals rivals = { 0 };
+	pthread_t threads[2];
+	unsigned int i;
+
+	(void)state;
+	rig_open(&rivals.rig);
+	assert_int_equal(db_device_open(rivals.rig.host, "0000:02:00.0", 0, &rivals.dev), 0);
+	rivals.viommu[0] = rivals.rig.viommu;
+	assert_int_equal(db_viommu_create(rivals.rig.space, rivals.dev, &rivals.viommu[1]), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, rival, &rivals), 0);
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(atomic_load(&rivals.joined) > 0);
+	db_viommu_destroy(rivals.viommu[1]);
+	db_device_close(rivals.dev);
+	rig_close(&rivals.rig);
+}
+
+#define MANY (1u << 22)
+
+static void *invalidator(void *arg)
+{
+	uint64_t (*cmds)[2] = calloc(MANY, 16);
+	struct storm *storm = arg;
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		cmds[i][0] = 0x12;
+	assert_int_equal(db_viommu_invalidate(storm->rig.viommu, (const uint64_t(*)[2])cmds, MANY,
+					      NULL), 0);
+	atomic_store(&storm->stop, true);
+	free(cmds);
+	return NULL;
+}
+
+static unsigned int invalidated(struct mock *mock)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&mock->lock);
+	n = mock->invalidated;
+	pthread_mutex_unlock(&mock->lock);
+	return n;
+}
+
+/* Whoever wants the vIOMMU does not wait for the end of another's array. */
+static void test_fair(void **state)
+{
+	struct storm storm = { 0 };
+	uint64_t events[1][4], lost;
+	pthread_t thread;
+
+	(void)state;
+	rig_open(&storm.rig);
+	assert_int_equal(pthread_create(&thread, NULL, invalidator, &storm), 0);
+	while (!invalidated(storm.rig.mock))
+		sched_yield();
+	assert_int_equal(db_viommu_events(storm.rig.viommu, events, 1, &lost), 0);
+	assert_true(invalidated(storm.rig.mock) < MANY);
+	pthread_join(thread, NULL);
+	assert_int_equal(invalidated(storm.rig.mock), MANY);
+	rig_close(&storm.rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -150,6 +246,8 @@ int main(void)
 		cmocka_unit_test(test_native_collected),
 		cmocka_unit_test(test_stock),
 		cmocka_unit_test(test_rmr),
+		cmocka_unit_test(test_rivals),
+		cmocka_unit_test(test_fair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,11 +56,16 @@ static void test_install(void **state)
 	assert_int_equal(attached_ste(&rig, 0)[1], 0x40);
 	assert_int_equal(mock_ioctls(rig.mock), 2);
 	first = rig.hw->attached;
-	/* Equal in all that reaches hardware: nothing happens. SHCFG, STRW, MEV and
-	 * dword 2 do not. */
+	/* Equal in all that reaches hardware: it stays. SHCFG, STRW, MEV and dword 2 do not. But
+	 * the CDs go that are cached under it. */
 	mock_forget(rig.mock);
 	assert_int_equal(install(&rig, STE_S1(0x1000), 0x40 | 1ull << 44 | 1ull << 19), 0);
-	assert_int_equal(mock_ioctls(rig.mock), 0);
+	assert_int_equal(mock_ioctls(rig.mock), 1);
+	assert_int_equal(mock_count(rig.mock, IOMMU_HWPT_INVALIDATE), 1);
+	assert_int_equal(rig.mock->last_command[0], 0x06 | 0x10ull << 32);
+	mock_fail(rig.mock, IOMMU_HWPT_INVALIDATE, -EIO, 0);
+	assert_int_equal(install(&rig, STE_S1(0x1000), 0x40), -EIO);
+	assert_message_has("StreamID 0x10");
 	/* There and back: the old HWPT is found again. */
 	assert_int_equal(install(&rig, STE_BYPASS, 0x40), 0);
 	assert_int_equal(attached_ste(&rig, 0)[0], STE_BYPASS);
@@ -167,6 +172,30 @@ static void test_members(void **state)
 	db_viommu_remove(rig.viommu, second);
 	db_device_close(second);
 	db_device_close(far);
+	rig_close(&rig);
+}
+
+/* The vIOMMU does not need the device that it was made with. */
+static void test_first_leaves(void **state)
+{
+	struct db_device *second;
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	assert_int_equal(db_device_open(rig.host, "0000:02:00.0", 0, &second), 0);
+	assert_int_equal(db_viommu_add(rig.viommu, second, 0x20), 0);
+	db_viommu_remove(rig.viommu, rig.dev);
+	db_device_close(rig.dev);
+	assert_int_equal(db_viommu_install_ste(rig.viommu, second,
+					       (uint64_t[8]){ STE_S1(0x3000) }), 0);
+	assert_int_equal(attached_ste(&rig, 1)[0], STE_S1(0x3000));
+	db_viommu_remove(rig.viommu, second);
+	/* It comes back. */
+	assert_int_equal(db_device_open(rig.host, "0000:01:00.0", 0, &rig.dev), 0);
+	assert_int_equal(db_viommu_add(rig.viommu, rig.dev, 0x10), 0);
+	assert_int_equal(install(&rig, STE_S1(0x4000), 0), 0);
+	db_device_close(second);
 	rig_close(&rig);
 }
 
@@ -280,6 +309,19 @@ static void test_invalidate_illegal(void **state)
 		{ 0x30 | 1ull << 32, 0 },
 		{ 0x10, 1 },
 		{ 0x06 | 0x10ull << 32 | 1 << 10 },	/* Secure */
+		{ 0x46 | 3 << 12 },		/* CMD_SYNC with a Reserved CS */
+		/* Ranges without a granule. */
+		{ 0x12 | 1 << 12, 0x1000 },
+		{ 0x12 | 1 << 20, 0x1000 },
+		{ 0x13, 0x1000 | 1 << 8 },
+		/* A granule without a range or level, for each granule. */
+		{ 0x12, 0x1000 | 1 << 10 },
+		{ 0x12, 0x4000 | 2 << 10 },
+		{ 0x13, 0x10000 | 3 << 10 },
+		/* 16K at level 1. */
+		{ 0x12 | 1 << 12, 0x4000 | 2 << 10 | 1 << 8 },
+		/* ATC_INV of more than there is. */
+		{ 0x40 | 0x10ull << 32, 53 },
 	};
 	uint64_t cmds[4][2] = { { 0x12 }, { 0x46 }, { 0 }, { 0x12 } };
 	struct rig rig = { 0 };
@@ -420,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_install_many),
 		cmocka_unit_test(test_fails_closed),
 		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_first_leaves),
 		cmocka_unit_test(test_create_refused),
 		cmocka_unit_test(test_invalidate),
 		cmocka_unit_test(test_invalidate_batches),
