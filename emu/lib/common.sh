@@ -7,8 +7,9 @@ CACHE=${DOORBELL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/doorbell}
 # Exit statuses of our own; a test's own status is passed through below these.
 readonly EXIT_EMU=125
 
+# Messages begin with the name of what speaks: emu, unless a user of these parts sets SPEAKER.
 say() {
-	printf 'emu: %s\n' "$*" >&2
+	printf '%s: %s\n' "${SPEAKER:-emu}" "$*" >&2
 }
 
 # die WHAT [WHAT-TO-DO]
@@ -42,4 +43,16 @@ unlock() {
 scratch() {
 	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/doorbell-emu.XXXXXX")
 	trap 'rm -rf "$SCRATCH"' EXIT
+}
+
+# build_progress WHAT LOG : copies ninja's output to a log, and shows now and then how far it is.
+build_progress() {
+	local what=$1 log=$2 line shown=$((SECONDS - 10))
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		if [[ $line =~ ^\[([0-9]+/[0-9]+)\] ]] && [ $((SECONDS - shown)) -ge 10 ]; then
+			shown=$SECONDS
+			say "building $what: ${BASH_REMATCH[1]}"
+		fi
+	done >"$log"
 }

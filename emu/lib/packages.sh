@@ -87,7 +87,8 @@ archive_keyring() {
 	die "no Debian archive keyring" "install the package debian-archive-keyring"
 }
 
-# foreign_suites NAME... : points `foreign_apt` at these suites of the own mirror, nothing else.
+# foreign_suites NAME... : points `foreign_apt` at these suites of the own mirror, nothing else; with
+# FOREIGN_KIND=deb-src at their source packages.
 # Its dpkg status is empty, so that what it resolves is whole: down to the C library. Packages are
 # those of FOREIGN_ARCH.
 foreign_suites() {
@@ -100,7 +101,7 @@ foreign_suites() {
 		"emu needs a Debian machine, or QEMU >= $QEMU_NEEDS and EMU_KERNEL_SRC=DIR"
 	keyring=$(archive_keyring) || exit
 	for suite in "$@"; do
-		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite"
+		printf '%s [signed-by=%s] %s %s main\n' "${FOREIGN_KIND:-deb}" "$keyring" "$mirror" "$suite"
 	done >"$FOREIGN/sources.list"
 	foreign_apt apt-get -q update >"$FOREIGN/log" 2>&1 || {
 		tail -n 5 "$FOREIGN/log" >&2

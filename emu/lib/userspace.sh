@@ -15,23 +15,11 @@ own_program() {
 	PROGRAM=$build/tree/$target
 	lock "userspace-$(basename "$build")"
 	[ -e "$build/tree/build.ninja" ] || set_up "$tree" "$build"
-	python3 "$EMU/lib/attended.py" ninja -C "$build/tree" "$target" 2>&1 | build_progress "$1" "$build/log" || {
+	python3 "$EMU/lib/attended.py" ninja -C "$build/tree" "$target" 2>&1 | build_progress "$1 for arm64" "$build/log" || {
 		grep -E 'error:|undefined reference|FAILED' "$build/log" | head -n 20 >&2
 		die "cannot build $1 for arm64" "the whole log: $build/log"
 	}
 	unlock
-}
-
-# Copies ninja's output to a log, and shows now and then how far it is.
-build_progress() {
-	local name=$1 log=$2 line shown=$((SECONDS - 10))
-	while IFS= read -r line; do
-		printf '%s\n' "$line"
-		if [[ $line =~ ^\[([0-9]+/[0-9]+)\] ]] && [ $((SECONDS - shown)) -ge 10 ]; then
-			shown=$SECONDS
-			say "building $name for arm64: ${BASH_REMATCH[1]}"
-		fi
-	done >"$log"
 }
 
 set_up() {
