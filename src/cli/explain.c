@@ -169,7 +169,7 @@ json_t *explain_json(const struct trace *trace)
 
 	for (i = 0; i < trace->n; i++)
 		json_array_append_new(steps, json_step(trace, &trace->steps[i]));
-	root = json_pack("{s:s, s:I, s:o, s:b, s:s, s:o}", "device", trace->device, "stream_id",
+	root = json_pack("{s:o, s:I, s:o, s:b, s:s, s:o}", "device", json_text(trace->device), "stream_id",
 			 (json_int_t)trace->stream_id, "iova", json_hex(trace->iova), "write",
 			 trace->write, "source", source_name(trace->source), "steps", steps);
 	if (end && end->kind == SMMU_STEP_EVENT)
@@ -178,7 +178,7 @@ json_t *explain_json(const struct trace *trace)
 		json_object_set_new(root, trace->source == TRACE_REPLICA ? "ipa" : "pa",
 				    json_hex(end->pa));
 	if (trace->end_note[0])
-		json_object_set_new(root, "target", json_string(trace->end_note));
+		json_object_set_new(root, "target", json_text(trace->end_note));
 	return root;
 }
 
@@ -209,8 +209,6 @@ static int explain_device(struct trace *trace, struct session *s, const struct o
 	int err;
 
 	err = session_host(s, options, &report);
-	if (!err && s->n > 1)
-		s->n = 1;	/* one translation: the first device, as the manual says */
 	if (!err)
 		err = session_boot(s);
 	if (!err) {
@@ -258,28 +256,27 @@ int command_explain(int argc, char **argv)
 
 	err = options_parse(OPTIONS_EXPLAIN, argc, argv, &options);
 	if (err || options.help || !s || !trace) {
-		if (!err && options.help)
-			command_help("explain");
 		free(trace);
 		free(s);
-		return err;
+		return options_end(OPTIONS_EXPLAIN, err, &options);
 	}
 	term_init(&term, options.json);
+	json_begin();
 	if (options.case_file)
 		err = explain_case(trace, s, options.case_file, &term);
 	else
 		err = explain_device(trace, s, &options, &term);
 	if (!err) {
 		if (options.json)
-			json_print(explain_json(trace));
+			err = json_print(explain_json(trace));
 		else
 			explain_text(trace, &term);
-		if (options.svg)
+		if (!err && options.svg)
 			err = draw(trace, options.svg, &term);
 	} else if (options.json)
 		json_print(json_pack("{s:o}", "error", json_error(err, s->why)));
 	session_close(s);
 	free(trace);
 	free(s);
-	return err ? 1 : 0;
+	return err ? EXIT_FAILED : 0;
 }

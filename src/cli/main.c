@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The doorbell command. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
 #include "cli/commands.h"
@@ -66,7 +70,34 @@ static void help(void)
 	printf("\n`doorbell COMMAND --help` tells more about one; doorbell(1) is the manual.\n");
 }
 
-int main(int argc, char **argv)
+/*
+ * A descriptor that the shell closed would be taken by the next file that is opened, and what is
+ * meant for a person would go there. Writing to the stand-in for stdout fails, as it should.
+ */
+static void keep_standard_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+}
+
+/* What was not written is not there: whatever came of the command, its user did not get it all. */
+static int check_output(int status)
+{
+	bool failed = ferror(stdout);
+
+	if (fflush(stdout))
+		fprintf(stderr, "doorbell: standard output: %s\n", strerror(errno));
+	else if (failed)
+		fprintf(stderr, "doorbell: standard output: it could not all be written\n");
+	else
+		return status;
+	return status ? status : EXIT_FAILED;
+}
+
+static int run_command(int argc, char **argv)
 {
 	const struct command *command;
 
@@ -95,4 +126,12 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	keep_standard_streams();
+	/* A reader that goes away is an error of writing, not the end before devices are back. */
+	signal(SIGPIPE, SIG_IGN);
+	return check_output(run_command(argc, argv));
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/commands.h"
+#include "cli/json.h"
 #include "guest/disturb.h"
 
 #define ALL (OPTIONS_RUN | OPTIONS_EXPLAIN | OPTIONS_PROBE)
@@ -326,7 +328,10 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 	int which, c, err;
 	size_t i, n = 0;
 
-	*out = (struct options){ .mode = DB_MODE_AUTO };
+	*out = (struct options){
+		.mode = DB_MODE_AUTO,
+		.first_only = command == OPTIONS_EXPLAIN,
+	};
 	for (i = 0; i < N_DEFS; i++)
 		if (defs[i].commands & command)
 			longs[n++] = (struct option){
@@ -364,4 +369,24 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 		return EXIT_USAGE;
 	}
 	return out->help ? 0 : check_together(command, out);
+}
+
+int options_end(enum options_command command, int err, const struct options *options)
+{
+	static const char *const names[] = {
+		[OPTIONS_RUN] = "run", [OPTIONS_EXPLAIN] = "explain", [OPTIONS_PROBE] = "probe",
+	};
+
+	if (err)
+		return err;
+	if (options->help) {
+		command_help(names[command]);
+		return 0;
+	}
+	fprintf(stderr, "doorbell: out of memory\n");
+	if (options->json) {
+		json_begin();
+		json_print(json_pack("{s:o}", "error", json_error(-ENOMEM, "out of memory")));
+	}
+	return EXIT_FAILED;
 }

@@ -9,7 +9,8 @@
 
 #include "guest/vmm.h"
 
-#define EXIT_USAGE 2	/* bad options; 1 is a run that failed */
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2	/* bad options */
 
 struct options {
 	bool linux_host;		/* --host linux */
@@ -29,6 +30,7 @@ struct options {
 	unsigned int disturb;		/* 1 << enum guest_disturbance, or'ed */
 	bool disturb_all;		/* whatever each device can bear */
 	/* explain */
+	bool first_only;		/* of the devices there are without --device */
 	bool iova_given, write;
 	uint64_t iova;
 	const char *svg, *case_file;
@@ -46,5 +48,11 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 
 /* Prints the options of @command, a line or two each. */
 void options_help(enum options_command command);
+
+/*
+ * Ends a command that does not begin: after @err of options_parse(), with --help, or because there
+ * was no memory for it. Its exit status.
+ */
+int options_end(enum options_command command, int err, const struct options *options);
 
 #endif

@@ -3,6 +3,7 @@
 #include "cli/probe.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,38 @@
 #include "cli/session.h"
 #include "cli/sysfs.h"
 
+static int probe_fail(struct probe *p, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Leaves the sentence and returns @err. */
+static int probe_fail(struct probe *p, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->why, sizeof(p->why), format, args);
+	va_end(args);
+	return err;
+}
+
+/* As many as there are. */
+static int read_reserved(struct db_device *dev, struct probe_device *d)
+{
+	int n = db_device_reserved(dev, NULL, 0, sizeof(*d->reserved));
+
+	if (n <= 0)
+		return n;
+	d->reserved = calloc(n, sizeof(*d->reserved));
+	if (!d->reserved)
+		return -ENOMEM;
+	d->n_reserved = n;
+	n = db_device_reserved(dev, d->reserved, d->n_reserved, sizeof(*d->reserved));
+	return n < 0 ? n : 0;
+}
+
 static void look_at(struct probe *p, struct probe_device *d, const struct options *o)
 {
 	struct db_device *dev;
-	int n;
 
 	if (cli_sysfs_driver(p->sys, d->address, d->driver, sizeof(d->driver)) < 0) {
 		d->err = -ENOENT;
@@ -25,32 +54,18 @@ static void look_at(struct probe *p, struct probe_device *d, const struct option
 	d->class_code = cli_sysfs_class(p->sys, d->address);
 	d->group = cli_sysfs_group(p->sys, d->address);
 	d->err = db_device_open(p->host, d->address, o->rebind ? DB_OPEN_REBIND : 0, &dev);
-	if (!d->err) {
-		d->caps.size = sizeof(d->caps);
-		d->err = db_device_caps(dev, &d->caps);
-		n = d->err ? 0 : db_device_reserved(dev, d->reserved, PROBE_RESERVED,
-						    sizeof(d->reserved[0]));
-		d->n_reserved = n < 0 ? 0 : n < PROBE_RESERVED ? n : PROBE_RESERVED;
-	}
-	if (d->err)
+	if (d->err) {
 		snprintf(d->why, sizeof(d->why), "%s", db_error_message());
-	else
-		db_device_close(dev);
-}
-
-static int add_device(void *arg, const char *name)
-{
-	struct probe *p = arg;
-
-	if (p->n < PROBE_DEVICES && strlen(name) < sizeof(p->devices[0].address))
-		strcpy(p->devices[p->n++].address, name);
-	return 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-	return strcmp(((const struct probe_device *)a)->address,
-		      ((const struct probe_device *)b)->address);
+		return;
+	}
+	d->caps.size = sizeof(d->caps);
+	d->err = db_device_caps(dev, &d->caps);
+	if (!d->err)
+		d->err = read_reserved(dev, d);
+	if (d->err)
+		snprintf(d->why, sizeof(d->why), "%s",
+			 d->err == -ENOMEM ? "out of memory" : db_error_message());
+	db_device_close(dev);
 }
 
 /* Bridges have nothing to pass through, and a server has dozens. */
@@ -59,26 +74,54 @@ static bool is_bridge(const struct probe_device *d)
 	return d->class_code >> 16 == 0x06;
 }
 
+/* Without --device: all but bridges. */
+static int take_all(struct probe *p, const struct cli_addresses *all)
+{
+	unsigned int i;
+
+	p->devices = calloc(all->n ? all->n : 1, sizeof(*p->devices));
+	if (!p->devices)
+		return -ENOMEM;
+	for (i = 0; i < all->n; i++) {
+		struct probe_device *d = &p->devices[p->n];
+
+		strcpy(d->address, all->at[i]);
+		d->class_code = cli_sysfs_class(p->sys, d->address);
+		if (!is_bridge(d))
+			p->n++;
+	}
+	return 0;
+}
+
+static int take_named(struct probe *p, const struct options *o)
+{
+	unsigned int i;
+
+	p->devices = calloc(o->n_devices, sizeof(*p->devices));
+	if (!p->devices)
+		return probe_fail(p, -ENOMEM, "out of memory");
+	for (i = 0; i < o->n_devices; i++) {
+		if (strlen(o->devices[i]) >= sizeof(p->devices[0].address))
+			return probe_fail(p, -EINVAL,
+					  "--device %s: not a PCI address such as 0000:01:00.0",
+					  o->devices[i]);
+		strcpy(p->devices[p->n++].address, o->devices[i]);
+	}
+	return 0;
+}
+
 static int find_devices(struct probe *p, const struct options *o)
 {
-	unsigned int i, n = 0;
+	struct cli_addresses all;
 	int err;
 
-	for (i = 0; i < o->n_devices; i++)
-		add_device(p, o->devices[i]);
-	if (p->n)
-		return 0;
-	err = p->sys->ops->list(p->sys, SYSFS_PCI, add_device, p);
-	if (err < 0)
-		return err;
-	qsort(p->devices, p->n, sizeof(p->devices[0]), compare);
-	for (i = 0; i < p->n; i++) {
-		p->devices[i].class_code = cli_sysfs_class(p->sys, p->devices[i].address);
-		if (!is_bridge(&p->devices[i]))
-			p->devices[n++] = p->devices[i];
-	}
-	p->n = n;
-	return 0;
+	if (o->n_devices)
+		return take_named(p, o);
+	err = cli_sysfs_list(p->sys, SYSFS_PCI, &all);
+	if (!err)
+		err = take_all(p, &all);
+	free(all.at);
+	return err ? probe_fail(p, err, SYSFS_PCI ": %s", strerror(-err)) : 0;
 }
 
 /*
@@ -92,15 +135,6 @@ static bool to_open(struct probe *p, struct probe_device *d, const struct option
 	if (cli_sysfs_driver(p->sys, d->address, d->driver, sizeof(d->driver)))
 		return true;	/* opening it will say what is wrong */
 	return o->rebind || !d->driver[0] || strstr(d->driver, "vfio");
-}
-
-static int add_mate(void *arg, const char *name)
-{
-	struct probe_device *d = arg;
-
-	if (strcmp(name, d->address) && d->n_mates < PROBE_MATES)
-		snprintf(d->mates[d->n_mates++], sizeof(d->mates[0]), "%.15s", name);
-	return 0;
 }
 
 /* What can be told without opening it. */
@@ -119,7 +153,7 @@ static void identify(struct probe *p, struct probe_device *d)
 	if (d->group < 0)
 		return;
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices", d->group);
-	p->sys->ops->list(p->sys, path, add_mate, d);
+	cli_sysfs_list(p->sys, path, &d->members);
 }
 
 static void look_only(struct probe *p, struct probe_device *d)
@@ -160,19 +194,15 @@ static bool any_possible(const struct probe *p)
 	return false;
 }
 
-static int probe_all(struct probe *p, const struct options *o, struct term *term)
+static int probe_all(struct probe *p, const struct options *o)
 {
 	unsigned int i;
 	int err;
 
 	err = db_host_open(p->sys, &p->host);
-	if (err) {
-		term_error(term, "%s", db_error_message());
-		return err;
-	}
-	err = find_devices(p, o);
 	if (err)
-		term_error(term, SYSFS_PCI ": %s", strerror(-err));
+		return probe_fail(p, err, "%s", db_error_message());
+	err = find_devices(p, o);
 	for (i = 0; !err && i < p->n; i++) {
 		p->devices[i].group = -1;
 		if (to_open(p, &p->devices[i], o))
@@ -185,10 +215,9 @@ static int probe_all(struct probe *p, const struct options *o, struct term *term
 	return err;
 }
 
-static int make_sys(struct probe *p, const struct options *o, struct term *term)
+static int make_sys(struct probe *p, const struct options *o)
 {
 	struct cli_machine machine = { 0 };
-	char why[256];
 	int err;
 
 	if (o->linux_host) {
@@ -197,17 +226,39 @@ static int make_sys(struct probe *p, const struct options *o, struct term *term)
 		firmware_read(p->sys, &p->firmware);
 		return 0;
 	}
-	err = cli_machine_load(&machine, o->machine, NULL, why, sizeof(why));
-	if (err) {
-		term_error(term, "%s", why);
+	err = cli_machine_load(&machine, o->machine, NULL, p->why, sizeof(p->why));
+	if (err)
 		return err;
-	}
 	err = db_soft_host_create(machine.text, machine.len, &p->sys);
 	if (err)
-		term_error(term, "%s: %s", o->machine ? o->machine : "built-in machine",
+		probe_fail(p, err, "%s: %s", o->machine ? o->machine : "built-in machine",
 			   db_error_message());
 	cli_machine_free(&machine);
 	return err;
+}
+
+static void show(const struct probe *p, struct term *term, bool good)
+{
+	probe_text(p, term);
+	term_verdict(term, good, "%s",
+		     good            ? "MSIs can be passed through on this host"
+		     : any_opened(p) ? "no device of this host can be passed through with its MSIs"
+				     : "no device could be looked into");
+}
+
+static void free_probe(struct probe *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->n; i++) {
+		free(p->devices[i].members.at);
+		free(p->devices[i].reserved);
+	}
+	free(p->devices);
+	firmware_free(&p->firmware);
+	if (p->sys)
+		p->sys->ops->release(p->sys);
+	free(p);
 }
 
 int command_probe(int argc, char **argv)
@@ -220,31 +271,25 @@ int command_probe(int argc, char **argv)
 
 	err = options_parse(OPTIONS_PROBE, argc, argv, &options);
 	if (err || options.help || !p) {
-		if (!err && options.help)
-			command_help("probe");
 		free(p);
-		return err;
+		return options_end(OPTIONS_PROBE, err, &options);
 	}
 	term_init(&term, options.json);
-	err = make_sys(p, &options, &term);
+	json_begin();
+	err = make_sys(p, &options);
 	if (!err)
-		err = probe_all(p, &options, &term);
-	if (!err) {
+		err = probe_all(p, &options);
+	if (err)
+		term_error(&term, "%s", p->why);
+	else
 		good = any_possible(p);
-		if (options.json) {
-			json_print(probe_json(p));
-		} else {
-			probe_text(p, &term);
-			term_verdict(&term, good, "%s",
-				     good            ? "MSIs can be passed through on this host"
-				     : any_opened(p) ? "no device of this host can be passed "
-						       "through with its MSIs"
-						     : "no device could be looked into");
-		}
+	if (options.json) {
+		if (json_print(err ? json_pack("{s:o}", "error", json_error(err, p->why))
+				   : probe_json(p)))
+			good = false;
+	} else if (!err) {
+		show(p, &term, good);
 	}
-	firmware_free(&p->firmware);
-	if (p->sys)
-		p->sys->ops->release(p->sys);
-	free(p);
-	return good ? 0 : 1;
+	free_probe(p);
+	return good ? 0 : EXIT_FAILED;
 }

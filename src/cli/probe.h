@@ -7,11 +7,8 @@
 #include <jansson.h>
 
 #include "cli/firmware.h"
+#include "cli/sysfs.h"
 #include "cli/term.h"
-
-#define PROBE_DEVICES 256
-#define PROBE_RESERVED 32
-#define PROBE_MATES 8
 
 struct probe_device {
 	char address[16];
@@ -19,14 +16,13 @@ struct probe_device {
 	int class_code;
 	uint16_t vendor, device;
 	int group;		/* -1: none, so no IOMMU in front of it */
-	char mates[PROBE_MATES][16];	/* others of the group */
-	unsigned int n_mates;
+	struct cli_addresses members;	/* of the group, itself among them */
 	bool routed;		/* firmware's tables tell */
 	struct firmware_route route;
 	int err;		/* of opening it; then why */
 	char why[512];
 	struct db_caps caps;
-	struct db_reserved reserved[PROBE_RESERVED];
+	struct db_reserved *reserved;
 	unsigned int n_reserved;
 };
 
@@ -35,8 +31,9 @@ struct probe {
 	struct db_host *host;
 	bool linux_host;
 	struct firmware firmware;
-	struct probe_device devices[PROBE_DEVICES];
+	struct probe_device *devices;
 	unsigned int n;
+	char why[640];			/* nothing could be probed */
 };
 
 void probe_text(const struct probe *p, struct term *term);

@@ -104,14 +104,15 @@ static void text_route(const struct probe *p, const struct firmware_route *r)
 static void text_device(const struct probe *p, const struct term *t, const struct probe_device *d)
 {
 	const struct db_caps *c = &d->caps;
-	unsigned int i;
+	unsigned int others = 0, i;
 
 	printf("%s  %s %04x:%04x (class %06x), driver %s, IOMMU group ", d->address,
 	       class_name(d->class_code), d->vendor, d->device, d->class_code,
 	       d->driver[0] ? d->driver : "none");
 	printf(d->group < 0 ? "none" : "%d", d->group);
-	for (i = 0; i < d->n_mates; i++)
-		printf("%s%s", i ? ", " : " together with ", d->mates[i]);
+	for (i = 0; i < d->members.n; i++)
+		if (strcmp(d->members.at[i], d->address))
+			printf("%s%s", others++ ? ", " : " together with ", d->members.at[i]);
 	printf("\n");
 	if (d->routed)
 		text_route(p, &d->route);
@@ -251,13 +252,13 @@ static void json_caps(json_t *out, const struct probe_device *d)
 
 	for (i = DB_MODE_AUTO + 1; i < DB_MODE_COUNT; i++)
 		json_object_set_new(modes, db_mode_name(i),
-				    json_pack("{s:b, s:s}", "possible", c->mode[i], "why_not",
-					      c->mode[i] ? "" : c->why_not[i]));
+				    json_pack("{s:b, s:o}", "possible", c->mode[i], "why_not",
+					      json_text(c->mode[i] ? "" : c->why_not[i])));
 	for (i = 0; i < d->n_reserved; i++)
-		json_array_append_new(reserved, json_pack("{s:o, s:o, s:s}", "start",
+		json_array_append_new(reserved, json_pack("{s:o, s:o, s:o}", "start",
 							  json_hex(d->reserved[i].start), "last",
 							  json_hex(d->reserved[i].last), "type",
-							  d->reserved[i].type));
+							  json_text(d->reserved[i].type)));
 	json_object_set_new(out, "modes", modes);
 	json_object_set_new(out, "nesting", json_boolean(c->nesting));
 	json_object_set_new(out, "smmu", json_smmu(&c->smmu));
@@ -285,11 +286,12 @@ static json_t *json_device(const struct probe_device *d)
 	json_t *mates = json_array(), *out;
 	unsigned int i;
 
-	for (i = 0; i < d->n_mates; i++)
-		json_array_append_new(mates, json_string(d->mates[i]));
-	out = json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "address", d->address, "id",
+	for (i = 0; i < d->members.n; i++)
+		if (strcmp(d->members.at[i], d->address))
+			json_array_append_new(mates, json_text(d->members.at[i]));
+	out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address", json_text(d->address), "id",
 			json_sprintf("%04x:%04x", d->vendor, d->device), "class",
-			json_sprintf("%06x", d->class_code), "driver", d->driver, "group",
+			json_sprintf("%06x", d->class_code), "driver", json_text(d->driver), "group",
 			d->group < 0 ? json_null() : json_integer(d->group), "group_mates", mates,
 			"route", d->routed ? json_route(&d->route) : json_null());
 	if (d->err)

@@ -55,21 +55,21 @@ static int step(struct session *s, unsigned int index, struct run_device *d, boo
 }
 
 /*
- * Runs the I/O of all devices in @which (a bit each) at the same time, with what was chosen to
- * @disturb it or without; the data's SHA-256 in @hex.
+ * Runs the I/O of all chosen devices at the same time, with what was asked for to @disturb it or
+ * without; the data's SHA-256 in @hex.
  * All go on after one has failed: what the others do is worth knowing.
  */
 static int transfer(struct session *s, struct term *term, struct run_result *result,
-		    uint32_t which, bool disturb, char (*hex)[SHA256_HEX])
+		    bool disturb, char (*hex)[SHA256_HEX])
 {
 	struct progress progress[VMM_DEVICES];
-	uint32_t running = 0, i;
+	unsigned int running = 0, i;
 	int err = 0, one;
 
 	for (i = 0; i < s->n; i++) {
 		struct run_device *d = &result->devices[i];
 
-		if (!(which & 1u << i))
+		if (!d->chosen)
 			continue;
 		progress[i] = (struct progress){ term, result, d };
 		d->io = (struct guest_io){ .data = take_data, .ctx = &progress[i] };
@@ -78,24 +78,25 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 		if (one)
 			err = session_fail(s, one, "%s",
 					   d->sha ? guest_why(s->guest) : "out of memory");
-		else
-			running |= 1u << i;
+		d->running = !one;
+		running += d->running;
 	}
 	while (running)
 		for (i = 0; i < s->n; i++) {
-			if (!(running & 1u << i))
+			if (!result->devices[i].running)
 				continue;
 			one = step(s, i, &result->devices[i], disturb);
 			if (one > 0)
 				continue;
-			running &= ~(1u << i);
+			result->devices[i].running = false;
+			running--;
 			if (one) {
 				term_error(term, "%s", s->why);
 				err = one;
 			}
 		}
 	for (i = 0; i < s->n; i++) {
-		if (!(which & 1u << i))
+		if (!result->devices[i].chosen)
 			continue;
 		guest_device_end(s->devices[i]);
 		one = result->devices[i].sha ? sha256_end(result->devices[i].sha, hex[i]) : 0;
@@ -155,11 +156,13 @@ static void compare(struct term *term, struct run_device *d, uint64_t bytes, con
 static int do_io(struct session *s, struct term *term, struct run_result *result)
 {
 	char hex[VMM_DEVICES][SHA256_HEX] = { 0 };
-	uint32_t again = 0, disks = 0, i;
+	unsigned int again = 0, disks = 0, i;
 	uint64_t bytes;
 	int err;
 
-	err = transfer(s, term, result, UINT32_MAX, true, hex);
+	for (i = 0; i < s->n; i++)
+		result->devices[i].chosen = true;
+	err = transfer(s, term, result, true, hex);
 	for (i = 0; i < s->n; i++) {
 		struct run_device *d = &result->devices[i];
 
@@ -172,6 +175,7 @@ static int do_io(struct session *s, struct term *term, struct run_result *result
 		struct run_device *d = &result->devices[i];
 
 		say_io(term, d);
+		d->chosen = false;
 		/* a driver without a disk compared every byte with the pattern it wrote */
 		d->verified = !d->io.is_disk;
 		if (d->verified)
@@ -180,16 +184,17 @@ static int do_io(struct session *s, struct term *term, struct run_result *result
 		if (!err) {
 			compare(term, d, bytes, hex[i]);
 		} else if (err == -ENODATA) {
-			again |= 1u << i;
+			d->chosen = true;
+			again++;
 			err = 0;
 		}
 	}
 	if (err || !again)
 		return err;
 	term_say(term, "io", "no --disk to compare with: reading a second time");
-	err = transfer(s, term, result, again, false, hex);
+	err = transfer(s, term, result, false, hex);
 	for (i = 0; !err && i < s->n; i++)
-		if (again & 1u << i)
+		if (result->devices[i].chosen)
 			compare(term, &result->devices[i], result->devices[i].io.bytes, hex[i]);
 	return err;
 }
@@ -343,13 +348,12 @@ int command_run(int argc, char **argv)
 
 	err = options_parse(OPTIONS_RUN, argc, argv, &options);
 	if (err || options.help || !s || !result) {
-		if (!err && options.help)
-			command_help("run");
 		free(s);
 		free(result);
-		return err;
+		return options_end(OPTIONS_RUN, err, &options);
 	}
 	term_init(&term, options.json);
+	json_begin();
 	report = term_report(&term);
 	err = session_host(s, &options, &report);
 	if (!err)
@@ -362,12 +366,12 @@ int command_run(int argc, char **argv)
 		say_events(s, &term, result);
 		good = verdict(s, &term, result, err);
 	}
-	if (options.json)
-		json_print(run_json(s, result, err, s->why));
+	if (options.json && json_print(run_json(s, result, err, s->why)))
+		good = false;
 	session_close(s);
 	for (i = 0; i < result->n; i++)
 		free(result->devices[i].messages);
 	free(result);
 	free(s);
-	return good ? 0 : 1;
+	return good ? 0 : EXIT_FAILED;
 }

@@ -27,6 +27,7 @@ struct run_device {
 	uint64_t bytes;
 	char sha256[SHA256_HEX];
 	bool verified;
+	bool chosen, running;		/* in a transfer of all that were chosen */
 	unsigned int steps;		/* that were disturbed */
 };
 

@@ -25,10 +25,11 @@ static json_t *device(const struct run_device *d)
 {
 	const struct guest_interrupts *i = &d->interrupts;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:i, s:o, "
+	return json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:o, "
 			 "s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:b}}",
-			 "address", d->host->address, "stream_id", (json_int_t)d->host->stream_id,
-			 "device_id", (json_int_t)d->host->device_id, "doorbell_id",
+			 "address", json_text(d->host->address), "stream_id",
+			 (json_int_t)d->host->stream_id, "device_id",
+			 (json_int_t)d->host->device_id, "doorbell_id",
 			 (json_int_t)d->host->caps.doorbell.id, "doorbell_ipa",
 			 json_hex(d->host->doorbell_ipa), "giova", json_hex(d->guest->giova),
 			 "vectors", (int)d->guest->vectors, "msi", messages(d), "interrupts",
@@ -39,16 +40,16 @@ static json_t *device(const struct run_device *d)
 			 "sha256", d->sha256, "verified", d->verified);
 }
 
-static json_t *events(const struct session *s)
+static json_t *events(const struct session *s, uint64_t *lost)
 {
 	json_t *list = json_array();
 	const uint64_t (*records)[4];
 	unsigned int i, n;
-	uint64_t lost;
 
+	*lost = 0;
 	if (!s->guest)
 		return list;
-	n = vmm_events(s->vmm, &records, &lost);
+	n = vmm_events(s->vmm, &records, lost);
 	for (i = 0; i < n; i++) {
 		json_t *event = decode_event_json(records[i]);
 
@@ -64,6 +65,7 @@ json_t *run_json(const struct session *s, const struct run_result *result, int e
 	enum db_mode mode = s->vmm && result->n ? vmm_mode(s->vmm) : s->options->mode;
 	json_t *devices = json_array(), *root;
 	unsigned int i;
+	uint64_t lost;
 
 	for (i = 0; i < result->n; i++) {
 		json_t *one = device(&result->devices[i]);
@@ -74,10 +76,10 @@ json_t *run_json(const struct session *s, const struct run_result *result, int e
 	}
 	root = json_pack("{s:s, s:s, s:b, s:o, s:o}", "mode", db_mode_name(mode), "host",
 			 s->options->linux_host ? "linux" : "soft", "rmr", mode == DB_MODE_RMR,
-			 "devices", devices, "events", events(s));
+			 "devices", devices, "events", events(s, &lost));
+	if (lost)	/* the queue had no room for */
+		json_object_set_new(root, "events_lost", json_integer(lost));
 	if (err)
-		json_object_set_new(root, "error",
-				    json_pack("{s:s, s:s}", "code", json_errno_name(err), "message",
-					      why));
+		json_object_set_new(root, "error", json_error(err, why));
 	return root;
 }

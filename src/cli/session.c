@@ -44,47 +44,46 @@ static int make_host(struct session *s)
 	return 0;
 }
 
-static int add_address(void *arg, const char *name)
+/*
+ * On the real kernel only what is bound to vfio-pci (or a variant of it) was meant for us; the
+ * software host has no other purpose. Its built-in machine is there to show an NVMe device passed
+ * through.
+ */
+static bool is_meant(struct session *s, const char *address)
 {
-	struct session *s = arg;
+	const struct options *o = s->options;
 	char driver[64];
 
-	/*
-	 * On the real kernel only what is bound to vfio-pci (or a variant of it) was meant for us;
-	 * the software host has no other purpose.
-	 */
-	if (cli_sysfs_driver(s->sys, name, driver, sizeof(driver)))
-		return 0;
-	if (!strstr(driver, "vfio") && (driver[0] || s->options->linux_host))
-		return 0;
-	if (s->n < VMM_DEVICES && strlen(name) < sizeof(s->addresses[0]))
-		strcpy(s->addresses[s->n++], name);
+	if (cli_sysfs_driver(s->sys, address, driver, sizeof(driver)))
+		return false;
+	if (!strstr(driver, "vfio") && (driver[0] || o->linux_host))
+		return false;
+	return o->linux_host || o->machine || cli_sysfs_class(s->sys, address) == CLASS_NVME;
+}
+
+static int choose_devices(struct session *s, const struct cli_addresses *all)
+{
+	unsigned int most = s->options->first_only ? 1 : VMM_DEVICES, i, n = 0;
+
+	for (i = 0; i < all->n; i++) {
+		if (!is_meant(s, all->at[i]))
+			continue;
+		if (n < most)
+			strcpy(s->addresses[s->n++], all->at[i]);
+		n++;
+	}
+	if (n > most && !s->options->first_only)
+		return session_fail(s, -E2BIG,
+				    "there are %u devices to pass through, and at most %u go into "
+				    "one guest: name those that are meant with --device",
+				    n, most);
 	return 0;
-}
-
-static int compare_addresses(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-/*
- * Without --machine the built-in machine is there to show an NVMe device passed through: its other
- * devices are left out.
- */
-static void keep_nvme(struct session *s)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < s->n; i++)
-		if (cli_sysfs_class(s->sys, s->addresses[i]) == CLASS_NVME)
-			memmove(s->addresses[n++], s->addresses[i], sizeof(s->addresses[i]));
-	if (n)
-		s->n = n;
 }
 
 static int find_devices(struct session *s)
 {
 	const struct options *o = s->options;
+	struct cli_addresses all;
 	unsigned int i;
 	int err;
 
@@ -97,12 +96,14 @@ static int find_devices(struct session *s)
 	}
 	if (s->n)
 		return 0;
-	err = s->sys->ops->list(s->sys, SYSFS_PCI, add_address, s);
-	if (err < 0)
-		return session_fail(s, err, SYSFS_PCI ": %s", strerror(-err));
-	qsort(s->addresses, s->n, sizeof(s->addresses[0]), compare_addresses);
-	if (!o->linux_host && !o->machine)
-		keep_nvme(s);
+	err = cli_sysfs_list(s->sys, SYSFS_PCI, &all);
+	if (err)
+		session_fail(s, err, SYSFS_PCI ": %s", strerror(-err));
+	else
+		err = choose_devices(s, &all);
+	free(all.at);
+	if (err)
+		return err;
 	if (!s->n)
 		return session_fail(s, -ENODEV,
 				    "no device is bound to vfio-pci: name one with --device (and "

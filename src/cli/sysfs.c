@@ -67,3 +67,38 @@ int cli_sysfs_group(struct db_sys *sys, const char *address)
 	last = strrchr(link, '/');
 	return atoi(last ? last + 1 : link);
 }
+
+static int add_name(void *arg, const char *name)
+{
+	struct cli_addresses *list = arg;
+	unsigned int room = list->room ? 2 * list->room : 16;
+
+	if (strlen(name) >= sizeof(list->at[0]))
+		return -ENAMETOOLONG;
+	if (list->n == list->room) {
+		void *grown = realloc(list->at, room * sizeof(list->at[0]));
+
+		if (!grown)
+			return -ENOMEM;
+		list->at = grown;
+		list->room = room;
+	}
+	strcpy(list->at[list->n++], name);
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+int cli_sysfs_list(struct db_sys *sys, const char *path, struct cli_addresses *out)
+{
+	int err;
+
+	*out = (struct cli_addresses){ 0 };
+	err = sys->ops->list(sys, path, add_name, out);
+	if (!err && out->n)
+		qsort(out->at, out->n, sizeof(out->at[0]), compare_names);
+	return err;
+}

@@ -7,6 +7,15 @@
 
 #define SYSFS_PCI "/sys/bus/pci/devices"
 
+/* Names of a directory whose entries are PCI devices, in their order. */
+struct cli_addresses {
+	char (*at)[16];
+	unsigned int n, room;
+};
+
+/* -errno; free() out->at when done, in any case. */
+int cli_sysfs_list(struct db_sys *sys, const char *path, struct cli_addresses *out);
+
 /* A small file, without its last newline; NUL-terminated. -errno. */
 int cli_sysfs_read(struct db_sys *sys, char *buf, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

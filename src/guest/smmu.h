@@ -8,7 +8,7 @@
 
 #include "guest/dma.h"
 
-#define GUEST_STRTAB_LOG2 9	/* StreamIDs of the guest's bus 0, and one more bit */
+#define GUEST_STRTAB_LOG2 12	/* StreamIDs of VMM_DEVICES functions, and one more bit */
 
 struct guest_smmu {
 	unsigned int index;

@@ -136,7 +136,7 @@ int vmm_add(struct vmm *vmm, const char *address, struct vmm_device **out)
 	dev->index = vmm->n_devices;
 	dev->info.address = db_device_address(dev->db);
 	/*
-	 * On the guest's bus 0, device 1, 2, ...: requester ID, StreamID and DeviceID are the same
+	 * From the guest's bus 0 on, device 1, 2, ...: requester ID, StreamID and DeviceID are the same
 	 * number there.
 	 */
 	dev->info.stream_id = dev->info.device_id = (dev->index + 1) << 3;

@@ -17,7 +17,7 @@
 struct vmm;
 struct vmm_device;
 
-#define VMM_DEVICES 32
+#define VMM_DEVICES 256
 /* GITS_TRANSLATER is in the second 64 KiB frame (IHI 0069 §12.18) */
 #define VMM_ITS_FRAME 0x10000u
 #define VMM_ITS_TRANSLATER 0x40u	/* ... at this offset */

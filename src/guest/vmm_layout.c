@@ -29,26 +29,42 @@ static bool overlaps(uint64_t start, uint64_t last, uint64_t start2, uint64_t la
 	return start <= last2 && start2 <= last;
 }
 
+/* Most devices have the same regions: each is kept once. False: there is no room for it. */
+static bool add_reserved(struct layout *layout, const struct db_reserved *region)
+{
+	unsigned int i;
+
+	for (i = 0; i < layout->n_reserved; i++)
+		if (layout->reserved[i].start == region->start &&
+		    layout->reserved[i].last == region->last &&
+		    !strcmp(layout->reserved[i].type, region->type))
+			return true;
+	if (layout->n_reserved == RESERVED_MAX)
+		return false;
+	layout->reserved[layout->n_reserved++] = *region;
+	return true;
+}
+
 /*
  * -ENOSPC when a host reserves more than we can look at: then nothing chosen could be said to be
  * free.
  */
 static int collect_reserved(struct vmm *vmm, struct layout *layout)
 {
+	struct db_reserved regions[RESERVED_MAX];
 	unsigned int i;
+	int n, j;
 
 	for (i = 0; i < vmm->n_devices; i++) {
-		unsigned int room = RESERVED_MAX - layout->n_reserved;
-		int n = db_device_reserved(vmm->devices[i]->db,
-					   layout->reserved + layout->n_reserved, room,
-					   sizeof(layout->reserved[0]));
-
+		n = db_device_reserved(vmm->devices[i]->db, regions, RESERVED_MAX,
+				       sizeof(regions[0]));
 		if (n < 0)
 			return vmm_fail_lib(vmm, n, vmm->devices[i]->info.address);
-		if ((unsigned int)n > room)
-			return vmm_fail(vmm, -ENOSPC, "the host reserves more than %u regions",
-					RESERVED_MAX);
-		layout->n_reserved += n;
+		for (j = 0; j < n; j++)
+			if (j == RESERVED_MAX || !add_reserved(layout, &regions[j]))
+				return vmm_fail(vmm, -ENOSPC,
+						"the host reserves more than %u regions",
+						RESERVED_MAX);
 	}
 	return 0;
 }

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+What the command does where something ends: output that cannot be written, more devices than fit, names that are no text,
+files that are not what they should be, signals. Nothing is lost silently, and no part is called the whole.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+from doorbell import check, equal, main
+
+SMALL = "device 0000:01:00.0 nvme size=1m io-queues=2\n"
+
+
+def call_to(doorbell, output, *arguments):
+    """With this file as stdout; None: with stdout closed."""
+    process = subprocess.run([doorbell.path, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+                             preexec_fn=None if output is not None else lambda: os.close(1), timeout=120, check=False)
+    return process.returncode, process.stderr.decode(errors="replace")
+
+
+def output_that_is_lost(doorbell):
+    machine = doorbell.file(SMALL)
+    commands = [[command, *form, "--machine", machine] for command in ("run", "explain", "probe") for form in ([], ["--json"])]
+    commands += [["--help"], ["--version"], ["run", "--help"], ["help", "probe"], ["bench", "--list"],
+                 ["bench", "--json", "--runs", "1", "walk_warm"]]
+    for arguments in commands:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open("/dev/full", "wb") as full:
+            for output in (full, writer, None):
+                status, said = call_to(doorbell, output, *arguments)
+                equal(status, 1, f"exit status of {arguments} to {output}")
+                check("doorbell: standard output: " in said, f"{arguments} to {output} says so: {said}")
+        os.close(writer)
+        equal(call_to(doorbell, subprocess.DEVNULL, *arguments)[0], 0, f"exit status of {arguments}")
+
+
+def closed_output_is_not_a_file(doorbell):
+    """The first file that is opened must not become stdout: here it would be the drawing's."""
+    path = os.path.join(doorbell.directory.name, "closed.svg")
+    call_to(doorbell, None, "explain", "--machine", doorbell.file(SMALL), "--svg", path)
+    with open(path, encoding="utf-8") as drawing:
+        check(drawing.read().startswith("<"), "nothing but a drawing is in it")
+
+
+def names_that_are_not_utf8(doorbell):
+    """JSON is UTF-8: what is not is replaced, and everything else of the error is there."""
+    name = b"/nonexistent/caf\xe9-\xf0\x9f\x94\x94-\xed\xa0\x80"
+    for arguments in (["run"], ["explain"], ["probe"], ["run", "--device", b"caf\xe9"], ["probe", "--device", b"caf\xe9"],
+                      ["explain", "--case", name]):
+        options = [] if len(arguments) > 1 else ["--machine", name]
+        process = subprocess.run([doorbell.path, *arguments, *options, "--json"], capture_output=True, timeout=120, check=False)
+        equal(process.returncode, 1, f"exit status of {arguments}")
+        report = json.loads(process.stdout.decode("utf-8"))
+        error = report["devices"][0]["error"] if arguments[0] == "probe" and "error" not in report else report["error"]
+        check(error["message"], "there is a reason")
+        if options or name in arguments:
+            check("/nonexistent/caf\ufffd-\U0001f514-\ufffd" in error["message"], f"the file's name in {error}")
+
+
+def probe_that_fails(doorbell):
+    for text, code in (("device 0000:01:00.0 toaster\n", "EINVAL"), (None, "ENOENT")):
+        path = doorbell.file(text) if text else "/nonexistent/machine"
+        doorbell.call("probe", "--json", "--machine", path).refused(code, path)
+
+
+def many(devices):
+    text = "smmu sid-bits=24\nits its base=0x8080000 device-bits=24\n"
+    for first in range(0, devices, 32):
+        text += f"device 0000:{first // 32 + 1:02x}:00.0 bell vectors=1 count={min(32, devices - first)}\n"
+    return text
+
+
+def more_devices_than_a_few(doorbell):
+    report = doorbell.run(many(40)).good()
+    equal(len(report["devices"]), 40, "devices of the report")
+    human = doorbell.call("run", "--machine", doorbell.file(many(40)))
+    check("40 devices, " in human.stdout.splitlines()[-1], "devices of the verdict")
+    path = doorbell.file(many(300))
+    doorbell.run(many(300)).refused("E2BIG", "300 devices", "256", "--device")
+    equal(len(doorbell.call("probe", "--json", "--machine", path).good()["devices"]), 300, "devices that are probed")
+    doorbell.call("explain", "--json", "--machine", path).good()
+
+
+def more_of_a_group_than_a_few(doorbell):
+    regions = "".join(f"reserved 7 {base << 20:#x}..{(base << 20) + 0xfff:#x} reserved\n" for base in range(3000, 3060))
+    path = doorbell.file("device 0000:01:00.0 bell vectors=1 count=20 group=7\n" + regions)
+    device = doorbell.call("probe", "--json", "--machine", path).json()["devices"][0]
+    equal(len(device["group_mates"]), 19, "group mates")
+    equal(sum(region["type"] == "reserved" for region in device["reserved"]), 60, "reserved regions")
+    doorbell.run("device 0000:01:00.0 bell vectors=1 group=7\n" + regions).good()
+
+
+CASES = [
+    output_that_is_lost, closed_output_is_not_a_file, names_that_are_not_utf8, probe_that_fails, more_devices_than_a_few,
+    more_of_a_group_than_a_few,
+]
+
+if __name__ == "__main__":
+    sys.exit(main([(case.__name__.replace("_", " "), case) for case in CASES]))
