@@ -9,7 +9,9 @@
 #include <doorbell/irq.h>
 #include <doorbell/msi.h>
 #include <doorbell/region.h>
+#if __has_include(<doorbell/soft.h>)
 #include <doorbell/soft.h>
+#endif
 #include <doorbell/space.h>
 #include <doorbell/sys.h>
 #include <doorbell/viommu.h>
