@@ -99,11 +99,11 @@ struct guest {
 	struct vm_device *d;
 };
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	const struct guest *g = ctx;
 
-	(void)address, (void)data;
+	(void)route;
 	return g->d->eventfds[index];
 }
 

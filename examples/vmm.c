@@ -65,10 +65,10 @@ static void create_space(struct vm *vm)
 }
 
 /*
- * A real VMM connects the eventfd to the guest's interrupt: a KVM irqfd, routed to (address, data)
- * on its vITS.
+ * A real VMM connects the eventfd to the guest's interrupt: a KVM irqfd, with a route that
+ * db_kvm_msi_route() fills (doorbell/kvm.h).
  */
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct vm *vm = ctx;
 
@@ -76,8 +76,8 @@ static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint3
 		return -ENODEV;
 	if (vm->eventfd[index] < 0)
 		vm->eventfd[index] = eventfd(0, EFD_CLOEXEC);
-	printf("vector %u: the guest's address 0x%llx, data %u\n", index,
-	       (unsigned long long)address, data);
+	printf("vector %u: the guest's address 0x%llx, vITS at IPA 0x%llx, data %u\n", index,
+	       (unsigned long long)route->giova, (unsigned long long)route->doorbell, route->data);
 	return vm->eventfd[index];
 }
 

@@ -29,12 +29,12 @@ struct guest {
 	int fd[VECTORS];
 };
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct guest *guest = ctx;
 
 	/* A VMM may refuse a message, and does so for some. */
-	return index < VECTORS && (address ^ data) % 8 ? guest->fd[index] : -EINVAL;
+	return index < VECTORS && (route->giova ^ route->data) % 8 ? guest->fd[index] : -EINVAL;
 }
 
 static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };

@@ -106,20 +106,41 @@ struct db_vmsi;
  * call that caused them, in its thread; they must not call back into the same virtual capability or
  * its db_msi. The struct is copied.
  */
+/* Where a vector's message goes in the guest. */
+struct db_msi_route {
+	size_t size;		/* of this struct, set by the library */
+	/*
+	 * IPA of the GITS_TRANSLATER that the guest means: db_msi_config.doorbell_ipa and the place
+	 * in its page that the guest's address has. By this a VMM, and KVM, finds the vITS
+	 * (<doorbell/kvm.h> fills KVM's routing entry).
+	 */
+	uint64_t doorbell;
+	/* The address that the guest wrote, before its stage 1: for people. An MSI route with this
+	 * one is accepted by KVM, and its interrupts are lost without a word. */
+	uint64_t giova;
+	uint32_t data;		/* EventID at the vITS */
+};
+
 struct db_msi_guest_ops {
 	size_t size;	/* doorbell/api.h */
 
 	/*
-	 * The guest's message for @index is complete and unmasked: connect @index to this (address,
-	 * data) of the guest's vITS and return the eventfd that delivers it (>= 0), or -errno: the
-	 * vector stays unarmed and is tried again when the guest next writes it. Called again only
-	 * for another message, or after @disconnect. The same descriptor may be returned as before.
-	 * For MSI it is called for masked vectors too, when the capability is enabled.
+	 * The guest's message for @index is complete and unmasked: connect @index to @route and
+	 * return the eventfd that delivers it (>= 0), or -errno: the vector stays unarmed and is
+	 * tried again when the guest next writes it. Called again only for another message, after
+	 * @disconnect, or when the vector could not be armed. The same descriptor may be returned
+	 * as before. For MSI it is called for masked vectors too, when the capability is enabled.
 	 */
-	int (*connect)(void *ctx, unsigned int index, uint64_t address, uint32_t data);
+	int (*connect)(void *ctx, unsigned int index, const struct db_msi_route *route);
 	/* Vector @index is masked or disabled by the guest: the eventfd may be left connected, and
 	 * stays open. Optional. */
 	void (*disconnect)(void *ctx, unsigned int index);
+	/*
+	 * After one or more calls of @connect, before their vectors are armed: the place to write
+	 * the routes of many vectors at once (KVM_SET_GSI_ROUTING replaces the whole table). 0, or
+	 * -errno: none of these vectors is armed. Optional.
+	 */
+	int (*commit)(void *ctx);
 };
 
 /*

@@ -64,20 +64,17 @@ int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu)
 }
 
 /*
- * db_msi_guest_ops.connect: the vector's message is @data for the guest's vITS. Its eventfd is made
- * once and kept.
+ * db_msi_guest_ops.connect: the vector's message is @route->data for the guest's vITS. Its eventfd
+ * is made once and kept.
  */
-int vmm_irq_connect(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+int vmm_irq_connect(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct vmm_device *dev = ctx;
 	struct vmm_vector *vector = &dev->vectors[index];
 	int err;
 
-	/*
-	 * a device has one vITS: which of its doorbell's gIOVAs the guest used makes no difference
-	 */
-	(void)address;
-	vector->event = data;
+	/* A device has one vITS: there is no other that the address could mean. */
+	vector->event = route->data;
 	if (vector->eventfd >= 0)
 		return vector->eventfd;
 	vector->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

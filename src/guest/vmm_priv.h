@@ -97,7 +97,7 @@ void vmm_trap_fini(struct vmm_device *dev);
 int vmm_irq_init(struct vmm *vmm);
 void vmm_irq_fini(struct vmm *vmm);
 int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu);
-int vmm_irq_connect(void *ctx, unsigned int index, uint64_t address, uint32_t data);
+int vmm_irq_connect(void *ctx, unsigned int index, const struct db_msi_route *route);
 void vmm_irq_close(struct vmm_device *dev);
 
 #endif

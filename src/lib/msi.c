@@ -183,11 +183,20 @@ static bool both_change(const struct msi_state *now, const struct msi_state *to)
 	return now->fd >= 0 && address_changes(now, to) && fd_changes(now, to);
 }
 
-/* Such a vector may be part of any run: nothing happens to it. One that is armed and stays so must
- * not be touched. */
-static bool idle(const struct msi_state *now, const struct msi_state *to)
+/*
+ * Such a vector may be part of any run: nothing happens to it, or it is masked by its collector and
+ * stays so; what comes meanwhile waits in the device or there. (Not so for MSI, where the kernel
+ * has no mask bit to use.) Others that are armed and stay so must not be touched.
+ */
+static bool idle(const struct db_msi *msi, const struct msi_vector *vector,
+		 const struct msi_state *to)
 {
-	return now->fd == -1 && to->fd == -1;
+	const struct msi_state *now = &vector->now;
+
+	if (now->fd != to->fd)
+		return false;
+	return now->fd == -1 || (msi->kind == DB_MSIX && now->fd == vector->collector &&
+				 now->fd >= 0 && !address_changes(now, to));
 }
 
 /* The next run in [*start, end); its length, 0: there is none. */
@@ -201,7 +210,7 @@ static unsigned int find_run(struct db_msi *msi, unsigned int *start, unsigned i
 	for (i = last = *start; i < end; i++) {
 		if (changed(&msi->vector[i].now, &to[i]))
 			last = i + 1;
-		else if (!idle(&msi->vector[i].now, &to[i]))
+		else if (!idle(msi, &msi->vector[i], &to[i]))
 			break;
 	}
 	return last - *start;
@@ -809,21 +818,27 @@ static void deliver_collected(struct msi_vector *vector)
 		eventfd_write(vector->eventfd, 1);
 }
 
-static int mask_in_table(struct db_msi *msi, unsigned int start, unsigned int count, bool masked)
+static bool is_selected(const bool *selected, unsigned int index)
+{
+	return !selected || selected[index];
+}
+
+static int mask_in_table(struct db_msi *msi, unsigned int start, unsigned int count,
+			 const bool *selected, bool masked)
 {
 	unsigned int i, armed = 0;
 	bool was_off;
 	int ret;
 
 	for (i = start; i < start + count; i++)
-		armed += msi->vector[i].now.fd >= 0;
+		armed += is_selected(selected, i) && msi->vector[i].now.fd >= 0;
 	if (!armed)
 		return 0;
 	ret = table_begin(&msi->table, &was_off);
 	if (ret)
 		return ret;
 	for (i = start; i < start + count; i++) {
-		if (msi->vector[i].now.fd >= 0)
+		if (is_selected(selected, i) && msi->vector[i].now.fd >= 0)
 			table_set_mask(&msi->table, i, masked);
 	}
 	table_end(&msi->table, was_off);
@@ -831,7 +846,7 @@ static int mask_in_table(struct db_msi *msi, unsigned int start, unsigned int co
 }
 
 static int mask_by_collector(struct db_msi *msi, unsigned int start, unsigned int count,
-			     bool masked)
+			     const bool *selected, bool masked)
 {
 	unsigned int i;
 	int ret;
@@ -842,24 +857,61 @@ static int mask_by_collector(struct db_msi *msi, unsigned int start, unsigned in
 	}
 	ret = apply(msi, start, count);
 	for (i = start; i < start + count && !ret && !masked; i++) {
-		if (msi->vector[i].eventfd >= 0)
+		if (is_selected(selected, i) && msi->vector[i].eventfd >= 0)
 			deliver_collected(&msi->vector[i]);
 	}
 	return ret;
 }
 
-int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool masked)
+static int mask(struct db_msi *msi, unsigned int start, unsigned int count, const bool *selected,
+		bool masked)
 {
 	unsigned int i;
 	int ret;
 
 	pthread_mutex_lock(&msi->lock);
 	for (i = start; i < start + count; i++)
-		msi->vector[i].masked = masked;
-	ret = msi->table.map ? mask_in_table(msi, start, count, masked) :
-			       mask_by_collector(msi, start, count, masked);
+		if (is_selected(selected, i))
+			msi->vector[i].masked = masked;
+	ret = msi->table.map ? mask_in_table(msi, start, count, selected, masked) :
+			       mask_by_collector(msi, start, count, selected, masked);
 	pthread_mutex_unlock(&msi->lock);
 	return ret;
+}
+
+int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool masked)
+{
+	return mask(msi, start, count, NULL, masked);
+}
+
+int msi_mask_selected(struct db_msi *msi, const bool *selected, bool masked)
+{
+	return mask(msi, 0, msi->count, selected, masked);
+}
+
+int msi_guest_ops(struct db_msi_guest_ops *to, const struct db_msi_guest_ops *from)
+{
+	int ret;
+
+	ret = sized_take(to, sizeof(*to), from, "db_msi_guest_ops");
+	if (!ret && !to->connect) {
+		ret = -EINVAL;
+		db_error_set(ret, "a virtual capability needs db_msi_guest_ops.connect");
+	}
+	return ret;
+}
+
+void msi_route(const struct db_msi *msi, uint64_t giova, uint32_t data, struct db_msi_route *route)
+{
+	/* The same in gIOVA and IPA whatever the granule of the guest's stage 1. */
+	const uint64_t in_page = 0xfff;
+
+	*route = (struct db_msi_route){
+		.size = sizeof(*route),
+		.doorbell = (msi->doorbell_ipa & ~in_page) | (giova & in_page),
+		.giova = giova,
+		.data = data,
+	};
 }
 
 int msi_park(struct db_msi *msi, unsigned int index)

@@ -99,6 +99,15 @@ void msi_disable(struct db_msi *msi);
  */
 int msi_mask(struct db_msi *msi, unsigned int start, unsigned int count, bool masked);
 
+/* The same for those of all vectors that are @selected (MSI-X), with few ioctls however they lie. */
+int msi_mask_selected(struct db_msi *msi, const bool *selected, bool masked);
+
+/* Takes over the ops that a VMM gave. -EINVAL: no size, or no connect. */
+int msi_guest_ops(struct db_msi_guest_ops *to, const struct db_msi_guest_ops *from);
+
+/* Where in the guest the message (@giova, @data) goes. */
+void msi_route(const struct db_msi *msi, uint64_t giova, uint32_t data, struct db_msi_route *route);
+
 /*
  * The guest gives up the address of vector @index, which is masked. Where the device's own mask bit
  * is set that makes no difference until the vector is unmasked; one that is masked by its collector

@@ -81,7 +81,10 @@ uint32_t table_data(struct table *table, unsigned int index)
 
 void table_set_mask(struct table *table, unsigned int index, bool masked)
 {
-	put(table, index, MSIX_ENTRY_CONTROL, masked ? MSIX_ENTRY_MASKED : 0);
+	uint32_t control = get(table, index, MSIX_ENTRY_CONTROL) & ~MSIX_ENTRY_MASKED;
+
+	/* The other bits are not ours: steering tags of TPH, or reserved and to be kept (7.7.2.8). */
+	put(table, index, MSIX_ENTRY_CONTROL, control | (masked ? MSIX_ENTRY_MASKED : 0));
 	/* Writes are posted: the read brings back that the device has seen it. */
 	if (masked)
 		get(table, index, MSIX_ENTRY_CONTROL);

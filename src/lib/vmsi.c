@@ -13,7 +13,7 @@
 
 #include "lib/bytes.h"
 #include "lib/msi.h"
-#include "lib/sized.h"
+#include "lib/vmsix.h"
 #include "sys/error.h"
 
 #define CAPABILITY_ID 0x05
@@ -42,7 +42,7 @@ struct db_vmsi {
 	uint16_t data;
 	uint32_t mask;
 	unsigned int armed;		/* vectors while enabled, else 0 */
-	uint32_t connected;
+	uint32_t connected, fresh;	/* fresh: connected, and not yet committed */
 	int fd[MSI_VECTORS];
 };
 
@@ -62,7 +62,7 @@ int db_vmsi_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void 
 		db_error_set(-ENOMEM, "no memory for a virtual MSI capability");
 		return -ENOMEM;
 	}
-	ret = sized_take(&vmsi->ops, sizeof(vmsi->ops), ops, "db_msi_guest_ops");
+	ret = msi_guest_ops(&vmsi->ops, ops);
 	if (ret) {
 		free(vmsi);
 		return ret;
@@ -123,11 +123,13 @@ static int connect_vector(struct db_vmsi *vmsi, unsigned int index, unsigned int
 {
 	/* 7.7.1.5: the function replaces the low bits of the data by the number of the vector. */
 	uint32_t data = (vmsi->data & ~(count - 1)) | index;
+	struct db_msi_route route;
 	int fd;
 
 	if (vmsi->connected >> index & 1)
 		return 0;
-	fd = vmsi->ops.connect(vmsi->ctx, index, vmsi->address, data);
+	msi_route(vmsi->msi, vmsi->address, data, &route);
+	fd = vmsi->ops.connect(vmsi->ctx, index, &route);
 	if (fd < 0) {
 		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",
 			     index, (unsigned long long)vmsi->address, data);
@@ -135,7 +137,23 @@ static int connect_vector(struct db_vmsi *vmsi, unsigned int index, unsigned int
 	}
 	vmsi->fd[index] = fd;
 	vmsi->connected |= 1u << index;
+	vmsi->fresh |= 1u << index;
 	return 0;
+}
+
+/* What was connected since is in force now, or is not connected. */
+static int commit_routes(struct db_vmsi *vmsi)
+{
+	int ret = 0;
+
+	if (vmsi->fresh && vmsi->ops.commit)
+		ret = vmsi->ops.commit(vmsi->ctx);
+	if (ret < 0) {
+		vmsi->connected &= ~vmsi->fresh;
+		db_error_set(ret, "the VMM does not connect vectors 0x%x", vmsi->fresh);
+	}
+	vmsi->fresh = 0;
+	return ret < 0 ? ret : 0;
 }
 
 /* Arms the vectors that the guest enabled, or gives them another message. */
@@ -155,10 +173,15 @@ static int arm(struct db_vmsi *vmsi)
 		ret = connect_vector(vmsi, i, count);
 		if (ret && !first_error)
 			first_error = ret;
-		vectors[i] = (struct db_msi_vector){ .address = vmsi->address,
-						      .eventfd = ret ? -1 : vmsi->fd[i] };
 		msi_mask(vmsi->msi, i, 1, vmsi->mask >> i & 1);
 	}
+	ret = commit_routes(vmsi);
+	first_error = first_error ? first_error : ret;
+	for (i = 0; i < count; i++)
+		vectors[i] = (struct db_msi_vector){
+			.address = vmsi->address,
+			.eventfd = vmsi->connected >> i & 1 ? vmsi->fd[i] : -1,
+		};
 	ret = db_msi_set(vmsi->msi, 0, count, vectors);
 	if (ret) {
 		disarm(vmsi);
@@ -173,6 +196,8 @@ static int unmask(struct db_vmsi *vmsi, unsigned int index)
 	int ret;
 
 	ret = connect_vector(vmsi, index, vmsi->armed);
+	if (!ret)
+		ret = commit_routes(vmsi);
 	if (ret)
 		return ret;
 	vector.eventfd = vmsi->fd[index];
@@ -272,6 +297,17 @@ static int commit(struct db_vmsi *vmsi, const uint8_t bytes[MSI_SIZE + 4])
 	if (!vmsi->armed || changed)
 		return arm(vmsi);
 	return change_mask(vmsi, mask);
+}
+
+int vmsi_resume(struct db_vmsi *vmsi)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&vmsi->lock);
+	if (vmsi->control & CONTROL_ENABLE)
+		ret = arm(vmsi);
+	pthread_mutex_unlock(&vmsi->lock);
+	return ret;
 }
 
 int db_vmsi_write(struct db_vmsi *vmsi, unsigned int offset, unsigned int size, uint32_t value)

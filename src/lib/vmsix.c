@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/msi.h"
-#include "lib/sized.h"
+#include "lib/vmsix.h"
 #include "sys/error.h"
 
 #define CONTROL_ENABLE 0x8000u
@@ -26,6 +26,7 @@ struct vmsix_vector {
 	uint32_t data;
 	bool masked;
 	bool connected;		/* fd delivers (address, data) */
+	bool fresh;		/* connected, and not yet committed */
 	int fd;			/* -1: none */
 };
 
@@ -36,8 +37,11 @@ struct db_vmsix {
 	unsigned int count;
 	pthread_mutex_t lock;	/* what follows; held while ops are called */
 	bool enabled, function_masked;
+	/* A change of all vectors failed: the next write of Message Control tries it again. */
+	bool incomplete;
 	struct vmsix_vector *vector;
 	struct db_msi_vector *scratch;
+	bool *selected;		/* scratch for msi_mask_selected() */
 };
 
 static bool live(const struct db_vmsix *vmsix, const struct vmsix_vector *vector)
@@ -53,16 +57,20 @@ static void clear_vectors(struct db_vmsix *vmsix)
 		vmsix->vector[i] = (struct vmsix_vector){ .masked = true, .fd = -1 };
 }
 
+static void release(struct db_vmsix *vmsix)
+{
+	free(vmsix->vector);
+	free(vmsix->scratch);
+	free(vmsix->selected);
+	free(vmsix);
+}
+
 int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void *ctx,
 		    struct db_vmsix **out)
 {
 	struct db_vmsix *vmsix;
-	struct db_msi_guest_ops own;
 	int ret;
 
-	ret = sized_take(&own, sizeof(own), ops, "db_msi_guest_ops");
-	if (ret)
-		return ret;
 	if (msi->kind != DB_MSIX) {
 		db_error_set(-EINVAL, "a virtual MSI-X table needs a db_msi of kind MSI-X");
 		return -EINVAL;
@@ -72,10 +80,13 @@ int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void
 		goto no_memory;
 	vmsix->vector = calloc(msi->count, sizeof(*vmsix->vector));
 	vmsix->scratch = calloc(msi->count, sizeof(*vmsix->scratch));
-	if (!vmsix->vector || !vmsix->scratch)
+	vmsix->selected = calloc(msi->count, sizeof(*vmsix->selected));
+	if (!vmsix->vector || !vmsix->scratch || !vmsix->selected)
 		goto no_memory;
+	ret = msi_guest_ops(&vmsix->ops, ops);
+	if (ret)
+		goto release;
 	vmsix->msi = msi;
-	vmsix->ops = own;
 	vmsix->ctx = ctx;
 	vmsix->count = msi->count;
 	clear_vectors(vmsix);
@@ -84,13 +95,12 @@ int db_vmsix_create(struct db_msi *msi, const struct db_msi_guest_ops *ops, void
 	return 0;
 
 no_memory:
-	if (vmsix) {
-		free(vmsix->vector);
-		free(vmsix->scratch);
-		free(vmsix);
-	}
-	db_error_set(-ENOMEM, "no memory for a virtual MSI-X table");
-	return -ENOMEM;
+	ret = -ENOMEM;
+	db_error_set(ret, "no memory for a virtual MSI-X table");
+release:
+	if (vmsix)
+		release(vmsix);
+	return ret;
 }
 
 static void disconnect(struct db_vmsix *vmsix, unsigned int index)
@@ -108,6 +118,7 @@ static void disable(struct db_vmsix *vmsix)
 	unsigned int i;
 
 	vmsix->enabled = false;
+	vmsix->incomplete = false;
 	msi_disable(vmsix->msi);
 	/* What the VMM does not disconnect it has connected still when the guest enables MSI-X
 	 * again. */
@@ -130,20 +141,20 @@ void db_vmsix_destroy(struct db_vmsix *vmsix)
 		return;
 	disable(vmsix);
 	pthread_mutex_destroy(&vmsix->lock);
-	free(vmsix->vector);
-	free(vmsix->scratch);
-	free(vmsix);
+	release(vmsix);
 }
 
 /* Asks the VMM for the eventfd of the guest's message, unless it gave one for this very message. */
 static int connect_vector(struct db_vmsix *vmsix, unsigned int index)
 {
 	struct vmsix_vector *vector = &vmsix->vector[index];
+	struct db_msi_route route;
 	int fd;
 
 	if (vector->connected)
 		return 0;
-	fd = vmsix->ops.connect(vmsix->ctx, index, vector->address, vector->data);
+	msi_route(vmsix->msi, vector->address, vector->data, &route);
+	fd = vmsix->ops.connect(vmsix->ctx, index, &route);
 	if (fd < 0) {
 		vector->fd = -1;
 		db_error_set(fd, "the VMM does not connect vector %u (address 0x%llx, data 0x%x)",
@@ -151,19 +162,48 @@ static int connect_vector(struct db_vmsix *vmsix, unsigned int index)
 		return fd;
 	}
 	vector->connected = true;
+	vector->fresh = true;
 	vector->fd = fd;
 	return 0;
+}
+
+/* What of [start, start + count) was connected since is in force now, or is not connected. */
+static int commit(struct db_vmsix *vmsix, unsigned int start, unsigned int count)
+{
+	struct vmsix_vector *vector;
+	bool fresh = false;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = start; i < start + count; i++)
+		fresh |= vmsix->vector[i].fresh;
+	if (fresh && vmsix->ops.commit)
+		ret = vmsix->ops.commit(vmsix->ctx);
+	for (i = start; i < start + count && fresh; i++) {
+		vector = &vmsix->vector[i];
+		if (vector->fresh && ret < 0) {
+			vector->connected = false;
+			vector->fd = -1;
+		}
+		vector->fresh = false;
+	}
+	if (ret < 0)
+		db_error_set(ret, "the VMM does not connect vectors among [%u, %u)", start,
+			     start + count);
+	return ret < 0 ? ret : 0;
 }
 
 static int activate(struct db_vmsix *vmsix, unsigned int index)
 {
 	struct vmsix_vector *vector = &vmsix->vector[index];
 	struct db_msi_vector armed;
-	int ret, refused;
+	int ret, refused, failed;
 
 	/* Without a connection there is no eventfd: what the vector delivered before, for another
 	 * message, it must not any more. */
 	refused = connect_vector(vmsix, index);
+	failed = commit(vmsix, index, 1);
+	refused = refused ? refused : failed;
 	armed = (struct db_msi_vector){ .address = vector->address, .eventfd = vector->fd };
 	ret = db_msi_set(vmsix->msi, index, 1, &armed);
 	if (ret) {
@@ -183,24 +223,27 @@ static int deactivate(struct db_vmsix *vmsix, unsigned int index)
 	return ret;
 }
 
-/* Calls msi_mask() for stretches of vectors of which the entries are not masked. */
+/* Masks or unmasks all of which the entries are not masked. */
 static int mask_unmasked(struct db_vmsix *vmsix, bool masked)
 {
-	unsigned int i, end;
-	int ret, first_error = 0;
+	unsigned int i;
 
-	for (i = 0; i < vmsix->count; i = end) {
-		for (end = i;
-		     end < vmsix->count && vmsix->vector[end].masked == vmsix->vector[i].masked;
-		     end++)
-			;
+	for (i = 0; i < vmsix->count; i++)
+		vmsix->selected[i] = !vmsix->vector[i].masked;
+	return msi_mask_selected(vmsix->msi, vmsix->selected, masked);
+}
+
+/* Nothing of it is in force: whatever is written next, they are connected and armed anew. */
+static void forget_unmasked(struct db_vmsix *vmsix)
+{
+	unsigned int i;
+
+	for (i = 0; i < vmsix->count; i++) {
 		if (vmsix->vector[i].masked)
 			continue;
-		ret = msi_mask(vmsix->msi, i, end - i, masked);
-		if (ret && !first_error)
-			first_error = ret;
+		disconnect(vmsix, i);
+		vmsix->vector[i].connected = false;
 	}
-	return first_error;
 }
 
 /* All that are not masked become live at once: one change of all vectors. Masked ones stay as they
@@ -208,23 +251,29 @@ static int mask_unmasked(struct db_vmsix *vmsix, bool masked)
 static int activate_all(struct db_vmsix *vmsix)
 {
 	struct vmsix_vector *vector;
-	int ret, first_error = 0;
+	int ret, refused = 0;
 	unsigned int i;
 
 	for (i = 0; i < vmsix->count; i++) {
+		if (vmsix->vector[i].masked)
+			continue;
+		ret = connect_vector(vmsix, i);
+		refused = refused ? refused : ret;
+	}
+	ret = commit(vmsix, 0, vmsix->count);
+	refused = refused ? refused : ret;
+	for (i = 0; i < vmsix->count; i++) {
 		vector = &vmsix->vector[i];
-		if (!vector->masked) {
-			ret = connect_vector(vmsix, i);
-			if (ret && !first_error)
-				first_error = ret;
-		}
 		vmsix->scratch[i] = vector->masked ? msi_current(vmsix->msi, i) :
 			(struct db_msi_vector){ .address = vector->address, .eventfd = vector->fd };
 	}
 	ret = db_msi_set(vmsix->msi, 0, vmsix->count, vmsix->scratch);
 	if (!ret)
 		ret = mask_unmasked(vmsix, false);
-	return first_error ? first_error : ret;
+	vmsix->incomplete = ret;
+	if (ret)
+		forget_unmasked(vmsix);
+	return refused ? refused : ret;
 }
 
 static int deactivate_all(struct db_vmsix *vmsix)
@@ -232,6 +281,7 @@ static int deactivate_all(struct db_vmsix *vmsix)
 	unsigned int i;
 	int ret;
 
+	vmsix->incomplete = false;
 	ret = mask_unmasked(vmsix, true);
 	for (i = 0; i < vmsix->count; i++)
 		disconnect(vmsix, i);
@@ -261,9 +311,20 @@ static int change_control(struct db_vmsix *vmsix, bool enabled, bool function_ma
 		disable(vmsix);
 		return 0;
 	}
-	if (!enabled || was_live == !function_masked)
+	if (!enabled || (was_live == !function_masked && !vmsix->incomplete))
 		return 0;
-	return was_live ? deactivate_all(vmsix) : activate_all(vmsix);
+	return function_masked ? deactivate_all(vmsix) : activate_all(vmsix);
+}
+
+int vmsix_resume(struct db_vmsix *vmsix)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&vmsix->lock);
+	if (vmsix->enabled)
+		ret = enable(vmsix);
+	pthread_mutex_unlock(&vmsix->lock);
+	return ret;
 }
 
 uint16_t db_vmsix_control_read(struct db_vmsix *vmsix)

@@ -32,7 +32,7 @@ void check(int ret)
 	std::exit(1);
 }
 
-int connect(void *, unsigned int, std::uint64_t, std::uint32_t)
+int connect(void *, unsigned int, const db_msi_route *)
 {
 	return -ENODEV;
 }

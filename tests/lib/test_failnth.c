@@ -39,10 +39,9 @@ int __wrap_eventfd(unsigned int count, int flags)
 
 static char memory[4096] __attribute__((aligned(4096)));
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
-	(void)address;
-	(void)data;
+	(void)route;
 	return rig_fd(ctx, index);
 }
 

@@ -54,13 +54,13 @@ static uint64_t page_address(unsigned int page)
 }
 
 /* Data 0 and 1 of a vector have an eventfd each. */
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct model *m = ctx;
 
-	assert_int_equal(address, page_address(m->vector[index].page));
-	assert_int_equal(data, m->vector[index].data);
-	return rig_fd(&m->rig, index * 2 + data);
+	assert_int_equal(route->giova, page_address(m->vector[index].page));
+	assert_int_equal(route->data, m->vector[index].data);
+	return rig_fd(&m->rig, index * 2 + route->data);
 }
 
 static const struct db_msi_guest_ops ops = { .size = sizeof(ops), .connect = connect_vector };

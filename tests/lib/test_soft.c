@@ -124,12 +124,11 @@ static void make_stage_1(struct vm *vm)
 		fail_msg("%s", db_error_message());
 }
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct vm *vm = ctx;
 
-	(void)address;
-	(void)data;
+	(void)route;
 	if (vm->fd[index] < 0)
 		vm->fd[index] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return vm->fd[index];
@@ -241,7 +240,7 @@ static void set_all(struct vm *vm, unsigned int count, uint64_t address)
 
 	for (i = 0; i < count; i++)
 		vectors[i] = (struct db_msi_vector){ .address = address,
-						      .eventfd = connect_vector(vm, i, 0, 0) };
+						      .eventfd = connect_vector(vm, i, NULL) };
 	if (db_msi_set(vm->msi, 0, count, vectors))
 		fail_msg("%s", db_error_message());
 	free(vectors);

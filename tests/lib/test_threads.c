@@ -23,12 +23,11 @@ struct storm {
 	atomic_bool stop;
 };
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct storm *storm = ctx;
 
-	(void)address;
-	(void)data;
+	(void)route;
 	return rig_fd(&storm->rig, index);
 }
 

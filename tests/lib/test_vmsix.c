@@ -24,15 +24,15 @@ struct vmm {
 	int other_fd;		/* eventfds are those of index + other_fd */
 };
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	struct vmm *vmm = ctx;
 
 	vmm->connects++;
 	if ((int)index == vmm->refuse)
 		return -ENODEV;
-	vmm->address[index] = address;
-	vmm->data[index] = data;
+	vmm->address[index] = route->giova;
+	vmm->data[index] = route->data;
 	return rig_fd(&vmm->rig, index + vmm->other_fd);
 }
 

@@ -146,11 +146,11 @@ static const struct db_sys_ops sabotaged_ops = {
 	.list = sabotaged_list,
 };
 
-static int connect_vector(void *ctx, unsigned int index, uint64_t address, uint32_t data)
+static int connect_vector(void *ctx, unsigned int index, const struct db_msi_route *route)
 {
 	const struct vm_device *d = ctx;
 
-	(void)address, (void)data;
+	(void)route;
 	return d->eventfds[index];
 }
 
