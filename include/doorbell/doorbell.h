@@ -6,6 +6,7 @@
 #include <doorbell/api.h>
 #include <doorbell/error.h>
 #include <doorbell/host.h>
+#include <doorbell/log.h>
 #include <doorbell/irq.h>
 #include <doorbell/msi.h>
 #include <doorbell/region.h>

@@ -9,6 +9,7 @@
 
 #include "lib/sysfs.h"
 #include "sys/error.h"
+#include "sys/log.h"
 
 #define VFIO_DRIVER "vfio-pci"
 
@@ -112,15 +113,24 @@ static int probe_drivers(struct db_device *dev)
 
 void bind_restore(struct db_device *dev)
 {
+	int ret, next;
+
 	if (!dev->rebound)
 		return;
 	/* Nothing useful can be done about a step that fails; those after it are still worth
 	 * trying. */
-	write_device_file(dev, "driver/unbind", dev->address);
-	write_device_file(dev, "driver_override",
-			  dev->former_override[0] ? dev->former_override : "\n");
-	if (dev->former_driver[0])
-		probe_drivers(dev);
+	ret = write_device_file(dev, "driver/unbind", dev->address);
+	next = write_device_file(dev, "driver_override",
+				 dev->former_override[0] ? dev->former_override : "\n");
+	ret = ret < 0 ? ret : next;
+	if (dev->former_driver[0]) {
+		next = probe_drivers(dev);
+		ret = ret < 0 ? ret : next;
+	}
+	if (ret < 0)
+		log_say(DB_LOG_ERROR, "%s did not go back to %s: %s", dev->address,
+			dev->former_driver[0] ? dev->former_driver : "having no driver",
+			strerrorname_np(-ret));
 	dev->rebound = false;
 }
 
@@ -165,6 +175,8 @@ static int take_device(struct db_device *dev)
 			     dev->address);
 		goto restore;
 	}
+	log_say(DB_LOG_INFO, "%s was bound to " VFIO_DRIVER "; it had %s", dev->address,
+		dev->former_driver[0] ? dev->former_driver : "no driver");
 	return 0;
 
 restore:

@@ -9,6 +9,7 @@
 
 #include "abi/iommufd.h"
 #include "sys/error.h"
+#include "sys/log.h"
 
 #define IOMMU_NODE "/dev/iommu"
 
@@ -98,8 +99,12 @@ int host_ioctl(struct db_host *host, unsigned long request, void *arg)
 void host_destroy(struct db_host *host, uint32_t id)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
+	int ret;
 
-	host_ioctl(host, IOMMU_DESTROY, &cmd);
+	ret = host_ioctl(host, IOMMU_DESTROY, &cmd);
+	if (ret < 0)
+		log_say(DB_LOG_ERROR, "object %u of the iommufd stays: IOMMU_DESTROY: %s", id,
+			strerrorname_np(-ret));
 }
 
 int host_ioas_alloc(struct db_host *host, uint32_t *id)

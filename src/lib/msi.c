@@ -13,6 +13,7 @@
 #include "lib/bytes.h"
 #include "lib/sized.h"
 #include "sys/error.h"
+#include "sys/log.h"
 
 /* now.fd of a vector about which a failed ioctl leaves us in doubt. */
 #define FD_UNKNOWN (-2)
@@ -119,6 +120,8 @@ static int enable(struct db_msi *msi, unsigned int start, unsigned int count,
 	/* A positive result is how many there would be. */
 	if (ret > 0 && msi->kind == DB_MSIX && fixed && (unsigned int)ret >= start + count) {
 		last = ret;
+		log_say(DB_LOG_INFO, "%s: the host has interrupts for %u of its %u vectors only",
+			msi->dev->address, last, msi->count);
 		ret = trigger(msi, start, count, to, 0, last);
 	}
 	if (!ret) {
@@ -365,7 +368,7 @@ static int apply(struct db_msi *msi, unsigned int start, unsigned int count)
 {
 	bool was_enabled = msi->enabled;
 	unsigned int i, end = start + count;
-	char why[512];
+	struct error_saved cause;
 	int ret;
 
 	for (i = start; i < end; i++)
@@ -373,11 +376,9 @@ static int apply(struct db_msi *msi, unsigned int start, unsigned int count)
 	ret = go(msi, start, end, msi->want);
 	if (!ret)
 		return 0;
-	/* The sentence about the cause must outlive those about the clearing up. */
-	strncpy(why, db_error_message(), sizeof(why) - 1);
-	why[sizeof(why) - 1] = '\0';
+	error_save(&cause);
 	undo(msi, start, end, was_enabled);
-	db_error_set(ret, "%s", strchr(why, ' ') ? strchr(why, ' ') + 1 : why);
+	error_restore(&cause);
 	return ret;
 }
 
@@ -412,8 +413,11 @@ static int choose_mode(struct db_device *dev, const struct db_caps *caps, enum d
 			     dev->address, caps->why_not[*mode]);
 		return -EOPNOTSUPP;
 	}
-	if (*mode == DB_MODE_AUTO)
-		*mode = best_mode(caps, kind);
+	if (*mode != DB_MODE_AUTO)
+		return 0;
+	*mode = best_mode(caps, kind);
+	log_say(DB_LOG_INFO, "%s: mode auto is %s for %s", dev->address, db_mode_name(*mode),
+		kind_name(kind));
 	return 0;
 }
 
@@ -530,7 +534,10 @@ static int start_auto(struct db_msi *msi)
 	msi->mode = DB_MODE_STOCK;
 	msi->ops = mode_ops[msi->mode];
 	other = msi->ops->start(msi);
-	if (other)
+	if (!other)
+		log_say(DB_LOG_INFO, "%s: mode auto takes stock, since native does not fit: %s",
+			msi->dev->address, why);
+	else
 		db_error_set(ret, "no mode fits %s: native: %s; stock: %s", msi->dev->address, why,
 			     db_error_message());
 	return other ? ret : 0;
@@ -564,6 +571,9 @@ static int create(const struct db_msi_config *config, struct db_msi **out)
 			db_error_set(ret, "cannot map the MSI-X table of %s", msi->dev->address);
 			goto release;
 		}
+		if (ret)
+			log_say(DB_LOG_DEBUG, "%s: its MSI-X table cannot be mapped: vectors are "
+				"masked by exchanging their eventfds", msi->dev->address);
 	}
 	ret = config->mode == DB_MODE_AUTO ? start_auto(msi) : msi->ops->start(msi);
 	if (ret)

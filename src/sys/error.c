@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char message[512];
+static _Thread_local char message[ERROR_SIZE];
 
 const char *db_error_message(void)
 {
@@ -27,4 +27,14 @@ void db_error_set(int code, const char *fmt, ...)
 	 */
 	snprintf(message, sizeof(message), "%s: %.*s", name ? name : "error",
 		 (int)sizeof(message) - 64, text);
+}
+
+void error_save(struct error_saved *saved)
+{
+	memcpy(saved->message, message, sizeof(message));
+}
+
+void error_restore(const struct error_saved *saved)
+{
+	memcpy(message, saved->message, sizeof(message));
 }

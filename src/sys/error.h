@@ -12,4 +12,14 @@
 __attribute__((format(printf, 2, 3)))
 void db_error_set(int code, const char *fmt, ...);
 
+#define ERROR_SIZE 512
+
+/* A message that is to outlive those of the clearing up after it. */
+struct error_saved {
+	char message[ERROR_SIZE];
+};
+
+void error_save(struct error_saved *saved);
+void error_restore(const struct error_saved *saved);
+
 #endif
