@@ -177,7 +177,7 @@ unpack_qemu() {
 # --- arm64 libraries ---------------------------------------------------------------------------
 
 # What our own programs are linked with, from the suite that the cross compiler is of.
-readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libssl-dev"
+readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libmd-dev"
 
 # get_sysroot [PACKAGES] : sets SYSROOT, a folder with these packages unpacked.
 get_sysroot() {
@@ -193,7 +193,7 @@ unpack_sysroot() {
 	local FOREIGN_ARCH=arm64 deb
 	local -a packages
 	read -ra packages <<<"$1"
-	say "getting arm64 libraries of Debian $(own_suite) (about 4 MB)"
+	say "getting arm64 libraries of Debian $(own_suite) (about 1 MB)"
 	foreign_suites "$(own_suite)" || die "cannot read this machine's mirror for arm64"
 	(cd "$FOREIGN/archives" && foreign_apt apt-get -q download "${packages[@]}") \
 		>"$FOREIGN/log" 2>&1 || {

@@ -40,7 +40,8 @@ static int take_data(void *ctx, const void *buf, size_t len, uint64_t done, uint
 	p->device->done = done;
 	p->device->total = total;
 	show_progress(p->term, p->result);
-	return sha256_add(p->device->sha, buf, len);
+	sha256_add(p->device->sha, buf, len);
+	return 0;
 }
 
 /* One step of device @index, and what disturbs it. 1: there is more to do; 0; -errno, s->why. */
@@ -99,9 +100,8 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 		if (!result->devices[i].chosen)
 			continue;
 		guest_device_end(s->devices[i]);
-		one = result->devices[i].sha ? sha256_end(result->devices[i].sha, hex[i]) : 0;
-		if (one)
-			err = session_fail(s, one, "SHA-256 failed");
+		if (result->devices[i].sha)
+			sha256_end(result->devices[i].sha, hex[i]);
 	}
 	return err;
 }

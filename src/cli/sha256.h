@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SHA-256 by libcrypto. */
+/* SHA-256 by libmd. */
 #ifndef CLI_SHA256_H
 #define CLI_SHA256_H
 
@@ -11,9 +11,9 @@
 struct sha256;
 
 struct sha256 *sha256_new(void);	/* NULL: no memory */
-int sha256_add(struct sha256 *sha, const void *data, size_t len);	/* -EIO */
-/* frees it too; -EIO; NULL is -ENOMEM */
-int sha256_end(struct sha256 *sha, char hex[SHA256_HEX]);
+void sha256_add(struct sha256 *sha, const void *data, size_t len);
+/* Frees it too. */
+void sha256_end(struct sha256 *sha, char hex[SHA256_HEX]);
 
 /*
  * Of a file's content, rounded down to blocks of @block bytes, whose length comes back in *bytes.
