@@ -13,7 +13,7 @@
 
 #include "arm/smmu.h"
 #include "arm/vmsa.h"
-#include "bench.h"
+#include "subjects.h"
 
 #define MEMORY_SIZE (256ull << 20)
 #define IA_BITS 48

@@ -6,8 +6,6 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
-#include <jansson.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /* One run: the subject's cost and the limit's, in the bench's unit. */
@@ -26,19 +24,6 @@ struct bench {
 	int (*run)(void *state, struct bench_sample *sample);
 	void (*teardown)(void *state);
 };
-
-/* All benches of a subject, ended by one without a name. */
-extern const struct bench bench_arm[], bench_msi[], bench_vmsix[], bench_memory[], bench_space[], bench_fleet[];
-
-/* `doorbell bench --instructions`: *@count translations of @what in counted_translations(). 0 or -errno. */
-int bench_instructions(const char *what, unsigned int *count);
-
-/* `doorbell bench --growth`: appends curves to the array @report; @names: only of these axes, if any. 0 or -errno. */
-int bench_growth(json_t *report, char **names, int n_names);
-bool bench_growth_knows(const char *axis);
-
-/* `doorbell bench`: the arguments after the word. Exit status: 0, 1 (a bench failed to run), 2 (usage). */
-int bench_main(int argc, char **argv);
 
 /* Monotonic time, and the time that this thread had a processor: what others do on the machine then counts less. */
 uint64_t bench_now_ns(void);

@@ -7,9 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "subjects.h"
 #include "soft/endpoints/bell.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define VMS 1000
 #define DEVICES 2

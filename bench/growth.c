@@ -12,9 +12,9 @@
 #include <sys/mman.h>
 
 #include "arm/smmu_build.h"
-#include "bench.h"
+#include "subjects.h"
 #include "soft/endpoints/bell.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define BLOCKS 7
 #define OPERATIONS 8		/* a block, of those that change what is there */
@@ -237,7 +237,7 @@ static int measure_devices(struct vm *vm, json_t *report, unsigned int size, cha
 
 		start = bench_cpu_ns();
 		for (unsigned int i = 0; i < OPERATIONS && !ret; i++, next++)
-			ret = db_viommu_install_ste(vm->viommu, vm->devices[next * 7919u % size].dev, vm->ste);
+			ret = db_viommu_install_ste(vm->viommu, vm->devices[next * 7919u % size].dev, vm->s1.ste);
 		note(&ste, start, OPERATIONS);
 	}
 	ret = ret ? ret : measure_invalidation(vm, VM_GIOVA_PAGE, &invalidate);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "bench.h"
-#include "vm.h"
+#include "subjects.h"
+#include "vm/vm.h"
 
 #define DEVICES 512
 #define VECTORS 2048

@@ -9,9 +9,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "subjects.h"
 #include "soft/endpoints/bell.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define VECTORS 64
 #define ROUNDS 400

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "abi/iommufd.h"
-#include "bench.h"
+#include "subjects.h"
 #include <doorbell/doorbell.h>
 
 #define GIB (1ull << 30)

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "subjects.h"
 #include "count.h"
 #include "soft/endpoints/bell.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define MOST_VECTORS 2048
 #define FEW_VECTORS 128

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The bench command: names and fields that others rely on, what is counted, what is refused. No times are judged."""
+"""doorbell-bench: names and fields that others rely on, what is counted, what is refused. No times are judged."""
 
+import subprocess
 import sys
 
 from doorbell import check, equal, main
@@ -12,7 +13,7 @@ FIELDS = ["name", "unit", "median", "spread", "limit_name", "limit", "ratio", "t
 
 
 def rows(doorbell, *names):
-    report = doorbell.call("bench", "--json", "--runs", "1", *names).good()
+    report = doorbell.call("--json", "--runs", "1", *names).good()
     equal(list(report), ["benches"], "keys")
     for row in report["benches"]:
         equal(list(row), FIELDS, "fields")
@@ -24,8 +25,11 @@ def rows(doorbell, *names):
 
 
 def names(doorbell):
-    listed = doorbell.call("bench", "--list")
+    listed = doorbell.call("--list")
     equal(listed.status, 0, "exit status")
+    command = doorbell.path.removesuffix("-bench")
+    by_command = subprocess.run([command, "bench", "--list"], capture_output=True, text=True, check=True).stdout
+    equal(by_command, listed.stdout, "`doorbell bench`")
     have = {line.split()[0] for line in listed.stdout.splitlines()}
     equal([name for name in NAMES if name not in have], [], "names missing")
 
@@ -44,7 +48,7 @@ def counts(doorbell):
 
 
 def growth(doorbell):
-    report = doorbell.call("bench", "--growth", "vectors").good()
+    report = doorbell.call("--growth", "vectors").good()
     equal(list(report), ["growth"], "keys")
     check(len(report["growth"]) >= 3, "curves")
     for curve in report["growth"]:
@@ -56,7 +60,7 @@ def growth(doorbell):
 
 def refused(doorbell):
     for arguments in (["no_such_bench"], ["--runs", "0"], ["--no-such-option"], ["--growth", "no_such_axis"]):
-        equal(doorbell.call("bench", *arguments).status, 2, f"exit status of {arguments}")
+        equal(doorbell.call(*arguments).status, 2, f"exit status of {arguments}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def output_that_is_lost(doorbell):
             for output in (full, writer, None):
                 status, said = call_to(doorbell, output, *arguments)
                 equal(status, 1, f"exit status of {arguments} to {output}")
-                check("doorbell: standard output: " in said, f"{arguments} to {output} says so: {said}")
+                check(": standard output: " in said, f"{arguments} to {output} says so: {said}")
         os.close(writer)
         equal(call_to(doorbell, subprocess.DEVNULL, *arguments)[0], 0, f"exit status of {arguments}")
 

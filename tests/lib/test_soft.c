@@ -20,8 +20,8 @@
 
 #include <doorbell/doorbell.h>
 
-#include "arm/smmu_build.h"
 #include "soft/endpoints/bell.h"
+#include "vm/stage1.h"
 
 #define RAM_IPA 0x40000000ull
 #define RAM_SIZE (8ull << 20)
@@ -41,43 +41,9 @@ struct vm {
 	struct db_vmsix *vmsix;
 	uint64_t doorbell_ipa;
 	uint8_t *ram;
-	uint64_t used;
-	struct vmsa_table table;
+	struct stage1 s1;
 	int fd[MAX_VECTORS];
 };
-
-static int ram_read(void *ctx, uint64_t ipa, uint64_t *value)
-{
-	struct vm *vm = ctx;
-
-	*value = __atomic_load_n((uint64_t *)(vm->ram + (ipa - RAM_IPA)), __ATOMIC_RELAXED);
-	return 0;
-}
-
-static int ram_write(void *ctx, uint64_t ipa, uint64_t value)
-{
-	struct vm *vm = ctx;
-
-	__atomic_store_n((uint64_t *)(vm->ram + (ipa - RAM_IPA)), value, __ATOMIC_RELEASE);
-	return 0;
-}
-
-static int ram_alloc(void *ctx, uint64_t size, uint64_t *ipa)
-{
-	struct vm *vm = ctx;
-
-	vm->used = (vm->used + size - 1) & ~(size - 1);
-	*ipa = RAM_IPA + vm->used;
-	vm->used += size;
-	return 0;
-}
-
-static void ram_free(void *ctx, uint64_t ipa, uint64_t size)
-{
-	(void)ctx;
-	(void)ipa;
-	(void)size;
-}
 
 static void open_host(struct vm *vm, const char *machine, const char *address)
 {
@@ -98,29 +64,21 @@ static void open_host(struct vm *vm, const char *machine, const char *address)
 /* The guest's stage 1: RAM at its own address, the vITS's doorbell page at GIOVA_PAGE. */
 static void make_stage_1(struct vm *vm)
 {
-	struct smmu_cd_table ttb0;
-	struct smmu_cd cd = { .ttb0 = &ttb0, .asid = 5 };
-	struct smmu_ste_s1 s1;
-	uint64_t ste[8], cd_ipa;
-
-	vm->table.mem = (struct arm_mem){ ram_read, ram_write, vm };
-	vm->table.alloc = ram_alloc;
-	vm->table.free = ram_free;
-	vm->table.ctx = vm;
-	assert_int_equal(vmsa_format_init(&vm->table.format, VMSA_S1, 12, 48, 48), 0);
-	assert_int_equal(vmsa_table_init(&vm->table), 0);
-	assert_int_equal(vmsa_map(&vm->table, RAM_IPA, RAM_IPA, RAM_SIZE, VMSA_READ | VMSA_WRITE),
+	vm->s1 = (struct stage1){ .ram = vm->ram,
+				  .ram_ipa = RAM_IPA,
+				  .used = 1 << 20,
+				  .limit = RAM_SIZE,
+				  .input_bits = 48,
+				  .asid = 5 };
+	assert_int_equal(stage1_init(&vm->s1), 0);
+	assert_int_equal(vmsa_map(&vm->s1.table, RAM_IPA, RAM_IPA, RAM_SIZE,
+				  VMSA_READ | VMSA_WRITE),
 			 0);
 	if (vm->doorbell_ipa)
-		assert_int_equal(vmsa_map(&vm->table, GIOVA_PAGE, vm->doorbell_ipa, 4096,
+		assert_int_equal(vmsa_map(&vm->s1.table, GIOVA_PAGE, vm->doorbell_ipa, 4096,
 					  VMSA_WRITE | VMSA_DEVICE),
 				 0);
-	ttb0 = (struct smmu_cd_table){ vm->table.format, vm->table.root };
-	ram_alloc(vm, 64, &cd_ipa);
-	smmu_cd_build((uint64_t *)(vm->ram + (cd_ipa - RAM_IPA)), &cd);
-	s1 = (struct smmu_ste_s1){ .cd_table = cd_ipa };
-	smmu_ste_s1(ste, &s1, 0);
-	if (db_viommu_install_ste(vm->viommu, vm->dev, ste))
+	if (db_viommu_install_ste(vm->viommu, vm->dev, vm->s1.ste))
 		fail_msg("%s", db_error_message());
 }
 
@@ -162,7 +120,6 @@ static void open_space(struct vm *vm)
 	assert_int_equal(db_space_create(vm->host, &vm->space), 0);
 	vm->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(vm->ram != MAP_FAILED);
-	vm->used = 1 << 20;
 	if (db_space_map(vm->space, RAM_IPA, vm->ram, RAM_SIZE, DB_READ | DB_WRITE))
 		fail_msg("%s", db_error_message());
 	if (db_viommu_create(vm->space, vm->dev, &vm->viommu) ||
@@ -179,7 +136,7 @@ static void open_vm(struct vm *vm, const char *machine, const char *address, enu
 		fail_msg("%s", db_error_message());
 	make_stage_1(vm);
 	if (mode == DB_MODE_RMR)
-		assert_int_equal(vmsa_map(&vm->table, 0x8000000, 0x8000000, 1 << 20,
+		assert_int_equal(vmsa_map(&vm->s1.table, 0x8000000, 0x8000000, 1 << 20,
 					  VMSA_WRITE | VMSA_DEVICE),
 				 0);
 }
@@ -436,7 +393,7 @@ static void test_fault(void **state)
 		assert_int_equal(events[0][2], OTHER_PAGE | 0x40);
 		/* Mapped after all, and the vector given the same address again: it works from now
 		 * on. */
-		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
+		assert_int_equal(vmsa_map(&vm.s1.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
 					  VMSA_WRITE | VMSA_DEVICE),
 				 0);
 		ring(&vm, 1);
@@ -479,7 +436,7 @@ static void test_table(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		open_vm(&vm, cases[i].machine, "0000:02:00.0", cases[i].mode, DB_MSIX, false);
-		assert_int_equal(vmsa_map(&vm.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
+		assert_int_equal(vmsa_map(&vm.s1.table, OTHER_PAGE, vm.doorbell_ipa, 4096,
 					  VMSA_WRITE | VMSA_DEVICE),
 				 0);
 		start_table(&vm, 70);
@@ -572,7 +529,7 @@ static void test_invalidate(void **state)
 	open_vm(&vm, "device 0000:02:00.0 bell\n", "0000:02:00.0", DB_MODE_NATIVE, DB_MSIX, false);
 	set_all(&vm, 1, GIOVA);
 	copy(&vm, 0);
-	assert_int_equal(vmsa_unmap(&vm.table, GIOVA_PAGE, 4096, &freed), 0);
+	assert_int_equal(vmsa_unmap(&vm.s1.table, GIOVA_PAGE, 4096, &freed), 0);
 	for (i = 0; i < 299; i++) {
 		cmds[i][0] = SMMU_CMD_OP_TLBI_NH_VA | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, 5);
 		cmds[i][1] = GIOVA_PAGE + i * 4096;

@@ -350,17 +350,17 @@ void live_invalidate_page(struct live *l, uint64_t page, bool leaf)
 
 void live_map(struct live *l, uint64_t iova, uint64_t ipa, unsigned int prot)
 {
-	assert_int_equal(vmsa_map(&l->vm.s1, iova, ipa, 4096, prot | VMSA_NOT_GLOBAL), 0);
+	assert_int_equal(vmsa_map(&l->vm.s1.table, iova, ipa, 4096, prot | VMSA_NOT_GLOBAL), 0);
 }
 
 void live_unmap(struct live *l, uint64_t iova)
 {
 	uint64_t freed = 0;
 
-	assert_int_equal(vmsa_unmap(&l->vm.s1, iova, 4096, &freed), 0);
+	assert_int_equal(vmsa_unmap(&l->vm.s1.table, iova, 4096, &freed), 0);
 	/* Tables that are given back must not be found any more either. */
 	live_invalidate_page(l, iova, !freed);
-	vmsa_release(&l->vm.s1, freed);
+	vmsa_release(&l->vm.s1.table, freed);
 }
 
 void live_program(struct live *l, uint64_t address)

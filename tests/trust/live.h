@@ -18,7 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "bench/vm.h"
+#include "vm/vm.h"
 #include "soft/endpoints/bell.h"
 #include "soft/host.h"
 

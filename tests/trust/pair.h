@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bench/vm.h"
+#include "vm/vm.h"
 #include "soft/endpoints/bell.h"
 
 #define VECTORS 4

@@ -180,7 +180,7 @@ static void use(struct vm *vm)
 	}
 	db_viommu_invalidate(vm->viommu, cmds, 2, NULL);
 	db_viommu_install_ste(vm->viommu, d->dev, ste);
-	db_viommu_install_ste(vm->viommu, d->dev, vm->ste);
+	db_viommu_install_ste(vm->viommu, d->dev, vm->s1.ste);
 	db_vmsix_table_write(vmsix, 12, 4, 1);
 	db_viommu_events(vm->viommu, &event, 1, &lost);
 	db_device_reset(d->dev);

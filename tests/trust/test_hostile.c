@@ -56,7 +56,8 @@ static void illegal_stes(void **state)
 		assert_int_equal(pair_copy(vm, FROM, TO, 64) == 0, stes[i].reaches);
 		/* An abort makes no event (IHI 0070 5.2, Config). */
 		assert_int_equal(db_viommu_events(vm->viommu, &event, 1, &lost), 0);
-		assert_int_equal(db_viommu_install_ste(vm->viommu, vm->devices[0].dev, vm->ste), 0);
+		assert_int_equal(
+			db_viommu_install_ste(vm->viommu, vm->devices[0].dev, vm->s1.ste), 0);
 		assert_int_equal(pair_copy(vm, FROM, TO, 64), 0);
 	}
 	assert_works(vm);
@@ -81,7 +82,7 @@ static void illegal_cds(void **state)
 {
 	struct pair *p = *state;
 	struct vm *vm = &p->vms[0];
-	uint64_t *cd = (uint64_t *)(vm->ram + ((vm->ste[0] & CD_POINTER) - VM_RAM_IPA)),
+	uint64_t *cd = (uint64_t *)(vm->ram + ((vm->s1.ste[0] & CD_POINTER) - VM_RAM_IPA)),
 		 good = cd[0];
 	const uint64_t bad[] = {
 		0,
@@ -176,7 +177,7 @@ static void *scribble(void *arg)
 	unsigned int places[64], n = 0;
 
 	/* Descriptors, and the CD among them. */
-	for (unsigned int at = 0; at < vm->used / 8 && n < 64; at++)
+	for (unsigned int at = 0; at < vm->s1.used / 8 && n < 64; at++)
 		if (words[at] & 1)
 			places[n++] = at;
 	for (unsigned int i = 0; !atomic_load(&s->stop); i++) {
@@ -252,7 +253,7 @@ static void doorbell_of_another_its(void **state)
 	    db_device_open(vm.host, "0000:02:00.0", 0, &other))
 		fail_msg("%s", db_error_message());
 	assert_int_equal(db_space_map_doorbell(vm.space, other, other_ipa), 0);
-	assert_int_equal(vmsa_map(&vm.s1, other_iova, other_ipa, 4096, VMSA_WRITE | VMSA_DEVICE),
+	assert_int_equal(vmsa_map(&vm.s1.table, other_iova, other_ipa, 4096, VMSA_WRITE | VMSA_DEVICE),
 			 0);
 	assert_int_equal(pair_ring_at(&vm, other_iova | 0x40, event), 0);
 	assert_int_equal(pair_taken(&vm, 0), 0);

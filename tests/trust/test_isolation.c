@@ -28,15 +28,15 @@ static void messages_that_go_astray(void **state)
 
 	/* Read-only in stage 1. */
 	assert_int_equal(
-		vmsa_map(&vm->s1, HOSTILE_PAGE, VM_DOORBELL_IPA, 4096, VMSA_READ | VMSA_DEVICE), 0);
+		vmsa_map(&vm->s1.table, HOSTILE_PAGE, VM_DOORBELL_IPA, 4096, VMSA_READ | VMSA_DEVICE), 0);
 	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE | 0x40, event), F_PERMISSION);
 
 	/* A hole of stage 2; then the other VM's memory by its PA, which is one as well. Linux
 	 * keeps faults of stage 2 to itself. */
-	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x1000, 0x70000000, 4096, VMSA_WRITE), 0);
+	assert_int_equal(vmsa_map(&vm->s1.table, HOSTILE_PAGE + 0x1000, 0x70000000, 4096, VMSA_WRITE), 0);
 	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE + 0x1040, event), 0);
 	memcpy(before, p->vms[1].ram, sizeof(before));
-	assert_int_equal(vmsa_map(&vm->s1, HOSTILE_PAGE + 0x2000,
+	assert_int_equal(vmsa_map(&vm->s1.table, HOSTILE_PAGE + 0x2000,
 				  (uintptr_t)p->vms[1].ram & 0xfffffffff000, 4096, VMSA_WRITE),
 			 0);
 	assert_int_equal(pair_ring_at(vm, HOSTILE_PAGE + 0x2040, event), 0);
@@ -115,7 +115,7 @@ static void tables_from_hell(void **state)
 					  VM_RAM_IPA + VM_BUFFERS + 0x11000 };
 	struct pair *p = *state;
 	struct vm *vm = &p->vms[0];
-	uint64_t cd = vm->ste[0] & 0x000fffffffffffc0, good, records[4][4], lost;
+	uint64_t cd = vm->s1.ste[0] & 0x000fffffffffffc0, good, records[4][4], lost;
 	uint64_t sync[1][2] = { { 0x30, 0 } };
 
 	/* One table of which every entry is the table itself, one of ones. */

@@ -112,13 +112,13 @@ static void replace_ste(struct scene *s)
 	struct db_device *dev = vm->devices[s->l.changes % vm->n_devices].dev;
 	uint64_t ste[8], to;
 
-	assert_int_equal(vm->s1.alloc(vm->s1.ctx, 64, &to), 0);
-	memcpy(ste, vm->ste, sizeof(ste));
+	assert_int_equal(vm->s1.table.alloc(vm->s1.table.ctx, 64, &to), 0);
+	memcpy(ste, vm->s1.ste, sizeof(ste));
 	ste[0] = (ste[0] & ~CD_POINTER) | to;
-	memcpy(cd_of(s, ste), cd_of(s, vm->ste), 64);
+	memcpy(cd_of(s, ste), cd_of(s, vm->s1.ste), 64);
 	assert_int_equal(db_viommu_install_ste(vm->viommu, dev, ste), 0);
-	assert_int_equal(db_viommu_install_ste(vm->viommu, dev, vm->ste), 0);
-	vm->used -= 64; /* nobody uses it any more */
+	assert_int_equal(db_viommu_install_ste(vm->viommu, dev, vm->s1.ste), 0);
+	vm->s1.used -= 64; /* nobody uses it any more */
 }
 
 /* The guest's kernel takes stage 1 away and puts it back: what it uses is where it is in both. */
@@ -130,7 +130,7 @@ static void bypass(struct scene *s)
 	live_program(&s->l, s->doorbell_ipa | 0x40);
 	live_install(&s->l, ste);
 	live_await_rings(&s->l, 2);
-	live_install(&s->l, s->l.vm.ste);
+	live_install(&s->l, s->l.vm.s1.ste);
 	live_program(&s->l, s->page | 0x40);
 }
 
@@ -141,7 +141,7 @@ static void make_other_cd(struct scene *s)
 	struct smmu_cd_table ttb0;
 	uint64_t cd;
 
-	s->other = vm->s1;
+	s->other = vm->s1.table;
 	s->other.root = 0;
 	assert_int_equal(vmsa_table_init(&s->other), 0);
 	assert_int_equal(
@@ -153,8 +153,8 @@ static void make_other_cd(struct scene *s)
 	assert_int_equal(vmsa_map(&s->other, OTHER_DOORBELL_IPA, OTHER_DOORBELL_IPA, 4096,
 				  VMSA_WRITE | VMSA_DEVICE),
 			 0);
-	assert_int_equal(vm->s1.alloc(vm->s1.ctx, 64, &cd), 0);
-	memcpy(s->other_ste, vm->ste, sizeof(s->other_ste));
+	assert_int_equal(vm->s1.table.alloc(vm->s1.table.ctx, 64, &cd), 0);
+	memcpy(s->other_ste, vm->s1.ste, sizeof(s->other_ste));
 	s->other_ste[0] = (s->other_ste[0] & ~CD_POINTER) | cd;
 	ttb0 = (struct smmu_cd_table){ s->other.format, s->other.root };
 	smmu_cd_build((uint64_t *)cd_of(s, s->other_ste),
@@ -170,13 +170,13 @@ static void other_cd(struct scene *s)
 		make_other_cd(s);
 	live_program(&s->l, s->doorbell_ipa | 0x40);
 	live_install(&s->l, s->other_ste);
-	root = (uint64_t *)(s->l.vm.ram + (s->l.vm.s1.root - VM_RAM_IPA));
+	root = (uint64_t *)(s->l.vm.ram + (s->l.vm.s1.table.root - VM_RAM_IPA));
 	for (unsigned int i = 0; i < 512; i++)
 		saved[i] = __atomic_exchange_n(&root[i], 0, __ATOMIC_RELAXED);
 	live_await_rings(&s->l, 2);
 	for (unsigned int i = 0; i < 512; i++)
 		__atomic_store_n(&root[i], saved[i], __ATOMIC_RELEASE);
-	live_install(&s->l, s->l.vm.ste);
+	live_install(&s->l, s->l.vm.s1.ste);
 	live_program(&s->l, s->page | 0x40);
 }
 
@@ -333,7 +333,7 @@ static void window_and_ste(struct scene *s)
 	assert_in_reach(l, l->vm.ram + TARGET(0));
 	live_install(l, l->changes % 2 ? abort : s->other_ste);
 	assert_out_of_reach(l, l->vm.ram + TARGET(0));
-	live_install(l, l->vm.ste);
+	live_install(l, l->vm.s1.ste);
 	assert_in_reach(l, l->vm.ram + TARGET(0));
 	live_unmap(l, WINDOW);
 }
@@ -348,7 +348,7 @@ static void window_and_cd(struct scene *s)
 		{ SMMU_CMD_OP_TLBI_NH_ASID | FIELD_PREP64(SMMU_CMD_TLBI_0_ASID, LIVE_ASID), 0 },
 	};
 	struct live *l = &s->l;
-	uint64_t *cd = (uint64_t *)cd_of(s, l->vm.ste), mine = cd[1], theirs;
+	uint64_t *cd = (uint64_t *)cd_of(s, l->vm.s1.ste), mine = cd[1], theirs;
 
 	if (!s->other.root)
 		make_other_cd(s);

@@ -4,7 +4,7 @@
 #define TESTS_SOFT_UAPI_GUEST_H
 
 #include "iommufd_fixture.h"
-#include "arm/smmu_build.h"
+#include "vm/stage1.h"
 
 #define GUEST_BASE 0x40000000ull
 #define GUEST_SIZE (4ull << 20)
@@ -12,9 +12,7 @@
 
 struct guest {
 	uint8_t *memory;		/* at GUEST_BASE */
-	uint64_t next;			/* free memory of tables */
-	uint64_t cd;			/* IPA */
-	struct vmsa_table s1;
+	struct stage1 s1;
 	/* Of the host. */
 	uint32_t ioas, parent, viommu, vdevice, nested;
 };

@@ -146,7 +146,7 @@ static void configuration_events(void **state)
 	(void)state;
 	guest_boot(&g, &fx);
 	assert_int_equal(veventq(&fx, g.viommu, 16, &id, &fd), 0);
-	memset(g.memory + (g.cd - GUEST_BASE), 0, 64);
+	memset(stage1_at(&g.s1, g.s1.cd), 0, 64);
 	assert_int_equal(fx_translate(&fx, 1, GIOVA, true, NULL), -EFAULT);
 	assert_int_equal(get(&fx, fd, &e, sizeof(e)), FULL);
 	assert_int_equal(FIELD_GET64(SMMU_EVT_0_ID, le64toh(e.data.evt[0])), SMMU_EVT_C_BAD_CD);

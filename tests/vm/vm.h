@@ -3,12 +3,12 @@
  * The smallest VM there is around one or more bell devices of a software host: memory, a stage 1 that maps it and the doorbell, and
  * interrupts that end in plain eventfds. Benches and tests use it where the in-process guest would do too much.
  */
-#ifndef BENCH_VM_H
-#define BENCH_VM_H
+#ifndef TESTS_VM_VM_H
+#define TESTS_VM_VM_H
 
 #include <doorbell/doorbell.h>
 
-#include "arm/vmsa.h"
+#include "vm/stage1.h"
 
 #define VM_RAM_IPA 0x40000000ull
 #define VM_RAM_SIZE (2ull << 20)
@@ -31,10 +31,7 @@ struct vm {
 	struct db_space *space;
 	struct db_viommu *viommu;
 	uint8_t *ram;
-	uint64_t used;		/* of the guest's RAM, from its start, by tables */
-	uint64_t free_table;	/* IPA of the first freed table, or 0 */
-	struct vmsa_table s1;
-	uint64_t ste[8];
+	struct stage1 s1;	/* maps the RAM, and the doorbell at VM_GIOVA_PAGE */
 	/* The caller's choice, before vm_open(). */
 	enum db_mode mode;	/* AUTO: native */
 	uint64_t doorbell_ipa;	/* 0: VM_DOORBELL_IPA */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vm.h"
+#include "vm/vm.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "arm/smmu_build.h"
-
 #define PAGE 4096
 #define ASID 5
 /* As guests map for DMA: of one ASID. */
@@ -19,81 +17,22 @@
 #define COMMAND 4		/* PCI config space */
 #define COMMAND_MEMORY_MASTER 6
 
-/* --- The guest's memory --- */
-
-static int ram_read(void *ctx, uint64_t ipa, uint64_t *value)
-{
-	struct vm *vm = ctx;
-
-	*value = __atomic_load_n((uint64_t *)(vm->ram + (ipa - VM_RAM_IPA)), __ATOMIC_RELAXED);
-	return 0;
-}
-
-static int ram_write(void *ctx, uint64_t ipa, uint64_t value)
-{
-	struct vm *vm = ctx;
-
-	__atomic_store_n((uint64_t *)(vm->ram + (ipa - VM_RAM_IPA)), value, __ATOMIC_RELEASE);
-	return 0;
-}
-
-/* Tables that were freed are kept in a list through their first dword, and used again. */
-static int ram_alloc(void *ctx, uint64_t size, uint64_t *ipa)
-{
-	struct vm *vm = ctx;
-	uint64_t at = (vm->used + size - 1) & ~(size - 1);
-
-	if (size == PAGE && vm->free_table) {
-		*ipa = vm->free_table;
-		ram_read(vm, *ipa, &vm->free_table);
-		memset(vm->ram + (*ipa - VM_RAM_IPA), 0, PAGE);
-		return 0;
-	}
-	if (at + size > VM_BUFFERS)
-		return -ENOMEM;
-	vm->used = at + size;
-	*ipa = VM_RAM_IPA + at;
-	return 0;
-}
-
-static void ram_free(void *ctx, uint64_t ipa, uint64_t size)
-{
-	struct vm *vm = ctx;
-
-	if (size != PAGE)
-		return;		/* goes with the VM */
-	ram_write(vm, ipa, vm->free_table);
-	vm->free_table = ipa;
-}
-
-/* --- Stage 1 --- */
-
 static int make_stage_1(struct vm *vm)
 {
-	struct smmu_cd_table ttb0;
-	struct smmu_cd cd = { .ttb0 = &ttb0, .asid = ASID };
-	struct smmu_ste_s1 s1;
-	uint64_t cd_ipa;
 	int ret;
 
-	vm->s1 = (struct vmsa_table){
-		.mem = { ram_read, ram_write, vm },
-		.alloc = ram_alloc,
-		.free = ram_free,
-		.ctx = vm,
-	};
-	ret = vmsa_format_init(&vm->s1.format, VMSA_S1, 12, 48, 48);
-	ret = ret ? ret : vmsa_table_init(&vm->s1);
-	ret = ret ? ret : vmsa_map(&vm->s1, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE, VMSA_READ | S1_FLAGS);
-	ret = ret ? ret : vmsa_map(&vm->s1, VM_GIOVA_PAGE, vm->doorbell_ipa, PAGE, S1_FLAGS | VMSA_DEVICE);
-	ret = ret ? ret : ram_alloc(vm, 64, &cd_ipa);
-	if (ret)
-		return ret;
-	ttb0 = (struct smmu_cd_table){ vm->s1.format, vm->s1.root };
-	smmu_cd_build((uint64_t *)(vm->ram + (cd_ipa - VM_RAM_IPA)), &cd);
-	s1 = (struct smmu_ste_s1){ .cd_table = cd_ipa };
-	smmu_ste_s1(vm->ste, &s1, 0);
-	return 0;
+	vm->s1.ram = vm->ram;
+	vm->s1.ram_ipa = VM_RAM_IPA;
+	vm->s1.limit = VM_BUFFERS;
+	vm->s1.input_bits = 48;
+	vm->s1.asid = ASID;
+	ret = stage1_init(&vm->s1);
+	ret = ret ? ret :
+		    vmsa_map(&vm->s1.table, VM_RAM_IPA, VM_RAM_IPA, VM_RAM_SIZE,
+			     VMSA_READ | S1_FLAGS);
+	return ret ? ret :
+		     vmsa_map(&vm->s1.table, VM_GIOVA_PAGE, vm->doorbell_ipa, PAGE,
+			      S1_FLAGS | VMSA_DEVICE);
 }
 
 /* --- Devices --- */
@@ -178,7 +117,7 @@ int vm_add_device(struct vm *vm, const char *address, unsigned int vectors)
 		return ret;
 	d->added = true;
 	config.dev = d->dev;
-	ret = db_viommu_install_ste(vm->viommu, d->dev, vm->ste);
+	ret = db_viommu_install_ste(vm->viommu, d->dev, vm->s1.ste);
 	ret = ret ? ret : db_msi_create(&config, &d->msi);
 	if (ret)
 		return ret;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "bench.h"
+#include "subjects.h"
 
 #include <doorbell/doorbell.h>
 #include <errno.h>
@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define DEFAULT_RUNS 7
 #define MOST_RUNS 101
 
-static const struct bench *const subjects[] = { bench_arm, bench_msi, bench_vmsix, bench_memory, bench_space, bench_fleet };
+static const struct bench *const subjects[] = { bench_arm,    bench_msi,   bench_vmsix,
+						 bench_memory, bench_space, bench_fleet };
 
 struct outcome {
 	double median, spread, limit, ratio;
@@ -26,50 +25,6 @@ struct options {
 	char **names;
 	int n_names;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-uint64_t bench_now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-uint64_t bench_cpu_ns(void)
-{
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
-uint64_t bench_resident(void)
-{
-	unsigned long total, resident = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (f) {
-		if (fscanf(f, "%lu %lu", &total, &resident) != 2)
-			resident = 0;
-		fclose(f);
-	}
-	return resident * sysconf(_SC_PAGESIZE);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-double bench_median(double *values, unsigned int count)
-{
-	qsort(values, count, sizeof(*values), compare_doubles);
-	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
 
 /* The ratio is taken in each run and then its median, so that a machine that changes speed between runs does not matter. */
 static int measure(const struct bench *b, unsigned int runs, struct outcome *out)
@@ -152,7 +107,7 @@ static int run_all(const struct options *options)
 				fprintf(stderr, "%s\n", b->name);
 			ret = measure(b, options->runs, &o);
 			if (ret) {
-				fprintf(stderr, "doorbell bench: %s could not run: %s\n", b->name, strerror(-ret));
+				fprintf(stderr, "doorbell-bench: %s could not run: %s\n", b->name, strerror(-ret));
 				status = 1;
 				continue;
 			}
@@ -180,7 +135,7 @@ static int run_growth(const struct options *options)
 	int ret = bench_growth(curves, options->names, options->n_names);
 
 	if (ret)
-		fprintf(stderr, "doorbell bench: growth could not be measured: %s (%s)\n", strerror(-ret), db_error_message());
+		fprintf(stderr, "doorbell-bench: growth could not be measured: %s (%s)\n", strerror(-ret), db_error_message());
 	else
 		json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	json_decref(all);
@@ -194,7 +149,7 @@ static int run_instructions(const char *what)
 	int ret = bench_instructions(what, &count);
 
 	if (ret)
-		fprintf(stderr, "doorbell bench: --instructions %s: %s\n", what, strerror(-ret));
+		fprintf(stderr, "doorbell-bench: --instructions %s: %s\n", what, strerror(-ret));
 	else
 		printf("%u\n", count);
 	return ret ? 1 : 0;
@@ -218,16 +173,16 @@ static void list(void)
 
 static void usage(FILE *f)
 {
-	fprintf(f, "usage: doorbell bench [--json] [--runs N] [NAME...]\n"
-		   "       doorbell bench --list\n"
-		   "       doorbell bench --growth [vectors|devices|ranges|pages|blocks|mappings...]\n"
-		   "       doorbell bench --instructions tlb_hit|tlb_miss|walk_warm\n"
+	fprintf(f, "usage: doorbell-bench [--json] [--runs N] [NAME...]\n"
+		   "       doorbell-bench --list\n"
+		   "       doorbell-bench --growth [vectors|devices|ranges|pages|blocks|mappings...]\n"
+		   "       doorbell-bench --instructions tlb_hit|tlb_miss|walk_warm\n"
 		   "Measures each subject beside its limit in the same run; medians of N runs (%d).\n"
 		   "--growth: what one operation costs over the number of vectors, devices, mappings, as JSON.\n"
 		   "--instructions: runs so many of them for callgrind to count (tools/bench --instructions).\n", DEFAULT_RUNS);
 }
 
-int bench_main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
@@ -241,7 +196,6 @@ int bench_main(int argc, char **argv)
 	struct options options = { .runs = DEFAULT_RUNS };
 	int c;
 
-	optind = 1;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -250,7 +204,7 @@ int bench_main(int argc, char **argv)
 		case 'r':
 			options.runs = strtoul(optarg, NULL, 10);
 			if (options.runs < 1 || options.runs > MOST_RUNS) {
-				fprintf(stderr, "doorbell bench: --runs takes 1 to %d\n", MOST_RUNS);
+				fprintf(stderr, "doorbell-bench: --runs takes 1 to %d\n", MOST_RUNS);
 				return 2;
 			}
 			break;
@@ -276,10 +230,21 @@ int bench_main(int argc, char **argv)
 		const char *name = options.names[i];
 
 		if (options.growth ? !bench_growth_knows(name) : !known(name)) {
-			fprintf(stderr, "doorbell bench: no %s \"%s\"; `doorbell bench %s` names them\n", options.growth ? "axis" : "bench",
+			fprintf(stderr, "doorbell-bench: no %s \"%s\"; `doorbell-bench %s` names them\n", options.growth ? "axis" : "bench",
 				name, options.growth ? "--help" : "--list");
 			return 2;
 		}
 	}
 	return options.growth ? run_growth(&options) : run_all(&options);
+}
+
+int main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	if (fclose(stdout)) {
+		fprintf(stderr, "doorbell-bench: standard output: %s\n", strerror(errno));
+		return 1;
+	}
+	return status;
 }
