@@ -37,13 +37,13 @@ enum db_vsmmu_irq {
 	DB_VSMMU_IRQS,
 };
 
-/* What the guest asked to be forgotten. Ranges are inclusive. */
+/* What the guest asked to be forgotten. Ranges are inclusive. Filled by the library. */
 struct db_vsmmu_invalidation {
 	size_t size;			/* of this struct, as the library knows it */
 	uint32_t first_sid, last_sid;	/* the streams; 0 and ~0: all */
-	bool any_asid;			/* else only translations with @asid */
+	bool any_asid;			/* else only translations with @asid, which are not global */
 	uint16_t asid;
-	uint64_t first, last;		/* input addresses (gIOVA); 0 and ~0: all */
+	uint64_t first, last;		/* all that hold one of these gIOVAs; 0 and ~0: all */
 };
 
 /*
@@ -52,7 +52,7 @@ struct db_vsmmu_invalidation {
  * @ctx is that of the configuration.
  */
 struct db_vsmmu_ops {
-	size_t size;			/* sizeof(struct db_vsmmu_ops) */
+	size_t size;			/* doorbell/api.h */
 
 	/*
 	 * Copies @len bytes (a multiple of 8, at most 8192) at guest-physical address @ipa, which
@@ -82,7 +82,7 @@ struct db_vsmmu_ops {
 };
 
 struct db_vsmmu_config {
-	size_t size;			/* sizeof(struct db_vsmmu_config); all else may be 0 */
+	size_t size;			/* doorbell/api.h */
 
 	/* Where passed-through devices of it are attached. May be NULL: emulated ones only. Must
 	 * stay until after db_vsmmu_destroy(). */
@@ -112,7 +112,7 @@ struct db_vsmmu_config {
 };
 
 /*
- * Errors: -EINVAL (a struct that is too short, no read or write, sid_bits), -EOPNOTSUPP (@host
+ * Errors: -EINVAL (a struct without a size, no read or write, sid_bits), -E2BIG, -EOPNOTSUPP (@host
  * lacks what any guest needs: AArch64 tables, little-endian, stage 1), -EBADF (an irq_fd), -ENOMEM.
  */
 int db_vsmmu_create(const struct db_vsmmu_config *config, struct db_vsmmu **out);
@@ -156,6 +156,7 @@ int db_vsmmu_mmio_write(struct db_vsmmu *vsmmu, uint64_t offset, unsigned int si
 #define DB_VSMMU_QUIET (1u << 4)	/* only asks: a fault records no event */
 
 struct db_vsmmu_translation {
+	size_t size;		/* set by the caller, once (doorbell/api.h) */
 	uint64_t address;	/* guest-physical, of the access */
 	uint64_t page_size;	/* the naturally aligned block around it that is translated alike */
 	/* On -EFAULT: reads give 0 and writes are ignored; false: the access is terminated. */
@@ -168,7 +169,7 @@ struct db_vsmmu_translation {
  * It may be a passed-through device too: what its access would meet.
  *
  * A fault is recorded in the guest's event queue. A result holds until it is invalidated; see
- * db_vsmmu_access_begin(). Errors: -EFAULT, -ENOENT (no device has this StreamID).
+ * db_vsmmu_access_begin(). Errors: -EFAULT, -ENOENT (no device has this StreamID), -EINVAL (size).
  */
 int db_vsmmu_translate(struct db_vsmmu *vsmmu, uint32_t sid, uint32_t ssid, uint64_t iova,
 		       unsigned int flags, struct db_vsmmu_translation *out);

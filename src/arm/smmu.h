@@ -78,6 +78,20 @@ struct smmu_result {
 int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res);
 
 /*
+ * The stream table entry of @sid as memory has it now (8 dwords, host order), legal or not; the
+ * caches are not looked at. -EFAULT: there is none, or not in memory. As smmu_translate(), by any
+ * number of threads.
+ */
+int smmu_fetch_ste(struct smmu *smmu, uint32_t sid, uint64_t ste[8]);
+
+/*
+ * The input addresses [*first, *last] that a CMD_TLBI_NH_VA or _VAA names (an entry is meant that
+ * holds one of them, however large). 0, or SMMU_CERROR_ILL.
+ */
+int smmu_command_range(const struct smmu *smmu, const uint64_t cmd[2], uint64_t *first,
+		       uint64_t *last);
+
+/*
  * Executes one command (§4.1; two dwords). 0, or the CERROR code (§7.1): 1 CERROR_ILL, ... Memory
  * is never touched by a command.
  */

@@ -116,16 +116,31 @@ static int set_range(const struct smmu *smmu, const uint64_t cmd[2], uint64_t ad
 	return 0;
 }
 
+/* §4.4.2: TBI may apply. Entries are kept sign-extended, so it does. */
+static int set_va_range(const struct smmu *smmu, const uint64_t cmd[2], struct tlb_scope *scope)
+{
+	return set_range(smmu, cmd, smmu_ignore_top_byte(cmd[1] & SMMU_CMD_TLBI_1_VA), scope);
+}
+
+int smmu_command_range(const struct smmu *smmu, const uint64_t cmd[2], uint64_t *first,
+		       uint64_t *last)
+{
+	struct tlb_scope scope;
+	int rc = set_va_range(smmu, cmd, &scope);
+
+	*first = scope.first;
+	*last = scope.last;
+	return rc;
+}
+
 static int tlbi_va(struct smmu *smmu, const uint64_t cmd[2], bool any_asid)
 {
 	struct tlb_scope scope = scope_of(smmu, cmd);
-	uint64_t va = cmd[1] & SMMU_CMD_TLBI_1_VA;
 	int rc;
 
 	if (!smmu->features.s1)
 		return SMMU_CERROR_ILL;
-	/* §4.4.2: TBI may apply. Entries are kept sign-extended, so it does. */
-	rc = set_range(smmu, cmd, smmu_ignore_top_byte(va), &scope);
+	rc = set_va_range(smmu, cmd, &scope);
 	if (rc)
 		return rc;
 	scope.s1 = true;

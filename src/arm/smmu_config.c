@@ -58,10 +58,9 @@ static int find_ste_2level(struct smmu_walk *w, uint64_t *ste_pa)
 	return 0;
 }
 
-static int find_ste(struct smmu_walk *w, struct smmu_ste *ste)
+static int fetch_ste(struct smmu_walk *w, uint64_t dw[SMMU_STE_DWORDS])
 {
 	const struct smmu *smmu = w->smmu;
-	uint64_t dw[SMMU_STE_DWORDS];
 	uint64_t pa;
 	int rc = 0;
 
@@ -81,9 +80,28 @@ static int find_ste(struct smmu_walk *w, struct smmu_ste *ste)
 		return smmu_fault_fetch(w, SMMU_EVT_F_STE_FETCH, pa);
 	if (smmu_traced(w))
 		trace_dwords(w, SMMU_STEP_STE, w->txn->sid, pa, pa, dw, SMMU_STE_DWORDS);
-	if (smmu_ste_decode(&smmu->features, dw, ste))
+	return 0;
+}
+
+static int find_ste(struct smmu_walk *w, struct smmu_ste *ste)
+{
+	uint64_t dw[SMMU_STE_DWORDS];
+	int rc = fetch_ste(w, dw);
+
+	if (rc)
+		return rc;
+	if (smmu_ste_decode(&w->smmu->features, dw, ste))
 		return smmu_fault_config(w, SMMU_EVT_C_BAD_STE);
 	return 0;
+}
+
+int smmu_fetch_ste(struct smmu *smmu, uint32_t sid, uint64_t ste[SMMU_STE_DWORDS])
+{
+	struct smmu_txn txn = { .sid = sid };
+	struct smmu_result result;
+	struct smmu_walk w = { .smmu = smmu, .txn = &txn, .res = &result };
+
+	return fetch_ste(&w, ste);
 }
 
 /* --- CD --- */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The registers of an SMMUv3's Non-secure programming interface (IHI 0070 §6.2, §6.3), and the
+ * fields of those that are not in arm/smmu_regs.h. */
+#ifndef LIB_VSMMU_REGS_H
+#define LIB_VSMMU_REGS_H
+
+#include "arm/smmu_regs.h"
+
+#define SMMU_IDR0 0x00u
+#define SMMU_IDR5 0x14u
+#define SMMU_IIDR 0x18u
+#define SMMU_AIDR 0x1cu
+#define SMMU_CR0 0x20u
+#define SMMU_CR0ACK 0x24u
+#define SMMU_CR1 0x28u
+#define SMMU_CR2 0x2cu
+#define SMMU_STATUSR 0x40u
+#define SMMU_GBPA 0x44u
+#define SMMU_AGBPA 0x48u
+#define SMMU_IRQ_CTRL 0x50u
+#define SMMU_IRQ_CTRLACK 0x54u
+#define SMMU_GERROR 0x60u
+#define SMMU_GERRORN 0x64u
+#define SMMU_GERROR_IRQ_CFG0 0x68u	/* 64 bits */
+#define SMMU_GERROR_IRQ_CFG1 0x70u
+#define SMMU_GERROR_IRQ_CFG2 0x74u
+#define SMMU_STRTAB_BASE 0x80u		/* 64 bits */
+#define SMMU_STRTAB_BASE_CFG 0x88u
+#define SMMU_CMDQ_BASE 0x90u		/* 64 bits */
+#define SMMU_CMDQ_PROD 0x98u
+#define SMMU_CMDQ_CONS 0x9cu
+#define SMMU_EVENTQ_BASE 0xa0u		/* 64 bits */
+#define SMMU_EVENTQ_IRQ_CFG0 0xb0u	/* 64 bits */
+#define SMMU_EVENTQ_IRQ_CFG1 0xb8u
+#define SMMU_EVENTQ_IRQ_CFG2 0xbcu
+/* In page 1. */
+#define SMMU_EVENTQ_PROD 0x100a8u
+#define SMMU_EVENTQ_CONS 0x100acu
+
+#define SMMU_CR0_SMMUEN BIT64(0)
+#define SMMU_CR0_EVENTQEN BIT64(2)
+#define SMMU_CR0_CMDQEN BIT64(3)
+#define SMMU_CR0_WRITABLE (SMMU_CR0_SMMUEN | SMMU_CR0_EVENTQEN | SMMU_CR0_CMDQEN)
+
+#define SMMU_CR1_QUEUES GENMASK64(5, 0)
+#define SMMU_CR1_TABLE GENMASK64(11, 6)
+
+#define SMMU_CR2_RECINVSID BIT64(1)
+
+#define SMMU_GBPA_UPDATE BIT64(31)
+#define SMMU_GBPA_ABORT BIT64(20)
+#define SMMU_GBPA_ATTRIBUTES (GENMASK64(19, 16) | GENMASK64(13, 8) | GENMASK64(4, 0))
+#define SMMU_GBPA_RESET BIT64(12)	/* SHCFG: incoming */
+
+#define SMMU_IRQ_CTRL_GERROR BIT64(0)
+#define SMMU_IRQ_CTRL_EVENTQ BIT64(2)
+#define SMMU_IRQ_CTRL_WRITABLE (SMMU_IRQ_CTRL_GERROR | SMMU_IRQ_CTRL_EVENTQ)
+
+#define SMMU_GERROR_CMDQ BIT64(0)
+#define SMMU_GERROR_EVENTQ_ABT BIT64(2)
+#define SMMU_GERROR_MSI_CMDQ_ABT BIT64(4)
+#define SMMU_GERROR_MSI_EVENTQ_ABT BIT64(5)
+#define SMMU_GERROR_MSI_GERROR_ABT BIT64(7)
+#define SMMU_GERROR_ALL                                                                            \
+	(SMMU_GERROR_CMDQ | SMMU_GERROR_EVENTQ_ABT | SMMU_GERROR_MSI_CMDQ_ABT |                    \
+	 SMMU_GERROR_MSI_EVENTQ_ABT | SMMU_GERROR_MSI_GERROR_ABT)
+
+#define SMMU_IRQ_CFG0_ADDR GENMASK64(51, 2)
+#define SMMU_IRQ_CFG2_ATTRIBUTES GENMASK64(5, 0)
+
+/* STRTAB_BASE_CFG: LOG2SIZE, SPLIT, FMT */
+#define SMMU_STRTAB_BASE_CFG_ALL                                                                   \
+	(SMMU_STRTAB_BASE_CFG_LOG2SIZE | SMMU_STRTAB_BASE_CFG_SPLIT | SMMU_STRTAB_BASE_CFG_FMT)
+
+#define SMMU_Q_BASE_HINT BIT64(62)	/* RA of the command queue, WA of the event queue */
+#define SMMU_Q_BASE_ADDR GENMASK64(51, 5)
+#define SMMU_Q_BASE_LOG2SIZE GENMASK64(4, 0)
+#define SMMU_Q_BASE_ALL (SMMU_Q_BASE_HINT | SMMU_Q_BASE_ADDR | SMMU_Q_BASE_LOG2SIZE)
+#define SMMU_Q_INDEX GENMASK64(19, 0)
+#define SMMU_CMDQ_CONS_ERR GENMASK64(30, 24)
+#define SMMU_EVENTQ_OVERFLOW BIT64(31)	/* OVFLG of PROD, OVACKFLG of CONS */
+
+#define SMMU_CMD_SYNC_0_MSIDATA GENMASK64(63, 32)
+#define SMMU_CMD_SYNC_1_MSIADDRESS GENMASK64(51, 2)
+
+#endif
