@@ -165,9 +165,11 @@ static int hw_info(struct mock *mock, struct iommu_hw_info *cmd)
 	cmd->out_data_type =
 		mock->other_iommu ? IOMMU_HW_INFO_TYPE_INTEL_VTD : IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
 	info->flags = mock->repeat ? IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI : 0;
-	info->idr[0] = 1 << 10 | 1 << 12;
+	/* Stage 1, AArch64, ATS, ASIDs of 16 bits, little-endian; ranges; 4K, 48 bits. */
+	info->idr[0] = 1 << 1 | 2 << 2 | 1 << 10 | 1 << 12 | 2 << 21;
 	info->idr[1] = 10 << 6;
 	info->idr[3] = 1 << 10 | (mock->fwb ? 1 << 8 : 0);
+	info->idr[5] = 1 << 4 | 5;
 	return 0;
 }
 
