@@ -177,7 +177,7 @@ unpack_qemu() {
 # --- arm64 libraries ---------------------------------------------------------------------------
 
 # What our own programs are linked with, from the suite that the cross compiler is of.
-readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libmd-dev"
+readonly ARM64_PACKAGES="liburcu-dev libjansson-dev libmd-dev libfdt-dev"
 
 # get_sysroot [PACKAGES] : sets SYSROOT, a folder with these packages unpacked.
 get_sysroot() {

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/vm.h"
 
 static const struct command {
 	const char *name;
@@ -66,6 +67,7 @@ static void help(void)
 	       "MSI passthrough for PCI devices behind nested SMMUv3 translation.\n\nCommands:\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	printf("  %-8s %s\n", "vm", "boot a Linux guest on KVM with devices passed through (arm64)");
 	printf("  %-8s %s\n", "bench", "measure against named limits, in the same run");
 	printf("\n`doorbell COMMAND --help` tells more about one; doorbell(1) is the manual.\n");
 }
@@ -135,6 +137,8 @@ static int run_command(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "bench"))
 		return run_bench(argv + 1);
+	if (!strcmp(argv[1], "vm"))
+		return command_vm(argc - 1, argv + 1);
 	command = find_command(argv[1]);
 	if (!command) {
 		fprintf(stderr, "doorbell: %s: no such command; `doorbell --help` lists them\n",
