@@ -151,6 +151,46 @@ struct vfio_irq_set {
 
 #define VFIO_DEVICE_RESET _IO(VFIO_TYPE, VFIO_BASE + 11)
 
+/*
+ * --- Hot reset of the slot or bus. A device opened through its cdev names the functions by their
+ * ids in its iommufd, and gives no groups: count 0. ---
+ */
+
+#define VFIO_DEVICE_GET_PCI_HOT_RESET_INFO _IO(VFIO_TYPE, VFIO_BASE + 12)
+
+#define VFIO_PCI_DEVID_OWNED 0		/* not open, but of a group that is the iommufd's */
+#define VFIO_PCI_DEVID_NOT_OWNED -1
+
+struct vfio_pci_dependent_device {
+	union {
+		__u32 group_id;
+		__u32 devid;
+	};
+	__u16 segment;
+	__u8 bus;
+	__u8 devfn;
+};
+
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID (1 << 0)
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1 << 1)	/* all are the iommufd's */
+
+/* ENOSPC: there is not room for all; count says how many there are. ENODEV: no reset. */
+struct vfio_pci_hot_reset_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	struct vfio_pci_dependent_device devices[];
+};
+
+#define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
+
+struct vfio_pci_hot_reset {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	__s32 group_fds[];
+};
+
 /* --- Features: a 16-bit number and what to do with it --- */
 
 #define VFIO_DEVICE_FEATURE _IO(VFIO_TYPE, VFIO_BASE + 17)

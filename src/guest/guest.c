@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest/guest_priv.h"
-#include "guest/pci_regs.h"
 
 #define PATIENCE_MS 4000
 
@@ -68,8 +68,8 @@ void guest_destroy(struct guest *guest)
 
 static const struct guest_driver *find_driver(struct vmm_device *dev)
 {
-	uint16_t vendor = vmm_config_read(dev, PCI_VENDOR, 2),
-		 device = vmm_config_read(dev, PCI_DEVICE, 2);
+	uint16_t vendor = vmm_config_read(dev, PCI_VENDOR_ID, 2),
+		 device = vmm_config_read(dev, PCI_DEVICE_ID, 2);
 	uint32_t class_code = vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8;
 	size_t i;
 
@@ -150,8 +150,8 @@ int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int v
 				  "controllers, the test device bell, QEMU's edu "
 				  "and igb only",
 				  vmm_device_info(dev)->address,
-				  vmm_config_read(dev, PCI_VENDOR, 2),
-				  vmm_config_read(dev, PCI_DEVICE, 2),
+				  vmm_config_read(dev, PCI_VENDOR_ID, 2),
+				  vmm_config_read(dev, PCI_DEVICE_ID, 2),
 				  vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8);
 	if (guest->n_devices == VMM_DEVICES)
 		return guest_fail(guest, -ENOSPC, "no more than %u devices", VMM_DEVICES);

@@ -7,6 +7,7 @@
 #include "guest/vmm_priv.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "guest/pci_regs.h"
 
 /* epoll data: an SMMU's event queue (number below); else device << 32 | vector */
 #define SOURCE_EVENTS (1ull << 63)

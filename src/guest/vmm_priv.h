@@ -7,14 +7,6 @@
 
 #define VMM_MSI_VECTORS 2048
 
-/* A capability or region of the device that the VMM emulates instead of passing it through. */
-struct vmm_msi_regs {
-	unsigned int cap;		/* in config space; 0: none */
-	unsigned int cap_len;
-	unsigned int table_bar, pba_bar;	/* MSI-X only */
-	uint64_t table_off, table_len, pba_off, pba_len;
-};
-
 struct vmm_vector {
 	int eventfd;			/* -1: never connected */
 	uint32_t event;			/* the guest's data: EventID at its vITS */
@@ -26,9 +18,7 @@ struct vmm_device {
 	struct db_device *db;
 	struct vmm_device_info info;
 	struct db_msi *msi;
-	struct db_vmsix *vmsix;
-	struct db_vmsi *vmsi;
-	struct vmm_msi_regs regs;
+	struct db_vpci *vpci;
 	struct vmm_vector *vectors;	/* info.vectors of them */
 	/* the vITS's translations: VMM_ITS_EVENTS, by EventID; 0: none */
 	uint32_t *lpis;
@@ -89,7 +79,7 @@ int vmm_fail_lib(struct vmm *vmm, int err, const char *doing);
  */
 int vmm_layout(struct vmm *vmm);
 
-/* vmm_trap.c: finds the interrupt capability, makes the virtual registers before it. */
+/* vmm_trap.c: the function as the guest sees it. */
 int vmm_trap_init(struct vmm_device *dev);
 void vmm_trap_fini(struct vmm_device *dev);
 

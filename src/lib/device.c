@@ -2,38 +2,17 @@
 #include "lib/device.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/vfio.h"
 #include "lib/bind.h"
 #include "lib/bytes.h"
+#include "lib/pci.h"
+#include "lib/region.h"
 #include "lib/sysfs.h"
 #include "sys/error.h"
-
-/* PCI Local Bus and PCIe 7.5.1, 7.5.2, 7.7.1, 7.7.2. */
-#define PCI_COMMAND 0x04
-#define PCI_COMMAND_MEMORY 0x0002
-#define PCI_STATUS 0x06
-#define PCI_STATUS_CAP_LIST 0x0010
-#define PCI_CAPABILITY_POINTER 0x34
-#define PCI_CAP_PM 0x01
-#define PCI_CAP_MSI 0x05
-#define PCI_CAP_MSIX 0x11
-#define PCI_PM_CONTROL 4
-#define PCI_PM_STATE 0x0003
-#define PCI_MSI_FLAGS 2
-#define PCI_MSI_FLAGS_64BIT 0x0080
-#define PCI_MSI_FLAGS_MASKABLE 0x0100
-#define PCI_MSIX_FLAGS 2
-#define PCI_MSIX_TABLE 4
-#define PCI_MSIX_PBA 8
-#define PCI_MSIX_COUNT 0x07ff
-#define PCI_MSIX_BAR 0x7
-#define PCI_HEADER 256
-
-/* Room for the capability chain of one region: a BAR's is a few tens of bytes. */
-#define REGION_INFO_SIZE 1024
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg)
 {
@@ -154,60 +133,22 @@ static int bind_iommufd(struct db_device *dev)
 	return 0;
 }
 
-/* Steps through the capability chain of a region; offsets come from the kernel, but a loop in them
- * must not hang us. */
-static bool region_has_cap(const uint8_t *buf, size_t size, uint32_t offset, uint16_t id)
-{
-	struct vfio_info_cap_header cap;
-	unsigned int steps;
-
-	for (steps = 0; offset && offset <= size - sizeof(cap) && steps < 64; steps++) {
-		memcpy(&cap, buf + offset, sizeof(cap));
-		if (cap.id == id)
-			return true;
-		offset = cap.next;
-	}
-	return false;
-}
-
-static int read_region(struct db_device *dev, unsigned int index, struct device_region *region)
-{
-	union {
-		struct vfio_region_info info;
-		uint8_t bytes[REGION_INFO_SIZE];
-	} u = { .info = { .argsz = sizeof(u), .index = index } };
-	int ret;
-
-	ret = device_ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, &u);
-	if (ret < 0) {
-		db_error_set(ret, "cannot ask for region %u of %s", index, dev->address);
-		return ret;
-	}
-	region->size = u.info.size;
-	region->offset = u.info.offset;
-	region->mappable = u.info.flags & VFIO_REGION_INFO_FLAG_MMAP;
-	region->msix_mappable = (u.info.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
-				region_has_cap(u.bytes, sizeof(u), u.info.cap_offset,
-					       VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
-	return 0;
-}
-
 static void read_msix(struct db_device *dev, const uint8_t *cap)
 {
 	struct device_msix *msix = &dev->msix;
 	uint32_t table = get32(cap + PCI_MSIX_TABLE), pba = get32(cap + PCI_MSIX_PBA);
 
-	msix->count = (get16(cap + PCI_MSIX_FLAGS) & PCI_MSIX_COUNT) + 1;
-	msix->table_bar = table & PCI_MSIX_BAR;
-	msix->table_offset = table & ~PCI_MSIX_BAR;
-	msix->pba_bar = pba & PCI_MSIX_BAR;
-	msix->pba_offset = pba & ~PCI_MSIX_BAR;
+	msix->count = (get16(cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
+	msix->table_bar = table & PCI_MSIX_TABLE_BIR;
+	msix->table_offset = table & ~PCI_MSIX_TABLE_BIR;
+	msix->pba_bar = pba & PCI_MSIX_PBA_BIR;
+	msix->pba_offset = pba & ~PCI_MSIX_PBA_BIR;
 	/* Reserved: there is no such BAR (PCIe 7.7.2.3), so none that others could index with. */
 	if (msix->table_bar >= DEVICE_BARS || msix->pba_bar >= DEVICE_BARS)
 		*msix = (struct device_msix){ 0 };
 }
 
-static void refresh_memory_on(struct db_device *dev)
+void device_refresh(struct db_device *dev)
 {
 	uint8_t command[2], pm[2] = { 0 };
 	struct db_sys *sys = dev->host->sys;
@@ -216,39 +157,45 @@ static void refresh_memory_on(struct db_device *dev)
 	if (sys->ops->pread(sys, dev->fd, command, 2, dev->config.offset + PCI_COMMAND) != 2)
 		return;
 	if (dev->cap_pm && sys->ops->pread(sys, dev->fd, pm, 2,
-					   dev->config.offset + dev->cap_pm + PCI_PM_CONTROL) != 2)
+					   dev->config.offset + dev->cap_pm + PCI_PM_CTRL) != 2)
 		return;
-	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && !(get16(pm) & PCI_PM_STATE);
+	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && !(get16(pm) & PCI_PM_CTRL_STATE_MASK);
 }
 
 static int read_capabilities(struct db_device *dev)
 {
+	struct pci_capability caps[PCI_CAPABILITIES];
 	struct db_sys *sys = dev->host->sys;
-	uint8_t header[PCI_HEADER];
-	unsigned int pos, steps;
+	uint8_t config[PCI_CFG_SPACE_SIZE];
+	unsigned int i, count;
+	uint16_t flags;
 	ssize_t ret;
 
-	ret = sys->ops->pread(sys, dev->fd, header, sizeof(header), dev->config.offset);
-	if (ret != (ssize_t)sizeof(header)) {
+	ret = sys->ops->pread(sys, dev->fd, config, sizeof(config), dev->config.offset);
+	if (ret != (ssize_t)sizeof(config)) {
 		ret = ret < 0 ? ret : -EIO;
 		db_error_set(ret, "cannot read the config space of %s", dev->address);
 		return ret;
 	}
-	if (!(get16(header + PCI_STATUS) & PCI_STATUS_CAP_LIST))
-		return 0;
-	pos = header[PCI_CAPABILITY_POINTER] & ~3u;
-	for (steps = 0; pos >= 0x40 && pos <= PCI_HEADER - 12 && steps < 48; steps++) {
-		if (header[pos] == PCI_CAP_PM)
-			dev->cap_pm = pos;
-		if (header[pos] == PCI_CAP_MSI) {
-			dev->cap_msi = pos;
-			dev->msi_64bit = get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT;
-			dev->msi_maskable =
-				get16(header + pos + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKABLE;
+	count = pci_capabilities(config, sizeof(config), caps);
+	for (i = 0; i < count; i++) {
+		/* One that does not fit is none. */
+		if (caps[i].at > sizeof(config) - PCI_CAP_MSIX_SIZEOF)
+			continue;
+		flags = get16(config + caps[i].at + PCI_MSI_FLAGS);
+		switch (caps[i].id) {
+		case PCI_CAP_ID_PM:
+			dev->cap_pm = caps[i].at;
+			break;
+		case PCI_CAP_ID_MSI:
+			dev->cap_msi = caps[i].at;
+			dev->msi_64bit = flags & PCI_MSI_FLAGS_64BIT;
+			dev->msi_maskable = flags & PCI_MSI_FLAGS_MASKBIT;
+			break;
+		case PCI_CAP_ID_MSIX:
+			read_msix(dev, config + caps[i].at);
+			break;
 		}
-		if (header[pos] == PCI_CAP_MSIX)
-			read_msix(dev, header + pos);
-		pos = header[pos + 1] & ~3u;
 	}
 	return 0;
 }
@@ -287,11 +234,13 @@ static int learn(struct db_device *dev)
 	}
 	dev->resettable = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	for (i = 0; i < DEVICE_BARS; i++) {
-		ret = read_region(dev, VFIO_PCI_BAR0_REGION_INDEX + i, &dev->bar[i]);
+		ret = region_learn(dev, VFIO_PCI_BAR0_REGION_INDEX + i, &dev->bar[i]);
 		if (ret)
 			return ret;
 	}
-	ret = read_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &dev->config);
+	ret = region_learn(dev, VFIO_PCI_ROM_REGION_INDEX, &dev->rom);
+	if (!ret)
+		ret = region_learn(dev, VFIO_PCI_CONFIG_REGION_INDEX, &dev->config);
 	if (!ret)
 		ret = read_capabilities(dev);
 	if (!ret)
@@ -300,7 +249,7 @@ static int learn(struct db_device *dev)
 		ret = read_irq(dev, VFIO_PCI_MSIX_IRQ_INDEX, &dev->msix_vectors,
 			       &dev->msix_noresize);
 	if (!ret)
-		refresh_memory_on(dev);
+		device_refresh(dev);
 	return ret;
 }
 
@@ -380,7 +329,7 @@ static ssize_t accessed(struct db_device *dev, ssize_t ret, const char *what, ui
 	return ret;
 }
 
-static ssize_t region_read(struct db_device *dev, const struct device_region *region, void *buf,
+ssize_t device_region_read(struct db_device *dev, const struct device_region *region, void *buf,
 			   size_t len, uint64_t offset)
 {
 	struct db_sys *sys = dev->host->sys;
@@ -406,7 +355,7 @@ static ssize_t region_write(struct db_device *dev, const struct device_region *r
 
 ssize_t db_device_config_read(struct db_device *dev, void *buf, size_t len, uint64_t offset)
 {
-	return region_read(dev, &dev->config, buf, len, offset);
+	return device_region_read(dev, &dev->config, buf, len, offset);
 }
 
 static bool overlaps(uint64_t offset, size_t len, uint64_t reg, size_t size)
@@ -422,8 +371,8 @@ ssize_t db_device_config_write(struct db_device *dev, const void *buf, size_t le
 	ret = region_write(dev, &dev->config, buf, len, offset);
 	/* Also after an error: the write may have been done in part. */
 	if (overlaps(offset, len, PCI_COMMAND, 2) ||
-	    (dev->cap_pm && overlaps(offset, len, dev->cap_pm + PCI_PM_CONTROL, 2)))
-		refresh_memory_on(dev);
+	    (dev->cap_pm && overlaps(offset, len, dev->cap_pm + PCI_PM_CTRL, 2)))
+		device_refresh(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
 }
@@ -451,7 +400,7 @@ ssize_t db_device_bar_read(struct db_device *dev, unsigned int bar, void *buf, s
 {
 	const struct device_region *region = find_bar(dev, bar);
 
-	return region ? region_read(dev, region, buf, len, offset) : -EINVAL;
+	return region ? device_region_read(dev, region, buf, len, offset) : -EINVAL;
 }
 
 ssize_t db_device_bar_write(struct db_device *dev, unsigned int bar, const void *buf, size_t len,
@@ -472,7 +421,7 @@ int db_device_reset(struct db_device *dev)
 	}
 	pthread_mutex_lock(&dev->lock);
 	ret = device_ioctl(dev, VFIO_DEVICE_RESET, NULL);
-	refresh_memory_on(dev);
+	device_refresh(dev);
 	pthread_mutex_unlock(&dev->lock);
 	if (ret < 0)
 		db_error_set(ret, "cannot reset %s", dev->address);
@@ -490,7 +439,7 @@ static bool memory_switch(struct db_device *dev, bool on)
 	command[0] = (command[0] & ~PCI_COMMAND_MEMORY) | (on ? PCI_COMMAND_MEMORY : 0);
 	if (sys->ops->pwrite(sys, dev->fd, command, 2, offset) != 2)
 		return false;
-	refresh_memory_on(dev);
+	device_refresh(dev);
 	return dev->memory_on == on;
 }
 

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <doorbell/host.h>
+#include <doorbell/region.h>
 
 #include "lib/host.h"
 
@@ -20,8 +21,12 @@ struct viommu_member;
 struct device_region {
 	uint64_t size;		/* 0: not there */
 	uint64_t offset;	/* in the device's file */
+	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_* */
 	bool mappable;
 	bool msix_mappable;	/* the MSI-X table in it may be mapped too */
+	/* If there are any, only these parts can be mapped. */
+	unsigned int sparse_count;
+	struct db_region_area sparse[DB_REGION_AREAS];
 };
 
 /* The MSI-X capability (PCIe 7.7.2), as the hardware has it. */
@@ -41,6 +46,7 @@ struct db_device {
 	bool resettable;
 	struct device_region config;
 	struct device_region bar[DEVICE_BARS];
+	struct device_region rom;
 	uint8_t cap_msi, cap_pm;	/* offsets in config space, 0: none */
 	struct device_msix msix;
 	unsigned int msi_vectors, msix_vectors;	/* VFIO_DEVICE_GET_IRQ_INFO */
@@ -56,11 +62,19 @@ struct db_device {
 	bool memory_on;			/* memory decoding and D0: the BARs answer */
 	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
 	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */
+	bool intx;			/* INTx is: not with them */
 	/* Set while a member of a vIOMMU, whose lock is needed too to look into it. */
 	struct viommu_member *member;
 };
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg);
+
+/* Looks whether the BARs answer, after something may have changed that. With the device's lock. */
+void device_refresh(struct db_device *dev);
+
+/* As db_device_bar_read(), of any region. */
+ssize_t device_region_read(struct db_device *dev, const struct device_region *region, void *buf,
+			   size_t len, uint64_t offset);
 
 /* VFIO_DEVICE_ATTACH_IOMMUFD_PT: replaces what was attached. */
 int device_attach(struct db_device *dev, uint32_t pt_id);

@@ -82,6 +82,10 @@ static int claim(struct db_msi *msi)
 		ret = -EBUSY;
 		db_error_set(ret, "%s has vectors of its other interrupt capability armed: disarm "
 			     "those first", dev->address);
+	} else if (dev->intx) {
+		ret = -EBUSY;
+		db_error_set(ret, "%s has its INTx armed: disarm that first "
+			     "(db_device_irq_set())", dev->address);
 	} else {
 		dev->armed = msi;
 	}

@@ -2,13 +2,13 @@
 #include "fake_vmm.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "arm/smmu.h"
 #include "arm/smmu_regs.h"
-#include "guest/pci_regs.h"
 
 #define CAP 0x40
 #define TABLE_BAR 2
@@ -35,14 +35,14 @@ struct vmm *fake_vmm_create(void)
 		.doorbell_ipa = 0x0a090000,
 		.caps = { .sw_msi_start = 0x8000000, .sw_msi_size = 0x100000 },
 	};
-	dev->config[PCI_STATUS] = PCI_STATUS_CAPS;
-	dev->config[PCI_VENDOR] = 0x1d;
-	dev->config[PCI_VENDOR + 1] = 0x1d;
-	dev->config[PCI_DEVICE] = 0x11;
-	dev->config[PCI_DEVICE + 1] = 0xbe;
-	dev->config[PCI_CAP_POINTER] = CAP;
-	dev->config[CAP] = PCI_CAP_MSIX;
-	dev->config[CAP + PCI_MSIX_CONTROL] = FAKE_VECTORS - 1;
+	dev->config[PCI_STATUS] = PCI_STATUS_CAP_LIST;
+	dev->config[PCI_VENDOR_ID] = 0x1d;
+	dev->config[PCI_VENDOR_ID + 1] = 0x1d;
+	dev->config[PCI_DEVICE_ID] = 0x11;
+	dev->config[PCI_DEVICE_ID + 1] = 0xbe;
+	dev->config[PCI_CAPABILITY_LIST] = CAP;
+	dev->config[CAP] = PCI_CAP_ID_MSIX;
+	dev->config[CAP + PCI_MSIX_FLAGS] = FAKE_VECTORS - 1;
 	dev->config[CAP + PCI_MSIX_TABLE] = TABLE_BAR;
 	return vmm;
 }
@@ -196,7 +196,7 @@ uint32_t vmm_config_read(struct vmm_device *dev, unsigned int offset, unsigned i
 {
 	uint32_t value = 0;
 
-	if (offset == CAP + PCI_MSIX_CONTROL && size == 2)
+	if (offset == CAP + PCI_MSIX_FLAGS && size == 2)
 		return (FAKE_VECTORS - 1) | dev->control;
 	memcpy(&value, dev->config + offset, size);
 	return value;
@@ -205,8 +205,8 @@ uint32_t vmm_config_read(struct vmm_device *dev, unsigned int offset, unsigned i
 void vmm_config_write(struct vmm_device *dev, unsigned int offset, unsigned int size,
 		      uint32_t value)
 {
-	if (offset == CAP + PCI_MSIX_CONTROL && size == 2)
-		dev->control = value & (PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL);
+	if (offset == CAP + PCI_MSIX_FLAGS && size == 2)
+		dev->control = value & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	else
 		memcpy(dev->config + offset, &value, size);
 }
@@ -221,13 +221,13 @@ void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, un
 		   uint64_t value)
 {
 	uint32_t *entry = dev->table[offset / 16];
-	bool live = (dev->control & (PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASKALL)) ==
-		    PCI_MSIX_CONTROL_ENABLE;
+	bool live = (dev->control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)) ==
+		    PCI_MSIX_FLAGS_ENABLE;
 
 	(void)size;
 	if (bar != TABLE_BAR)
 		return;
-	if (offset % 16 != PCI_MSIX_ENTRY_CONTROL && live && !(entry[3] & PCI_MSIX_ENTRY_MASKED))
+	if (offset % 16 != PCI_MSIX_ENTRY_VECTOR_CTRL && live && !(entry[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT))
 		dev->unmasked_early++;
 	entry[offset / 4 % 4] = value;
 }

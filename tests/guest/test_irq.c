@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/pci_regs.h>
 
 #include "arm/smmu_regs.h"
 #include "fake_vmm.h"
 #include "guest/guest_priv.h"
-#include "guest/pci_regs.h"
 
 struct rig {
 	struct vmm *vmm;
@@ -42,7 +42,7 @@ static int teardown(void **state)
 	struct rig *rig = *state;
 
 	guest_destroy(rig->guest);
-	assert_false(rig->vmm->device.control & PCI_MSIX_CONTROL_ENABLE);
+	assert_false(rig->vmm->device.control & PCI_MSIX_FLAGS_ENABLE);
 	fake_vmm_destroy(rig->vmm);
 	free(rig);
 	return 0;
@@ -76,7 +76,7 @@ static void messages_as_linux_writes_them(void **state)
 
 	assert_int_equal(info->vectors, FAKE_VECTORS);
 	assert_int_equal(dev->unmasked_early, 0);
-	assert_int_equal(dev->control, PCI_MSIX_CONTROL_ENABLE);
+	assert_int_equal(dev->control, PCI_MSIX_FLAGS_ENABLE);
 	for (i = 0; i < FAKE_VECTORS; i++) {
 		assert_int_equal(dev->table[i][0], (uint32_t)info->giova);
 		assert_int_equal(dev->table[i][1], info->giova >> 32);
@@ -164,12 +164,12 @@ static void waiting_unmasks(void **state)
 
 	assert_int_equal(guest_pci_mask(rig->gd, 1, true), 0);
 	assert_int_equal(guest_pci_mask(rig->gd, 2, true), 0);
-	assert_int_equal(dev->table[1][3], PCI_MSIX_ENTRY_MASKED);
+	assert_int_equal(dev->table[1][3], PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	guest_irq_expect(rig->gd, 1);
 	fake_vmm_signal(rig->vmm, event_of(rig, 1), 1);
 	assert_int_equal(guest_irq_wait(rig->gd, 1), 0);
 	assert_int_equal(dev->table[1][3], 0);
-	assert_int_equal(dev->table[2][3], PCI_MSIX_ENTRY_MASKED);
+	assert_int_equal(dev->table[2][3], PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	expect_counts(rig, 1, 1, 0, 0, 0);
 	assert_int_equal(dev->table[2][3], 0);
 }
@@ -188,7 +188,7 @@ static void messages_move(void **state)
 	assert_int_not_equal(info->giova, old);
 	for (i = 0; i < FAKE_VECTORS; i++) {
 		assert_int_equal(dev->table[i][0], (uint32_t)info->giova);
-		assert_int_equal(dev->table[i][3], i == 3 ? PCI_MSIX_ENTRY_MASKED : 0);
+		assert_int_equal(dev->table[i][3], i == 3 ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
 	}
 	assert_int_equal(dev->unmasked_early, 0);
 	assert_int_equal(fake_vmm_translate(rig->vmm, info->giova, true, &ipa), 0);
