@@ -18,7 +18,7 @@ static void wait_for(struct readers *readers, unsigned int phase)
 	unsigned int i;
 
 	for (i = 0; i < READERS_SHARDS; i++) {
-		while (atomic_load(&readers->shard[i].count[phase]))
+		while (atomic_fetch_add(&readers->shard[i].count[phase], 0))
 			sched_yield();
 	}
 }
@@ -27,7 +27,6 @@ void readers_wait(struct readers *readers)
 {
 	unsigned int phase = atomic_load(&readers->phase) & 1;
 
-	atomic_thread_fence(memory_order_seq_cst);
 	wait_for(readers, !phase);
 	atomic_store(&readers->phase, !phase);
 	wait_for(readers, phase);

@@ -5,8 +5,8 @@
  * There are two phases; a reader counts itself in the one that is current. A writer that has made
  * its change waits for the other one to be empty (of it there can only be readers that were slow to
  * count themselves), makes it current, and waits for the former to become empty: readers that come
- * meanwhile cannot hold it up. Whoever counts itself after the writer has looked sees the change:
- * counting, and looking, are sequentially consistent read-modify-writes and loads.
+ * meanwhile cannot hold it up. Whoever counts itself after the writer has looked sees the change, as
+ * both are read-modify-writes of one counter: the later one acquires what the earlier releases.
  */
 #ifndef LIB_READERS_H
 #define LIB_READERS_H

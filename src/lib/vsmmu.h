@@ -68,7 +68,7 @@ struct db_vsmmu {
 	struct smmu *engine;			/* its stream table changes while !enabled only */
 	struct readers readers;			/* of all of these */
 	atomic_bool enabled;			/* CR0.SMMUEN */
-	atomic_bool engine_used;		/* it may have something cached */
+	atomic_uint engine_used;		/* 1: it may have something cached */
 	_Atomic uint32_t gbpa, cr2;
 	_Atomic uint64_t *present;		/* a bit for each StreamID that has a device */
 

@@ -43,15 +43,15 @@ static bool has_device(struct db_vsmmu *s, uint32_t sid)
 }
 
 /*
- * Before the caches are used for the first time: whoever executes commands and finds them unused
- * has none to invalidate, and what the guest wrote before those commands is what is then read.
+ * Before the caches are used for the first time. Who executes commands looks at the same variable by
+ * a read-modify-write: if that came first, what the guest wrote before those commands is what is
+ * read now; if not, the caches are known to be in use.
  */
 static inline void use_engine(struct db_vsmmu *s)
 {
 	if (atomic_load_explicit(&s->engine_used, memory_order_relaxed))
 		return;
-	atomic_store(&s->engine_used, true);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_fetch_or(&s->engine_used, 1);
 }
 
 /* §3.11: what GBPA says, of an SMMU that is disabled. */
@@ -180,12 +180,11 @@ void vsmmu_invalidated_all(struct db_vsmmu *s)
 
 void vsmmu_engine_commands(struct db_vsmmu *s, const uint64_t (*cmds)[2], unsigned int count)
 {
+	bool used = atomic_fetch_or(&s->engine_used, 0);	/* pairs with use_engine() */
 	unsigned int i;
 
-	/* Pairs with use_engine(). */
-	atomic_thread_fence(memory_order_seq_cst);
 	for (i = 0; i < count; i++) {
-		if (atomic_load(&s->engine_used))
+		if (used)
 			smmu_command(s->engine, cmds[i]);
 		if (s->ops.invalidated)
 			notify(s, cmds[i]);
