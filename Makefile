@@ -11,7 +11,7 @@ endif
 SETUP ?= yes
 PREFIX ?= /usr/local
 
-.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate install clean help
+.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate deb install clean help
 
 all: build/build.ninja
 	@ninja -C build --quiet
@@ -54,6 +54,12 @@ coverage: setup
 mutate: setup
 	tools/mutate $(ARGS)
 
+deb: setup
+ifeq ($(SETUP),yes)
+	@tools/setup deb
+endif
+	tools/deb
+
 install: all
 	@meson install -C build
 
@@ -72,4 +78,5 @@ help:
 	@echo 'make fuzz          fuzz until stopped'
 	@echo 'make coverage      line and branch coverage of the tests'
 	@echo 'make mutate        breaks the code in known ways, and sees that the tests notice'
+	@echo 'make deb           the Debian packages, into build-deb/; lintian looks at them'
 	@echo 'make install       PREFIX=/usr/local'
