@@ -3,6 +3,7 @@
 #ifndef DOORBELL_DOORBELL_H
 #define DOORBELL_DOORBELL_H
 
+#include <doorbell/adopt.h>
 #include <doorbell/api.h>
 #include <doorbell/error.h>
 #include <doorbell/host.h>

@@ -57,7 +57,7 @@ int db_mode_parse(const char *name, enum db_mode *out);
  * driver that it was found with.
  *
  * Errors: -EINVAL (not an address, or firmware wants a 1:1 mapping for it), -ENOENT (no such device,
- * or no IOMMU group), -EBUSY, -EACCES, -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its
+ * or no IOMMU group), -EBUSY (in use by the host, or open already, here or elsewhere), -EACCES, -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its
  * MSIs are not isolated).
  */
 int db_device_open(struct db_host *host, const char *address, unsigned int flags,
@@ -66,6 +66,7 @@ int db_device_open(struct db_host *host, const char *address, unsigned int flags
 /* Resets the device and gives it back. Its db_msi, and its place in a db_viommu, must be gone. */
 void db_device_close(struct db_device *dev);
 
+/* Of an adopted device: its name. */
 const char *db_device_address(const struct db_device *dev);
 
 /* What the kernel says of the SMMU in front of the device: IOMMU_GET_HW_INFO, SMMUv3 (IHI 0070)
@@ -76,7 +77,10 @@ struct db_smmu_info {
 	uint32_t aidr;
 };
 
-/* A reserved region of the device's IOMMU group, from sysfs. */
+/* A reserved region of the device's IOMMU group, from sysfs. Of an adopted device the kernel does not
+ * tell the type: "msi" is the window where Linux's SMMU drivers have it, "aperture" what the SMMU
+ * cannot address, "reserved" all else; of one whose ranges are not known the window alone is there.
+ */
 struct db_reserved {
 	uint64_t start;
 	uint64_t last;	/* inclusive */

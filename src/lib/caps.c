@@ -15,7 +15,6 @@
 #include "lib/device.h"
 #include "lib/doorbell.h"
 #include "lib/sized.h"
-#include "lib/sysfs.h"
 #include "sys/error.h"
 
 struct trial {
@@ -118,46 +117,6 @@ static void explain_nesting(const struct db_caps *caps, bool is_smmu, const stru
 	else
 		snprintf(why, size, "%s was refused (%s)", trial->step,
 			 strerrorname_np(-trial->error));
-}
-
-static int parse_reserved(const char *line, struct db_reserved *region)
-{
-	unsigned long long start, last;
-
-	if (sscanf(line, "0x%llx 0x%llx %31s", &start, &last, region->type) != 3 || last < start)
-		return -EINVAL;
-	region->start = start;
-	region->last = last;
-	return 0;
-}
-
-int db_device_reserved(struct db_device *dev, struct db_reserved *regions, unsigned int max,
-		       size_t size)
-{
-	char path[SYSFS_PATH], text[4096], *line, *next;
-	struct db_reserved region;
-	unsigned int count = 0;
-	int ret;
-
-	if (!size) {
-		db_error_set(-EINVAL, "the size of an element is sizeof(struct db_reserved)");
-		return -EINVAL;
-	}
-	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u/reserved_regions", dev->group);
-	ret = sysfs_read(dev->host->sys, path, text, sizeof(text));
-	if (ret < 0) {
-		db_error_set(ret, "cannot read %s", path);
-		return ret;
-	}
-	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next)) {
-		if (parse_reserved(line, &region))
-			continue;
-		if (count < max)
-			sized_give_element((char *)regions + count * size, size, &region,
-					   sizeof(region));
-		count++;
-	}
-	return count;
 }
 
 /* The window in force: what IOMMU_OPTION says on a host that can move it, else the "msi" region

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib/device.h"
 
+#include <doorbell/adopt.h>
+
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/vfio.h"
-#include "lib/bind.h"
 #include "lib/bytes.h"
 #include "lib/pci.h"
 #include "lib/region.h"
-#include "lib/sysfs.h"
 #include "sys/error.h"
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg)
@@ -40,97 +40,6 @@ void device_detach(struct db_device *dev)
 	device_ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
 	dev->attached = false;
 	pthread_mutex_unlock(&dev->lock);
-}
-
-/* "dddd:bb:dd.f" in lower-case hexadecimal, as sysfs writes it; it becomes part of paths. */
-static bool address_valid(const char *address)
-{
-	static const char form[] = "hhhh:hh:hh.o";
-	size_t i;
-
-	if (strlen(address) != sizeof(form) - 1)
-		return false;
-	for (i = 0; form[i]; i++) {
-		if (form[i] == 'h' ? !strchr("0123456789abcdef", address[i]) :
-		    form[i] == 'o' ? !strchr("01234567", address[i]) : address[i] != form[i])
-			return false;
-	}
-	return true;
-}
-
-/* Linux gives a device for which firmware asks for a 1:1 mapping to nobody who would replace it. */
-static bool wants_identity(struct db_device *dev, struct db_reserved *region)
-{
-	struct db_reserved regions[DEVICE_RESERVED];
-	int i, count = db_device_reserved(dev, regions, DEVICE_RESERVED, sizeof(regions[0]));
-
-	for (i = 0; i < count && i < DEVICE_RESERVED; i++)
-		if (!strcmp(regions[i].type, "direct")) {
-			*region = regions[i];
-			return true;
-		}
-	return false;
-}
-
-/* Linux gives the MSIs of devices that the interrupt controller cannot tell apart to nobody, unless
- * told that whoever has them is trusted (iommufd's parameter). */
-static bool wants_isolated_msi(struct db_device *dev)
-{
-	static const char path[] = "/sys/module/iommufd/parameters/allow_unsafe_interrupts";
-	char value[8];
-
-	return sysfs_read(dev->host->sys, path, value, sizeof(value)) > 0 && value[0] == 'N';
-}
-
-static void explain_not_permitted(struct db_device *dev)
-{
-	struct bind_user user;
-
-	if (!bind_group_user(dev, &user))
-		db_error_set(-EPERM, "%s cannot be taken: the host's driver %s uses %s of the same "
-			     "IOMMU group; bind all of /sys/kernel/iommu_groups/%u/devices to "
-			     "vfio-pci", dev->address, user.driver, user.address, dev->group);
-	else if (wants_isolated_msi(dev))
-		db_error_set(-EPERM, "%s cannot be taken: another program has a device of IOMMU "
-			     "group %u, or the interrupt controller cannot tell the interrupts of "
-			     "devices apart (as a GICv2m, which has no DeviceIDs). The kernel gives "
-			     "such a device to a guest that you trust with all interrupts of the "
-			     "host: iommufd.allow_unsafe_interrupts=1", dev->address, dev->group);
-	else
-		db_error_set(-EPERM, "%s cannot be taken: another program has a device of IOMMU "
-			     "group %u", dev->address, dev->group);
-}
-
-static int explain_bind(struct db_device *dev, int error)
-{
-	struct db_reserved region;
-
-	if (error == -EPERM)
-		explain_not_permitted(dev);
-	else if (error == -EBUSY)
-		db_error_set(error, "%s cannot be taken: another program has it", dev->address);
-	else if (error == -EINVAL && wants_identity(dev, &region))
-		db_error_set(error, "%s cannot be taken: firmware asks for a 1:1 mapping of "
-			     "[0x%llx, 0x%llx] for it (RMR; \"direct\" in reserved_regions), and "
-			     "the kernel lets nobody replace that. Only firmware can drop it: on a "
-			     "server a setting of the device or of its management, in a VM a VMM "
-			     "that needs no RMR", dev->address, (unsigned long long)region.start,
-			     (unsigned long long)region.last);
-	else
-		db_error_set(error, "cannot bind %s to the iommufd", dev->address);
-	return error;
-}
-
-static int bind_iommufd(struct db_device *dev)
-{
-	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->host->fd };
-	int ret;
-
-	ret = device_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-	if (ret < 0)
-		return explain_bind(dev, ret);
-	dev->dev_id = cmd.out_devid;
-	return 0;
 }
 
 static void read_msix(struct db_device *dev, const uint8_t *cap)
@@ -215,8 +124,7 @@ static int read_irq(struct db_device *dev, unsigned int index, unsigned int *cou
 	return 0;
 }
 
-/* What stays the same for as long as the device is open. */
-static int learn(struct db_device *dev)
+int device_learn(struct db_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	unsigned int i;
@@ -253,56 +161,14 @@ static int learn(struct db_device *dev)
 	return ret;
 }
 
-int db_device_open(struct db_host *host, const char *address, unsigned int flags,
-		   struct db_device **out)
+int db_device_fd(const struct db_device *dev)
 {
-	struct db_device *dev;
-	int ret;
-
-	if (!address_valid(address) || (flags & ~DB_OPEN_REBIND)) {
-		db_error_set(-EINVAL, "\"%s\" is no PCI address such as 0000:01:00.0, or a flag is "
-			     "unknown", address);
-		return -EINVAL;
-	}
-	dev = calloc(1, sizeof(*dev));
-	if (!dev) {
-		db_error_set(-ENOMEM, "no memory for device %s", address);
-		return -ENOMEM;
-	}
-	dev->host = host;
-	strcpy(dev->address, address);
-	pthread_mutex_init(&dev->lock, NULL);
-	ret = bind_open(dev, flags);
-	if (ret)
-		goto free_device;
-	ret = bind_iommufd(dev);
-	if (!ret)
-		ret = learn(dev);
-	if (ret)
-		goto close_node;
-	*out = dev;
-	return 0;
-
-close_node:
-	host->sys->ops->close(host->sys, dev->fd);
-	bind_restore(dev);
-free_device:
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
-	return ret;
+	return dev->fd;
 }
 
-void db_device_close(struct db_device *dev)
+uint32_t db_device_id(const struct db_device *dev)
 {
-	if (!dev)
-		return;
-	/* The kernel resets the device when its last descriptor goes, where the device can be reset
-	 * at all. */
-	dev->host->sys->ops->close(dev->host->sys, dev->fd);
-	bind_restore(dev);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev->caps);
-	free(dev);
+	return dev->dev_id;
 }
 
 const char *db_device_address(const struct db_device *dev)

@@ -42,7 +42,7 @@ struct db_device {
 	char address[16];
 	int fd;
 	uint32_t dev_id;
-	unsigned int group;
+	unsigned int group;	/* of an adopted device, whose group is not known, a number of its own */
 	bool resettable;
 	struct device_region config;
 	struct device_region bar[DEVICE_BARS];
@@ -55,6 +55,10 @@ struct db_device {
 	/* How the device was found, to leave it so. */
 	char former_driver[DEVICE_NAME], former_override[DEVICE_NAME];
 	bool rebound;
+	/* Adopted: there is no sysfs. */
+	bool adopted, keep_fd;
+	struct db_reserved *reserved;	/* of an adopted device; NULL: not known */
+	unsigned int n_reserved;
 
 	/* What follows, and the order of config, reset and table accesses. */
 	pthread_mutex_t lock;
@@ -66,6 +70,9 @@ struct db_device {
 	/* Set while a member of a vIOMMU, whose lock is needed too to look into it. */
 	struct viommu_member *member;
 };
+
+/* Fills in what stays the same for as long as the device is open. 0, or an error with its message. */
+int device_learn(struct db_device *dev);
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib/host.h"
 
+#include <doorbell/adopt.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,10 +44,9 @@ int db_mode_parse(const char *name, enum db_mode *out)
 	return -EINVAL;
 }
 
-int db_host_open(struct db_sys *sys, struct db_host **out)
+static int new_host(struct db_sys *sys, struct db_host **out)
 {
 	struct db_host *host;
-	int fd;
 
 	if (sys->ops->size < SEAM_SIZE) {
 		db_error_set(-EINVAL, "the seam's struct db_sys_ops has %zu bytes: it needs %zu at "
@@ -57,6 +58,19 @@ int db_host_open(struct db_sys *sys, struct db_host **out)
 		db_error_set(-ENOMEM, "no memory for a host");
 		return -ENOMEM;
 	}
+	host->sys = sys;
+	*out = host;
+	return 0;
+}
+
+int db_host_open(struct db_sys *sys, struct db_host **out)
+{
+	struct db_host *host;
+	int fd, ret;
+
+	ret = new_host(sys, &host);
+	if (ret)
+		return ret;
 	fd = sys->ops->open(sys, IOMMU_NODE, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (fd == -ENOENT)
@@ -72,8 +86,32 @@ int db_host_open(struct db_sys *sys, struct db_host **out)
 		free(host);
 		return fd;
 	}
-	host->sys = sys;
 	host->fd = fd;
+	*out = host;
+	return 0;
+}
+
+int db_host_adopt(struct db_sys *sys, int iommufd, unsigned int flags, struct db_host **out)
+{
+	struct iommu_ioas_iova_ranges cmd = { .size = sizeof(cmd) };
+	struct db_host *host;
+	int ret;
+
+	if (flags & ~DB_ADOPT_KEEP) {
+		db_error_set(-EINVAL, "a host is adopted with DB_ADOPT_KEEP or without");
+		return -EINVAL;
+	}
+	ret = new_host(sys, &host);
+	if (ret)
+		return ret;
+	host->fd = iommufd;
+	host->keep_fd = flags & DB_ADOPT_KEEP;
+	/* An iommufd knows the request, and has no object 0. */
+	if (host_ioctl(host, IOMMU_IOAS_IOVA_RANGES, &cmd) != -ENOENT) {
+		db_error_set(-EBADF, "descriptor %d is no open " IOMMU_NODE, iommufd);
+		free(host);
+		return -EBADF;
+	}
 	*out = host;
 	return 0;
 }
@@ -82,8 +120,14 @@ void db_host_close(struct db_host *host)
 {
 	if (!host)
 		return;
-	host->sys->ops->close(host->sys, host->fd);
+	if (!host->keep_fd)
+		host->sys->ops->close(host->sys, host->fd);
 	free(host);
+}
+
+int db_host_fd(const struct db_host *host)
+{
+	return host->fd;
 }
 
 struct db_sys *db_host_sys(struct db_host *host)

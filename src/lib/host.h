@@ -12,6 +12,7 @@
 struct db_host {
 	struct db_sys *sys;
 	int fd;		/* /dev/iommu */
+	bool keep_fd;	/* adopted: the caller's */
 };
 
 /* ioctl on the iommufd. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib/space.h"
 
+#include <doorbell/adopt.h>
+
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
@@ -12,44 +14,75 @@
 #include "lib/doorbell.h"
 #include "sys/error.h"
 
+static struct db_space *new_space(struct db_host *host)
+{
+	struct db_space *space;
+
+	space = calloc(1, sizeof(*space));
+	if (!space) {
+		db_error_set(-ENOMEM, "no memory for a guest-physical space");
+		return NULL;
+	}
+	space->host = host;
+	space->page_size = sysconf(_SC_PAGESIZE);
+	pthread_mutex_init(&space->lock, NULL);
+	return space;
+}
+
+static void free_space(struct db_space *space)
+{
+	pthread_mutex_destroy(&space->lock);
+	free(space);
+}
+
 int db_space_create(struct db_host *host, struct db_space **out)
 {
 	struct db_space *space;
 	int ret;
 
-	space = calloc(1, sizeof(*space));
-	if (!space) {
-		db_error_set(-ENOMEM, "no memory for a guest-physical space");
+	space = new_space(host);
+	if (!space)
 		return -ENOMEM;
-	}
 	ret = host_ioas_alloc(host, &space->ioas);
 	if (ret) {
 		db_error_set(ret, "cannot create a guest-physical space (IOMMU_IOAS_ALLOC)");
-		free(space);
+		free_space(space);
 		return ret;
 	}
-	space->host = host;
-	space->page_size = sysconf(_SC_PAGESIZE);
-	pthread_mutex_init(&space->lock, NULL);
 	*out = space;
 	return 0;
 }
 
-void db_space_destroy(struct db_space *space)
+int db_space_adopt(struct db_host *host, uint32_t ioas_id, unsigned int flags,
+		   struct db_space **out)
 {
-	struct space_doorbell *doorbell;
+	struct db_space *space;
+	uint64_t page;
+	int ret;
 
-	if (!space)
-		return;
-	host_destroy(space->host, space->ioas);
-	while ((doorbell = space->doorbells)) {
-		space->doorbells = doorbell->next;
-		tdestroy(doorbell->users, free);
-		free(doorbell);
+	if (flags & ~DB_ADOPT_KEEP) {
+		db_error_set(-EINVAL, "a space is adopted with DB_ADOPT_KEEP or without");
+		return -EINVAL;
 	}
-	pthread_mutex_destroy(&space->lock);
-	free(space);
+	ret = host_page_size(host, ioas_id, &page);
+	if (ret) {
+		db_error_set(ret, "the iommufd has no IOAS %u", ioas_id);
+		return ret;
+	}
+	space = new_space(host);
+	if (!space)
+		return -ENOMEM;
+	space->ioas = ioas_id;
+	space->keep_ioas = flags & DB_ADOPT_KEEP;
+	*out = space;
+	return 0;
 }
+
+uint32_t db_space_id(const struct db_space *space)
+{
+	return space->ioas;
+}
+
 
 static int check_range(struct db_space *space, uint64_t ipa, uint64_t len)
 {
@@ -210,6 +243,24 @@ static int unmap(struct db_space *space, uint64_t ipa, uint64_t len)
 				      "cannot unmap [0x%llx, 0x%llx]",
 		     (unsigned long long)ipa, (unsigned long long)(ipa + len - 1));
 	return ret;
+}
+
+void db_space_destroy(struct db_space *space)
+{
+	struct space_doorbell *doorbell;
+
+	if (!space)
+		return;
+	if (!space->keep_ioas)
+		host_destroy(space->host, space->ioas);
+	while ((doorbell = space->doorbells)) {
+		space->doorbells = doorbell->next;
+		if (space->keep_ioas)
+			unmap(space, doorbell->ipa, doorbell->size);
+		tdestroy(doorbell->users, free);
+		free(doorbell);
+	}
+	free_space(space);
 }
 
 static struct space_doorbell *find_overlap(struct db_space *space, uint64_t ipa, uint64_t len)

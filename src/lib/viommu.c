@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib/viommu.h"
 
+#include <doorbell/adopt.h>
+
 #include <endian.h>
 #include <errno.h>
 #include <sched.h>
@@ -422,6 +424,28 @@ int db_viommu_install_ste(struct db_viommu *viommu, struct db_device *dev, const
 int db_viommu_event_fd(struct db_viommu *viommu)
 {
 	return viommu->event_fd;
+}
+
+uint32_t db_viommu_id(const struct db_viommu *viommu)
+{
+	return viommu->id;
+}
+
+uint32_t db_viommu_parent_id(const struct db_viommu *viommu)
+{
+	return viommu->parent->hwpt;
+}
+
+uint32_t db_viommu_vdevice_id(struct db_viommu *viommu, struct db_device *dev)
+{
+	const struct viommu_member *member;
+	uint32_t id;
+
+	viommu_lock(viommu);
+	member = find_member(viommu, dev);
+	id = member ? member->vdevice : 0;
+	viommu_unlock(viommu);
+	return id;
 }
 
 struct event_record {

@@ -565,6 +565,30 @@ static void test_rebind(void **state)
 	vm.sys->ops->release(vm.sys);
 }
 
+static void test_open_twice(void **state)
+{
+	static const char machine[] = "device 0000:02:00.0 bell\n";
+	struct db_host *other;
+	struct db_device *dev;
+	struct vm vm;
+
+	(void)state;
+	memset(&vm, 0, sizeof(vm));
+	assert_int_equal(db_soft_host_create(machine, sizeof(machine) - 1, &vm.sys), 0);
+	assert_int_equal(db_host_open(vm.sys, &vm.host), 0);
+	assert_int_equal(db_host_open(vm.sys, &other), 0);
+	assert_int_equal(db_device_open(vm.host, "0000:02:00.0", 0, &vm.dev), 0);
+	assert_int_equal(db_device_open(vm.host, "0000:02:00.0", 0, &dev), -EBUSY);
+	assert_int_equal(db_device_open(other, "0000:02:00.0", 0, &dev), -EBUSY);
+	assert_non_null(strstr(db_error_message(), "has it already"));
+	db_device_close(vm.dev);
+	assert_int_equal(db_device_open(other, "0000:02:00.0", 0, &dev), 0);
+	db_device_close(dev);
+	db_host_close(other);
+	db_host_close(vm.host);
+	vm.sys->ops->release(vm.sys);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -579,6 +603,7 @@ int main(void)
 		cmocka_unit_test(test_ste),
 		cmocka_unit_test(test_invalidate),
 		cmocka_unit_test(test_rebind),
+		cmocka_unit_test(test_open_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
