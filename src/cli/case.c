@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/file.h"
+
 #define MOST_MEMORY (256ull << 20)
 #define MOST_WORDS 7
+#define MOST_TEXT (64u << 20)
 
 struct replay {
 	uint64_t base, size;
@@ -241,16 +244,22 @@ int case_replay(const char *path, const struct smmu_tracer *tracer, struct smmu_
 		struct smmu_result *res, char *why, size_t size)
 {
 	struct replay r = { .path = path, .why = why, .why_size = size };
-	FILE *f = fopen(path, "r");
+	char *text;
+	size_t len;
+	FILE *f;
 	int ret;
 
-	if (!f) {
-		ret = -errno;
-		snprintf(why, size, "%s: %s", path, strerror(errno));
-		return ret;
-	}
-	ret = read_case(&r, f);
-	fclose(f);
+	ret = cli_read_file(path, MOST_TEXT, &text, &len);
+	if (ret)
+		return cli_file_error(ret, path, why, size);
+	f = fmemopen(text, len, "r");
+	if (!f)
+		ret = fail(&r, len ? -ENOMEM : -EINVAL, len ? "out of memory" : "it is empty");
+	else
+		ret = read_case(&r, f);
+	if (f)
+		fclose(f);
+	free(text);
 	if (!ret) {
 		r.txn.tracer = tracer;
 		ret = smmu_translate(r.smmu, &r.txn, res);

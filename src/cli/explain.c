@@ -8,6 +8,7 @@
 
 #include "cli/case.h"
 #include "cli/commands.h"
+#include "cli/file.h"
 #include "cli/json.h"
 
 void explain_fields(const struct trace *trace, const struct smmu_step *step,
@@ -227,12 +228,13 @@ static int explain_device(struct trace *trace, struct session *s, const struct o
 
 static int draw(const struct trace *trace, const char *path, struct term *term)
 {
-	FILE *file = fopen(path, "w");
+	FILE *file = cli_create_file(path);
 	int err = 0;
 
 	if (!file) {
-		term_error(term, "--svg %s: %s", path, strerror(errno));
-		return -errno;
+		err = -errno;
+		term_error(term, "--svg %s: %s", path, strerror(-err));
+		return err;
 	}
 	explain_svg(trace, file);
 	if (ferror(file))

@@ -6,36 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/file.h"
 #include "soft/machine.h"
 
 #define FILE_MAX (16u << 20)
-
-static int read_file(const char *path, char **text, size_t *len)
-{
-	FILE *file = fopen(path, "r");
-	char *buf;
-	size_t n;
-	int err = 0;
-
-	if (!file)
-		return -errno;
-	buf = malloc(FILE_MAX + 1);
-	n = buf ? fread(buf, 1, FILE_MAX + 1, file) : 0;
-	if (!buf)
-		err = -ENOMEM;
-	else if (ferror(file))
-		err = -EIO;
-	else if (n > FILE_MAX)
-		err = -EFBIG;
-	fclose(file);
-	if (err) {
-		free(buf);
-		return err;
-	}
-	*text = buf;
-	*len = n;
-	return 0;
-}
 
 /* The NVMe devices of the built-in machine, as statements. */
 static int builtin_nvmes(char **text, size_t *len)
@@ -142,14 +116,15 @@ static bool has_nvme(const struct cli_machine *machine)
 int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why,
 		     size_t size)
 {
-	FILE *probe;
+	char reason[512];
 	int err = 0;
 
 	*machine = (struct cli_machine){ 0 };
 	if (file)
-		err = read_file(file, &machine->text, &machine->len);
+		err = cli_read_file(file, FILE_MAX, &machine->text, &machine->len);
 	if (err) {
-		snprintf(why, size, "--machine %s: %s", file, strerror(-err));
+		cli_file_error(err, file, reason, sizeof(reason));
+		snprintf(why, size, "--machine %s", reason);
 		return err;
 	}
 	if (!disk)
@@ -160,13 +135,6 @@ int cli_machine_load(struct cli_machine *machine, const char *file, const char *
 			 "machine description");
 		return -EINVAL;
 	}
-	probe = fopen(disk, "r");
-	if (!probe) {
-		err = -errno;
-		snprintf(why, size, "--disk %s: %s", disk, strerror(errno));
-		return err;
-	}
-	fclose(probe);
 	if (!machine->text)
 		err = builtin_nvmes(&machine->text, &machine->len);
 	if (!err)

@@ -177,6 +177,20 @@ static int parse_svg(struct options *o, const char *name, const char *value)
 	return 0;
 }
 
+static int parse_iort(struct options *o, const char *name, const char *value)
+{
+	(void)name;
+	o->iort = value;
+	return 0;
+}
+
+static int parse_madt(struct options *o, const char *name, const char *value)
+{
+	(void)name;
+	o->madt = value;
+	return 0;
+}
+
 static int parse_case(struct options *o, const char *name, const char *value)
 {
 	(void)name;
@@ -266,6 +280,9 @@ static const struct option_def {
 	{ "case", "FILE", OPTIONS_EXPLAIN, parse_case,
 	  "explain the last access of a case file instead" },
 	{ "svg", "FILE", OPTIONS_EXPLAIN, parse_svg, "draw the translation too" },
+	{ "iort", "FILE", OPTIONS_PROBE, parse_iort,
+	  "what a dump of another machine's IORT says, of all requesters or each --device" },
+	{ "madt", "FILE", OPTIONS_PROBE, parse_madt, "... with its MADT: where its ITSes are" },
 	{ "json", NULL, ALL, set_json, "machine-readable output" },
 	{ "help", NULL, ALL, set_help, "this text" },
 };
@@ -292,6 +309,15 @@ static int check_together(enum options_command command, const struct options *o)
 	if (o->linux_host && o->machine) {
 		fprintf(stderr, "doorbell: --machine describes the software host's machine: leave "
 				"it out with --host linux\n");
+		return EXIT_USAGE;
+	}
+	if (o->madt && !o->iort) {
+		fprintf(stderr, "doorbell: --madt goes with --iort\n");
+		return EXIT_USAGE;
+	}
+	if (o->iort && (o->linux_host || o->machine || o->rebind)) {
+		fprintf(stderr, "doorbell: --iort is about a machine that is not at hand: leave out "
+				"--host, --machine and --rebind\n");
 		return EXIT_USAGE;
 	}
 	if (o->n_disks > 1 && !o->linux_host) {

@@ -29,6 +29,8 @@ struct options {
 	/* run */
 	unsigned int disturb;		/* 1 << enum guest_disturbance, or'ed */
 	bool disturb_all;		/* whatever each device can bear */
+	/* probe */
+	const char *iort, *madt;	/* dumps of another machine's tables */
 	/* explain */
 	bool first_only;		/* of the devices there are without --device */
 	bool iova_given, write;

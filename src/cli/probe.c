@@ -140,16 +140,13 @@ static bool to_open(struct probe *p, struct probe_device *d, const struct option
 /* What can be told without opening it. */
 static void identify(struct probe *p, struct probe_device *d)
 {
-	unsigned int segment, bus, device, function;
 	char path[128], text[32];
 
 	if (!cli_sysfs_read(p->sys, text, sizeof(text), SYSFS_PCI "/%s/vendor", d->address))
 		d->vendor = strtoul(text, NULL, 16);
 	if (!cli_sysfs_read(p->sys, text, sizeof(text), SYSFS_PCI "/%s/device", d->address))
 		d->device = strtoul(text, NULL, 16);
-	if (sscanf(d->address, "%x:%x:%x.%x", &segment, &bus, &device, &function) == 4)
-		d->routed = firmware_route(&p->firmware, segment, bus << 8 | device << 3 | function,
-					   &d->route);
+	d->routed = firmware_device(p->sys, &p->firmware, d->address, &d->route, &d->alias);
 	if (d->group < 0)
 		return;
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices", d->group);
@@ -223,8 +220,8 @@ static int make_sys(struct probe *p, const struct options *o)
 	if (o->linux_host) {
 		p->linux_host = true;
 		p->sys = db_sys_linux();
-		firmware_read(p->sys, &p->firmware);
-		return 0;
+		err = firmware_read(p->sys, &p->firmware);
+		return err ? probe_fail(p, err, "out of memory") : 0;
 	}
 	err = cli_machine_load(&machine, o->machine, NULL, p->why, sizeof(p->why));
 	if (err)
@@ -237,13 +234,26 @@ static int make_sys(struct probe *p, const struct options *o)
 	return err;
 }
 
-static void show(const struct probe *p, struct term *term, bool good)
+/* -errno and p->why, before any output. */
+static int probe_host(struct probe *p, const struct options *o, struct term *term, bool *good)
 {
+	int err = make_sys(p, o);
+
+	if (!err)
+		err = probe_all(p, o);
+	if (err)
+		return err;
+	*good = any_possible(p);
+	if (o->json) {
+		*good &= !json_print(probe_json(p));
+		return 0;
+	}
 	probe_text(p, term);
-	term_verdict(term, good, "%s",
-		     good            ? "MSIs can be passed through on this host"
+	term_verdict(term, *good, "%s",
+		     *good           ? "MSIs can be passed through on this host"
 		     : any_opened(p) ? "no device of this host can be passed through with its MSIs"
 				     : "no device could be looked into");
+	return 0;
 }
 
 static void free_probe(struct probe *p)
@@ -276,19 +286,14 @@ int command_probe(int argc, char **argv)
 	}
 	term_init(&term, options.json);
 	json_begin();
-	err = make_sys(p, &options);
-	if (!err)
-		err = probe_all(p, &options);
-	if (err)
-		term_error(&term, "%s", p->why);
+	if (options.iort)
+		err = probe_dump(&options, &good, p->why, sizeof(p->why));
 	else
-		good = any_possible(p);
-	if (options.json) {
-		if (json_print(err ? json_pack("{s:o}", "error", json_error(err, p->why))
-				   : probe_json(p)))
-			good = false;
-	} else if (!err) {
-		show(p, &term, good);
+		err = probe_host(p, &options, &term, &good);
+	if (err) {
+		term_error(&term, "%s", p->why);
+		if (options.json)
+			json_print(json_pack("{s:o}", "error", json_error(err, p->why)));
 	}
 	free_probe(p);
 	return good ? 0 : EXIT_FAILED;

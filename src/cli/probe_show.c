@@ -39,7 +39,6 @@ static void text_host(const struct probe *p)
 {
 	struct rlimit memlock = { .rlim_cur = RLIM_INFINITY };
 	struct utsname name;
-	unsigned int i;
 
 	if (!p->linux_host)
 		return;
@@ -53,13 +52,10 @@ static void text_host(const struct probe *p)
 		printf(", locked memory up to %llu MiB (guest RAM is locked: ulimit -l)",
 		       (unsigned long long)memlock.rlim_cur >> 20);
 	printf("; KVM %s\n", access("/dev/kvm", F_OK) ? "no" : "yes");
-	for (i = 0; i < p->firmware.n_itses; i++)
-		printf("  ITS %u at 0x%llx, its doorbell page at 0x%llx\n", p->firmware.its[i].id,
-		       (unsigned long long)p->firmware.its[i].base,
-		       (unsigned long long)p->firmware.its[i].base + ITS_DOORBELL_PAGE);
-	if (!p->firmware.iort)
-		printf("  no ACPI IORT can be read: which SMMU and ITS a device is behind is not "
-		       "shown\n");
+	probe_itses_text(&p->firmware);
+	if (!p->firmware.iort && !p->firmware.tree)
+		printf("  neither an ACPI IORT nor a device tree can be read: which SMMU and ITS a "
+		       "device is behind is not shown\n");
 	printf("\n");
 }
 
@@ -78,12 +74,21 @@ static void text_modes(const struct term *t, const struct db_caps *c)
 		       c->mode[i] ? "" : ": ", c->why_not[i]);
 }
 
-static void text_route(const struct probe *p, const struct firmware_route *r)
+void probe_itses_text(const struct firmware *fw)
+{
+	unsigned int i;
+
+	for (i = 0; i < fw->n_itses; i++)
+		printf("  ITS %u at 0x%llx, its doorbell page at 0x%llx\n", fw->its[i].id,
+		       (unsigned long long)fw->its[i].base,
+		       (unsigned long long)fw->its[i].base + ITS_DOORBELL_PAGE);
+}
+
+void probe_route_text(const struct firmware *fw, const struct firmware_route *r)
 {
 	const struct firmware_its *its;
 	unsigned int i;
 
-	printf("  route    ");
 	if (r->smmu)
 		printf("StreamID 0x%x at the SMMU at 0x%llx", r->stream_id,
 		       (unsigned long long)r->smmu_base);
@@ -94,10 +99,12 @@ static void text_route(const struct probe *p, const struct firmware_route *r)
 	else
 		printf("; no ITS");
 	for (i = 0; i < r->n_itses; i++) {
-		its = firmware_its(&p->firmware, r->its_ids[i]);
+		its = firmware_its(fw, r->its_ids[i]);
 		printf(its ? "%s %u (0x%llx)" : "%s %u", i ? "," : "", r->its_ids[i],
 		       its ? (unsigned long long)its->base : 0);
 	}
+	if (r->more_itses)
+		printf(" and %u more", r->more_itses);
 	printf("; %s%s\n", r->coherent ? "coherent" : "not coherent", r->canwbs ? ", CANWBS" : "");
 }
 
@@ -114,8 +121,13 @@ static void text_device(const struct probe *p, const struct term *t, const struc
 		if (strcmp(d->members.at[i], d->address))
 			printf("%s%s", others++ ? ", " : " together with ", d->members.at[i]);
 	printf("\n");
-	if (d->routed)
-		text_route(p, &d->route);
+	if (d->routed) {
+		printf("  route    ");
+		if (d->alias)
+			printf("as %02x:%02x.%x (a bridge stands in for it): ", d->alias >> 8,
+			       d->alias >> 3 & 0x1f, d->alias & 7);
+		probe_route_text(&p->firmware, &d->route);
+	}
 	if (d->err) {
 		printf("  %s\n\n", d->why);
 		return;
@@ -231,17 +243,20 @@ static json_t *json_smmu(const struct db_smmu_info *smmu)
 			 json_hex(smmu->aidr), "features", features);
 }
 
-static json_t *json_route(const struct firmware_route *r)
+json_t *probe_route_json(const struct firmware_route *r)
 {
-	json_t *itses = json_array();
+	json_t *itses = json_array(), *out;
 	unsigned int i;
 
 	for (i = 0; i < r->n_itses; i++)
 		json_array_append_new(itses, json_integer(r->its_ids[i]));
-	return json_pack("{s:o, s:I, s:I, s:o, s:b, s:b}", "smmu",
+	out = json_pack("{s:o, s:I, s:I, s:o, s:b, s:b}", "smmu",
 			 r->smmu ? json_hex(r->smmu_base) : json_null(), "stream_id",
 			 (json_int_t)r->stream_id, "device_id", (json_int_t)r->device_id, "itses",
 			 itses, "coherent", r->coherent, "canwbs", r->canwbs);
+	if (r->more_itses)
+		json_object_set_new(out, "more_itses", json_integer(r->more_itses));
+	return out;
 }
 
 static void json_caps(json_t *out, const struct probe_device *d)
@@ -283,8 +298,14 @@ static void json_caps(json_t *out, const struct probe_device *d)
 
 static json_t *json_device(const struct probe_device *d)
 {
-	json_t *mates = json_array(), *out;
+	json_t *mates = json_array(), *route = json_null(), *out;
 	unsigned int i;
+
+	if (d->routed) {
+		route = probe_route_json(&d->route);
+		if (d->alias)
+			json_object_set_new(route, "alias", json_hex(d->alias));
+	}
 
 	for (i = 0; i < d->members.n; i++)
 		if (strcmp(d->members.at[i], d->address))
@@ -293,7 +314,7 @@ static json_t *json_device(const struct probe_device *d)
 			json_sprintf("%04x:%04x", d->vendor, d->device), "class",
 			json_sprintf("%06x", d->class_code), "driver", json_text(d->driver), "group",
 			d->group < 0 ? json_null() : json_integer(d->group), "group_mates", mates,
-			"route", d->routed ? json_route(&d->route) : json_null());
+			"route", route);
 	if (d->err)
 		json_object_set_new(out, "error", json_error(d->err, d->why));
 	else
@@ -301,18 +322,25 @@ static json_t *json_device(const struct probe_device *d)
 	return out;
 }
 
-json_t *probe_json(const struct probe *p)
+json_t *probe_itses_json(const struct firmware *fw)
 {
-	json_t *devices = json_array(), *itses = json_array();
+	json_t *itses = json_array();
 	unsigned int i;
 
-	for (i = 0; i < p->firmware.n_itses; i++)
-		json_array_append_new(itses,
-				      json_pack("{s:I, s:o}", "id",
-						(json_int_t)p->firmware.its[i].id, "base",
-						json_hex(p->firmware.its[i].base)));
+	for (i = 0; i < fw->n_itses; i++)
+		json_array_append_new(itses, json_pack("{s:I, s:o}", "id",
+						       (json_int_t)fw->its[i].id, "base",
+						       json_hex(fw->its[i].base)));
+	return itses;
+}
+
+json_t *probe_json(const struct probe *p)
+{
+	json_t *devices = json_array();
+	unsigned int i;
+
 	for (i = 0; i < p->n; i++)
 		json_array_append_new(devices, json_device(&p->devices[i]));
 	return json_pack("{s:s, s:o, s:o}", "host", p->linux_host ? "linux" : "soft", "itses",
-			 itses, "devices", devices);
+			 probe_itses_json(&p->firmware), "devices", devices);
 }

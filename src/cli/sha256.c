@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sha2.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK (1u << 20)
@@ -67,11 +68,17 @@ static int add_file(struct sha256 *sha, int fd, unsigned int block, uint64_t *by
 int sha256_file(const char *path, unsigned int block, uint64_t *bytes, char hex[SHA256_HEX])
 {
 	struct sha256 *sha;
+	struct stat st;
 	int fd, ret = -ENOMEM;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Opening a FIFO would wait for its writer. */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+		close(fd);
+		return -ENOTBLK;
+	}
 	sha = sha256_new();
 	if (sha) {
 		ret = add_file(sha, fd, block, bytes);

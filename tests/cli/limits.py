@@ -7,6 +7,7 @@ files that are not what they should be, signals. Nothing is lost silently, and n
 
 import json
 import os
+import struct
 import subprocess
 import sys
 
@@ -95,9 +96,55 @@ def more_of_a_group_than_a_few(doorbell):
     doorbell.run("device 0000:01:00.0 bell vectors=1 group=7\n" + regions).good()
 
 
+def iort(*nodes):
+    """A table of these nodes, each a function of its offset."""
+    text, at = b"", 48
+    for node in nodes:
+        text += node
+    return b"IORT" + struct.pack("<IBB6s8sI4sIIII", at + len(text), 0, 0, b"", b"", 0, b"", 0, len(nodes), at, 0) + text
+
+
+def iort_node(kind, data, mappings=()):
+    offset = 16 + len(data)
+    return struct.pack("<BHBIII", kind, offset + 20 * len(mappings), 1, 0, len(mappings), offset) + data + \
+        b"".join(struct.pack("<5I", *mapping) for mapping in mappings)
+
+
+def dumps_of_another_machine(doorbell):
+    """The counts of both ranges are one too many; ITS 1 has no entry in the MADT."""
+    its = [iort_node(0, struct.pack("<II", 1, number)) for number in (0, 1)]
+    complex_at = 48 + len(its[0])
+    root = iort_node(2, struct.pack("<IHBBIIB3s", 1, 0, 0, 3, 0, 0, 64, b""),
+                     [(0x1000, 0x100, 0x1000, 48, 0), (0x1100, 0x100, 0x2000, complex_at, 0)])
+    table = iort(*its, root)
+    path = doorbell.file(table + b"and more", "iort")
+    entries = struct.pack("<BBHIQI", 15, 20, 0, 0, 0x8080000, 0)
+    madt = doorbell.file(b"APIC" + struct.pack("<I", 44 + len(entries)) + bytes(36) + entries, "madt")
+    report = doorbell.call("probe", "--json", "--iort", path, "--madt", madt, "--device", "0000:11:00.0").good()
+    equal(report["itses"], [{"id": 0, "base": "0x8080000"}], "ITSes")
+    route = report["devices"][0]["route"]
+    equal((route["smmu"], route["device_id"], route["itses"]), (None, 0x2000, [1]), "the range that starts at it")
+    said = doorbell.call("probe", "--iort", path, "--madt", madt)
+    equal(said.status, 0, "exit status")
+    for line in ("  0000:10:00.0 to 0000:10:1f.7  no SMMUv3; DeviceID 0x1000 at ITS 0 (0x8080000); coherent",
+                 "  0000:11:00.0 to 0000:12:00.0  no SMMUv3; DeviceID 0x2000 at ITS 1; coherent"):
+        check(line in said.stdout, f"{line!r} is not in {said.stdout}")
+    ranges = doorbell.call("probe", "--json", "--iort", path).good()["segments"][0]["requesters"]
+    equal([(r["first"], r["last"]) for r in ranges],
+          [("0x0", "0xfff"), ("0x1000", "0x10ff"), ("0x1100", "0x1200"), ("0x1201", "0xffff")], "ranges")
+    equal(doorbell.call("probe", "--iort", path, "--device", "0001:11:00.0").status, 1, "a segment that is not there")
+    doorbell.call("probe", "--json", "--iort", path, "--device", "11:00.0").refused("EINVAL", "11:00.0")
+    doorbell.call("probe", "--json", "--iort", madt).refused("EINVAL", madt, "IORT")
+    doorbell.call("probe", "--json", "--iort", path, "--madt", path).refused("EINVAL", path, "APIC")
+    doorbell.call("probe", "--json", "--iort", doorbell.file(table[:-1], "cut")).refused("EINVAL", "whole")
+    doorbell.call("probe", "--json", "--iort", doorbell.directory.name).refused("EISDIR", doorbell.directory.name)
+    for arguments in (["--madt", madt], ["--iort", path, "--machine", path], ["--iort", path, "--host", "linux"]):
+        equal(doorbell.call("probe", *arguments).status, 2, f"exit status of {arguments}")
+
+
 CASES = [
     output_that_is_lost, closed_output_is_not_a_file, names_that_are_not_utf8, probe_that_fails, more_devices_than_a_few,
-    more_of_a_group_than_a_few,
+    more_of_a_group_than_a_few, dumps_of_another_machine,
 ]
 
 if __name__ == "__main__":
