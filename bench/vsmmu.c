@@ -10,7 +10,7 @@
 
 #include "arm/smmu.h"
 #include "arm/smmu_regs.h"
-#include "lib/vsmmu_regs.h"
+#include "arm/smmu_mmio.h"
 #include "vm/vm.h"
 
 #define RAM_IPA 0x40000000ull

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <doorbell/doorbell.h>
 
-#include "lib/vsmmu_regs.h"
+#include "arm/smmu_mmio.h"
 
 #define RAM_IPA 0x40000000ull
 #define RAM_SIZE (1u << 20)

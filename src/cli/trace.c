@@ -103,11 +103,13 @@ static int trace_replica(struct trace *trace, struct session *s)
 	const struct smmu_step *end;
 	struct smmu_result result;
 	unsigned int log2_size;
+	struct db_smmu_info smmu_info;
 	struct smmu *smmu;
 	uint64_t strtab;
 	void *memory;
 
-	memcpy(config.idr, vmm_smmu_info(s->vmm, info->smmu)->idr, sizeof(config.idr));
+	vmm_smmu_info(s->vmm, info->smmu, &smmu_info);
+	memcpy(config.idr, smmu_info.idr, sizeof(config.idr));
 	if (posix_memalign(&memory, 64, smmu_footprint(&config)))
 		return session_fail(s, -ENOMEM, "out of memory");
 	smmu = smmu_init(memory, &config);

@@ -49,13 +49,17 @@ bool guest_event_expected(const struct guest *guest, const uint64_t record[4])
 	return who_faulted(guest, record);
 }
 
-static void event(void *ctx, unsigned int smmu, const uint64_t record[4])
+static void event(void *ctx, unsigned int smmu)
 {
-	struct guest_device *gd = who_faulted(ctx, record);
+	struct guest *guest = ctx;
+	struct guest_device *gd;
+	uint64_t record[4];
 
-	(void)smmu;	/* the VMM gives no StreamID twice */
-	if (gd)
-		gd->faults++;
+	while (guest_smmu_event(&guest->smmus[smmu], record)) {
+		gd = who_faulted(guest, record);	/* the VMM gives no StreamID twice */
+		if (gd)
+			gd->faults++;
+	}
 }
 
 const struct vmm_cpu_ops guest_cpu_ops = {

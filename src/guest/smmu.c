@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "arm/smmu_build.h"
+#include "arm/smmu_mmio.h"
 #include "guest/guest_priv.h"
 
 #define STRTAB_BYTES (1ull << (GUEST_STRTAB_LOG2 + SMMU_STE_SHIFT))
@@ -13,12 +14,59 @@
 #define TLBI_PAGES_MAX 64
 #define COMMANDS_MAX 128
 
+/* Entries of the queues, as log2; the SMMU has them as large, and a batch of commands fits. */
+#define QUEUE_LOG2 8u
+#define QUEUE_ENTRIES (1u << QUEUE_LOG2)
+#define QUEUE_WRAP (2 * QUEUE_ENTRIES - 1)
+#define CMDQ_BYTES (QUEUE_ENTRIES * sizeof(uint64_t[SMMU_CMD_DWORDS]))
+#define EVENTQ_BYTES (QUEUE_ENTRIES * sizeof(uint64_t[SMMU_EVT_DWORDS]))
+
 /* A queue being filled; sent when full. */
 struct commands {
 	struct dma_domain *domain;
 	uint64_t cmd[COMMANDS_MAX][2];
 	unsigned int n;
 };
+
+static uint32_t read32(struct guest_smmu *smmu, uint32_t offset)
+{
+	return vmm_smmu_read(smmu->guest->vmm, smmu->index, offset, 4);
+}
+
+static int write_reg(struct guest_smmu *smmu, uint32_t offset, unsigned int size, uint64_t value)
+{
+	return vmm_smmu_write(smmu->guest->vmm, smmu->index, offset, size, value);
+}
+
+static int allocate(struct guest_smmu *smmu)
+{
+	struct gmem *mem = &smmu->guest->mem;
+	int err;
+
+	err = gmem_alloc(mem, STRTAB_BYTES, STRTAB_BYTES, &smmu->strtab);
+	if (!err)
+		err = gmem_alloc(mem, CMDQ_BYTES, CMDQ_BYTES, &smmu->cmdq);
+	if (!err)
+		err = gmem_alloc(mem, EVENTQ_BYTES, EVENTQ_BYTES, &smmu->eventq);
+	return err ? guest_fail(smmu->guest, err, "guest memory is used up") : 0;
+}
+
+/* The order of §6.3.9.6 is for an SMMU that was enabled: this one has been reset. */
+static int enable(struct guest_smmu *smmu)
+{
+	uint32_t cr0 = SMMU_CR0_SMMUEN | SMMU_CR0_CMDQEN | SMMU_CR0_EVENTQEN;
+	int err;
+
+	write_reg(smmu, SMMU_STRTAB_BASE, 8, smmu->strtab);
+	write_reg(smmu, SMMU_STRTAB_BASE_CFG, 4, GUEST_STRTAB_LOG2);
+	write_reg(smmu, SMMU_CMDQ_BASE, 8, smmu->cmdq | QUEUE_LOG2);
+	write_reg(smmu, SMMU_EVENTQ_BASE, 8, smmu->eventq | QUEUE_LOG2);
+	write_reg(smmu, SMMU_IRQ_CTRL, 4, SMMU_IRQ_CTRL_EVENTQ);
+	err = write_reg(smmu, SMMU_CR0, 4, cr0);
+	if (!err && read32(smmu, SMMU_CR0ACK) != cr0)
+		err = -EIO;
+	return err ? guest_fail(smmu->guest, err, "%s", vmm_why(smmu->guest->vmm)) : 0;
+}
 
 int guest_smmu_init(struct guest *guest, unsigned int index)
 {
@@ -31,19 +79,38 @@ int guest_smmu_init(struct guest *guest, unsigned int index)
 	if (smmu->ready)
 		return 0;
 	smmu->index = index;
-	smmu->info = *vmm_smmu_info(guest->vmm, index);
-	err = gmem_alloc(&guest->mem, STRTAB_BYTES, STRTAB_BYTES, &smmu->strtab);
+	smmu->guest = guest;
+	for (i = 0; i < sizeof(smmu->info.idr) / sizeof(smmu->info.idr[0]); i++)
+		smmu->info.idr[i] = read32(smmu, SMMU_IDR0 + 4 * i);
+	err = allocate(smmu);
 	if (err)
-		return guest_fail(guest, err, "guest memory is used up");
+		return err;
 	smmu_ste_abort(ste);
 	for (sid = 0; sid < 1u << GUEST_STRTAB_LOG2; sid++)
 		for (i = 0; i < SMMU_STE_DWORDS; i++)
 			mem.write64(mem.ctx,
 				    smmu->strtab + ((uint64_t)sid << SMMU_STE_SHIFT) + 8 * i,
 				    ste[i]);
-	vmm_smmu_set_strtab(guest->vmm, index, smmu->strtab, GUEST_STRTAB_LOG2);
-	smmu->ready = true;
-	return 0;
+	err = enable(smmu);
+	smmu->ready = !err;
+	return err;
+}
+
+bool guest_smmu_event(struct guest_smmu *smmu, uint64_t record[4])
+{
+	uint32_t prod = read32(smmu, SMMU_EVENTQ_PROD), cons = read32(smmu, SMMU_EVENTQ_CONS);
+	struct arm_mem mem = gmem_arm(&smmu->guest->mem);
+	uint64_t at = smmu->eventq + (cons % QUEUE_ENTRIES) * sizeof(uint64_t[SMMU_EVT_DWORDS]);
+	unsigned int i;
+
+	if (!((prod ^ cons) & QUEUE_WRAP))
+		return false;
+	for (i = 0; i < SMMU_EVT_DWORDS; i++)
+		mem.read64(mem.ctx, at + 8 * i, &record[i]);
+	/* And what was lost meanwhile is acknowledged. */
+	write_reg(smmu, SMMU_EVENTQ_CONS, 4,
+		  (prod & SMMU_EVENTQ_OVERFLOW) | ((cons + 1) & QUEUE_WRAP));
+	return true;
 }
 
 static const struct {
@@ -80,17 +147,32 @@ int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift,
 	return -EOPNOTSUPP;
 }
 
+static void put(struct guest_smmu *smmu, const uint64_t cmd[SMMU_CMD_DWORDS])
+{
+	uint64_t at = smmu->cmdq + (smmu->prod % QUEUE_ENTRIES) * sizeof(uint64_t[SMMU_CMD_DWORDS]);
+	struct arm_mem mem = gmem_arm(&smmu->guest->mem);
+
+	mem.write64(mem.ctx, at, cmd[0]);
+	mem.write64(mem.ctx, at + 8, cmd[1]);
+	smmu->prod = (smmu->prod + 1) & QUEUE_WRAP;
+}
+
 static int flush(struct commands *c)
 {
-	struct guest *guest = c->domain->guest;
+	struct guest_smmu *smmu = c->domain->smmu;
+	unsigned int i;
 	int err;
 
 	c->cmd[c->n][0] = FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_SYNC);
 	c->cmd[c->n][1] = 0;
-	err = vmm_smmu_commands(guest->vmm, c->domain->smmu->index, (const uint64_t(*)[2])c->cmd,
-				c->n + 1);
+	for (i = 0; i <= c->n; i++)
+		put(smmu, c->cmd[i]);
 	c->n = 0;
-	return err ? guest_fail(guest, err, "%s", vmm_why(guest->vmm)) : 0;
+	err = write_reg(smmu, SMMU_CMDQ_PROD, 4, smmu->prod);
+	/* The queue of this machine is empty again when the write is done, or stands at CERROR. */
+	if (!err && read32(smmu, SMMU_CMDQ_CONS) % (QUEUE_WRAP + 1) != smmu->prod)
+		err = -EIO;
+	return err ? guest_fail(smmu->guest, err, "%s", vmm_why(smmu->guest->vmm)) : 0;
 }
 
 /* Room for the CMD_SYNC at the end is always left. */

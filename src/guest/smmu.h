@@ -13,15 +13,20 @@
 struct guest_smmu {
 	unsigned int index;
 	bool ready;
-	uint64_t strtab;		/* IPA */
+	uint64_t strtab, cmdq, eventq;	/* IPA */
+	uint32_t prod;			/* of the command queue */
+	struct guest *guest;
 	struct db_smmu_info info;
 };
 
 /*
- * Reads the ID registers and installs a stream table in which every stream aborts; once for each
- * SMMU.
+ * Reads the ID registers, sets up queues and a stream table in which every stream aborts, and
+ * enables the SMMU; once for each.
  */
 int guest_smmu_init(struct guest *guest, unsigned int index);
+
+/* Takes a record from the event queue. False: there is none. */
+bool guest_smmu_event(struct guest_smmu *smmu, uint64_t record[4]);
 
 /*
  * The stage-1 format for granule @granule_shift. -EOPNOTSUPP: the SMMU does not have that granule.

@@ -88,10 +88,10 @@ void vmm_destroy(struct vmm *vmm)
 		struct vmm_device *dev = vmm->devices[i];
 
 		if (dev->info.smmu < vmm->n_smmus)
-			db_viommu_remove(vmm->smmus[dev->info.smmu].viommu, dev->db);
+			db_vsmmu_remove_device(vmm->smmus[dev->info.smmu].vsmmu, dev->db);
 	}
 	for (i = vmm->n_smmus; i-- > 0;)
-		db_viommu_destroy(vmm->smmus[i].viommu);
+		db_vsmmu_destroy(vmm->smmus[i].vsmmu);
 	if (vmm->ram_mapped)
 		db_space_unmap(vmm->space, vmm->ram_base, vmm->config.ram_size);
 	if (vmm->space)
@@ -222,41 +222,6 @@ static int map_ram(struct vmm *vmm)
 	return 0;
 }
 
-/*
- * Puts @dev behind the virtual SMMU that stands for its physical one; a new one when it is the
- * first there.
- */
-static int add_to_smmu(struct vmm *vmm, struct vmm_device *dev)
-{
-	struct vmm_smmu *smmu;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < vmm->n_smmus; i++) {
-		err = db_viommu_add(vmm->smmus[i].viommu, dev->db, dev->info.stream_id);
-		if (!err) {
-			dev->info.smmu = i;
-			return 0;
-		}
-		if (err != -EINVAL)	/* -EINVAL: behind another SMMU */
-			return vmm_fail_lib(vmm, err, dev->info.address);
-	}
-	smmu = &vmm->smmus[vmm->n_smmus];
-	err = db_viommu_create(vmm->space, dev->db, &smmu->viommu);
-	if (err)
-		return vmm_fail_lib(vmm, err, dev->info.address);
-	smmu->idr = dev->info.caps.smmu;
-	vmm->n_smmus++;
-	err = vmm_irq_add_smmu(vmm, vmm->n_smmus - 1);
-	if (err)
-		return err;
-	err = db_viommu_add(smmu->viommu, dev->db, dev->info.stream_id);
-	if (err)
-		return vmm_fail_lib(vmm, err, dev->info.address);
-	dev->info.smmu = vmm->n_smmus - 1;
-	return 0;
-}
-
 static int make_msi(struct vmm *vmm, struct vmm_device *dev)
 {
 	struct db_msi_config config = {
@@ -305,7 +270,7 @@ int vmm_realize(struct vmm *vmm)
 		return vmm_fail_lib(vmm, err, "creating the guest-physical space");
 	err = map_ram(vmm);
 	for (i = 0; !err && i < vmm->n_devices; i++)
-		err = add_to_smmu(vmm, vmm->devices[i]);
+		err = vmm_smmu_add(vmm, vmm->devices[i]);
 	for (i = 0; !err && i < vmm->n_devices; i++)
 		err = make_msi(vmm, vmm->devices[i]);
 	return err;

@@ -120,13 +120,14 @@ void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, un
 int vmm_device_reset(struct vmm_device *dev);
 
 /*
- * SMMU @smmu of the guest: its ID registers, its linear stream table (IPA, 2^log2_size entries),
- * and commands put on its queue. vmm_smmu_commands() returns when the CMD_SYNC at their end has
- * completed; -EIO: CERROR, or an STE the hardware would not take.
+ * SMMU @smmu of the guest: what it is like, and its registers (IHI 0070 §6.2; 4 or 8 bytes). A write
+ * returns when what it asked for is done; < 0: the host refused it, or it is illegal, and the guest
+ * was told in the architecture's way.
  */
-const struct db_smmu_info *vmm_smmu_info(const struct vmm *vmm, unsigned int smmu);
-void vmm_smmu_set_strtab(struct vmm *vmm, unsigned int smmu, uint64_t ipa, unsigned int log2_size);
-int vmm_smmu_commands(struct vmm *vmm, unsigned int smmu, const uint64_t (*cmds)[2], size_t count);
+void vmm_smmu_info(const struct vmm *vmm, unsigned int smmu, struct db_smmu_info *info);
+uint64_t vmm_smmu_read(struct vmm *vmm, unsigned int smmu, uint32_t offset, unsigned int size);
+int vmm_smmu_write(struct vmm *vmm, unsigned int smmu, uint32_t offset, unsigned int size,
+		   uint64_t value);
 
 /*
  * The vITS of @dev: EventID @event of it becomes @lpi (MAPTI); @lpi 0: no longer (DISCARD).
@@ -135,11 +136,12 @@ int vmm_smmu_commands(struct vmm *vmm, unsigned int smmu, const uint64_t (*cmds)
 #define VMM_ITS_EVENTS 8192
 int vmm_its_map(struct vmm_device *dev, uint32_t event, uint32_t lpi);
 
-/* Who takes the guest's interrupts and event records, during vmm_wait() only. */
+/* Who takes the guest's interrupts, during vmm_wait() only. */
 struct vmm_cpu_ops {
 	/* @lpi was delivered @times; 0: a message came for which the vITS has no translation. */
 	void (*interrupt)(void *ctx, uint32_t lpi, uint64_t times);
-	void (*event)(void *ctx, unsigned int smmu, const uint64_t record[4]);
+	/* That of the event queue of @smmu. */
+	void (*event)(void *ctx, unsigned int smmu);
 };
 
 void vmm_set_cpu(struct vmm *vmm, const struct vmm_cpu_ops *ops, void *ctx);

@@ -58,7 +58,7 @@ static int watch(struct vmm *vmm, int fd, uint64_t source)
 
 int vmm_irq_add_smmu(struct vmm *vmm, unsigned int smmu)
 {
-	int err = watch(vmm, db_viommu_event_fd(vmm->smmus[smmu].viommu), SOURCE_EVENTS | smmu);
+	int err = watch(vmm, db_vsmmu_event_fd(vmm->smmus[smmu].vsmmu), SOURCE_EVENTS | smmu);
 
 	return err ? vmm_fail(vmm, err, "watching the event queue: %s", strerror(-err)) : 0;
 }
@@ -126,25 +126,6 @@ static int deliver_vector(struct vmm_device *dev, unsigned int index)
 	return 1;
 }
 
-static int deliver_events(struct vmm *vmm, unsigned int smmu)
-{
-	uint64_t records[16][4], lost = 0;
-	int i, n;
-
-	n = db_viommu_events(vmm->smmus[smmu].viommu, records, sizeof(records) / sizeof(records[0]),
-			     &lost);
-	vmm->events_lost += lost;
-	for (i = 0; i < n; i++) {
-		if (vmm->n_events < VMM_EVENTS)
-			memcpy(vmm->events[vmm->n_events++], records[i], sizeof(records[i]));
-		else
-			vmm->events_lost++;
-		if (vmm->cpu && vmm->cpu->event)
-			vmm->cpu->event(vmm->cpu_ctx, smmu, records[i]);
-	}
-	return n;
-}
-
 /*
  * The answer to a read comes behind the messages that the device has sent (PCIe 2.4.1). So they are
  * pending at their CPUs now, and a CPU takes what is pending before it runs us.
@@ -178,7 +159,7 @@ int vmm_wait(struct vmm *vmm, int timeout_ms)
 		uint64_t source = events[i].data.u64;
 
 		if (source & SOURCE_EVENTS)
-			delivered += deliver_events(vmm, source & ~SOURCE_EVENTS);
+			delivered += vmm_smmu_deliver(vmm, source & ~SOURCE_EVENTS);
 		else
 			delivered += deliver_vector(vmm->devices[source >> 32], (uint32_t)source);
 	}

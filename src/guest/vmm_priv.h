@@ -25,10 +25,9 @@ struct vmm_device {
 };
 
 struct vmm_smmu {
-	struct db_viommu *viommu;
-	struct db_smmu_info idr;
-	uint64_t strtab;		/* IPA; 0: not yet */
-	unsigned int strtab_log2;
+	struct vmm *vmm;
+	struct db_vsmmu *vsmmu;
+	bool event_pending;		/* the interrupt of its event queue */
 };
 
 struct vmm_vits {
@@ -82,6 +81,13 @@ int vmm_layout(struct vmm *vmm);
 /* vmm_trap.c: the function as the guest sees it. */
 int vmm_trap_init(struct vmm_device *dev);
 void vmm_trap_fini(struct vmm_device *dev);
+
+/*
+ * vmm_smmu.c: puts @dev behind the virtual SMMU that stands for its physical one, a new one when it
+ * is the first there; takes the events of SMMU @smmu and interrupts the guest. How many, or -errno.
+ */
+int vmm_smmu_add(struct vmm *vmm, struct vmm_device *dev);
+int vmm_smmu_deliver(struct vmm *vmm, unsigned int smmu);
 
 /* vmm_irq.c: epoll over what the host signals. */
 int vmm_irq_init(struct vmm *vmm);

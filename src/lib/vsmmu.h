@@ -19,7 +19,7 @@
 #include "arm/smmu.h"
 #include "lib/bucket.h"
 #include "lib/readers.h"
-#include "lib/vsmmu_regs.h"
+#include "arm/smmu_mmio.h"
 
 /*
  * IDR1.CMDQS and EVENTQS. A kick of the largest command queue is one batch of a vIOMMU: this is

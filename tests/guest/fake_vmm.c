@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "arm/smmu.h"
-#include "arm/smmu_regs.h"
+#include "arm/smmu_mmio.h"
 
 #define CAP 0x40
 #define TABLE_BAR 2
@@ -232,27 +232,56 @@ void vmm_bar_write(struct vmm_device *dev, unsigned int bar, uint64_t offset, un
 	entry[offset / 4 % 4] = value;
 }
 
-const struct db_smmu_info *vmm_smmu_info(const struct vmm *vmm, unsigned int smmu)
+void vmm_smmu_info(const struct vmm *vmm, unsigned int smmu, struct db_smmu_info *info)
 {
 	(void)smmu;
-	return &vmm->smmu;
+	*info = vmm->smmu;
 }
 
-void vmm_smmu_set_strtab(struct vmm *vmm, unsigned int smmu, uint64_t ipa, unsigned int log2_size)
+uint64_t vmm_smmu_read(struct vmm *vmm, unsigned int smmu, uint32_t offset, unsigned int size)
 {
 	(void)smmu;
-	vmm->strtab = ipa;
-	vmm->strtab_log2 = log2_size;
+	(void)size;
+	switch (offset) {
+	case SMMU_CR0ACK:
+		return vmm->cr0;
+	case SMMU_CMDQ_CONS:
+		return vmm->cons;
+	default:
+		return offset <= SMMU_IDR5 ? vmm->smmu.idr[offset / 4] : 0;
+	}
 }
 
-int vmm_smmu_commands(struct vmm *vmm, unsigned int smmu, const uint64_t (*cmds)[2], size_t count)
+/* Takes what is in the command queue. */
+static void take_commands(struct vmm *vmm, uint32_t prod)
 {
-	size_t i;
+	uint32_t entries = 1u << FIELD_GET64(SMMU_Q_BASE_LOG2SIZE, vmm->cmdq);
 
-	(void)smmu;
-	for (i = 0; i < count && vmm->n_commands < FAKE_COMMANDS; i++)
-		memcpy(vmm->commands[vmm->n_commands++], cmds[i], sizeof(cmds[i]));
+	for (; vmm->cons != prod; vmm->cons = (vmm->cons + 1) % (2 * entries)) {
+		const void *cmd = vmm_ram(vmm, (vmm->cmdq & SMMU_Q_BASE_ADDR) +
+					       vmm->cons % entries * 16, 16);
+
+		if (vmm->n_commands < FAKE_COMMANDS)
+			memcpy(vmm->commands[vmm->n_commands++], cmd, 16);
+	}
 	vmm->batches++;
+}
+
+int vmm_smmu_write(struct vmm *vmm, unsigned int smmu, uint32_t offset, unsigned int size,
+		   uint64_t value)
+{
+	(void)smmu;
+	(void)size;
+	if (offset == SMMU_CR0)
+		vmm->cr0 = value;
+	else if (offset == SMMU_STRTAB_BASE)
+		vmm->strtab = value;
+	else if (offset == SMMU_STRTAB_BASE_CFG)
+		vmm->strtab_log2 = value;
+	else if (offset == SMMU_CMDQ_BASE)
+		vmm->cmdq = value;
+	else if (offset == SMMU_CMDQ_PROD)
+		take_commands(vmm, value);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ struct vmm {
 	struct db_smmu_info smmu;
 	uint64_t strtab;
 	unsigned int strtab_log2;
+	uint64_t cmdq;			/* CMDQ_BASE */
+	uint32_t cr0, cons;
 	uint64_t commands[FAKE_COMMANDS][2];
 	unsigned int n_commands, batches;
 	bool rmr;

@@ -13,7 +13,7 @@
 #include <doorbell/doorbell.h>
 
 #include "arm/smmu_build.h"
-#include "lib/vsmmu_regs.h"
+#include "arm/smmu_mmio.h"
 
 #define RAM_IPA 0x40000000ull
 #define RAM_SIZE (8ull << 20)

@@ -17,7 +17,7 @@
 #include <doorbell/doorbell.h>
 
 #include "generate.h"
-#include "lib/vsmmu_regs.h"
+#include "arm/smmu_mmio.h"
 
 #define ACCESSES 48
 #define CHANGES 6

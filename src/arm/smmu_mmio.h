@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registers of an SMMUv3's Non-secure programming interface (IHI 0070 §6.2, §6.3), and the
  * fields of those that are not in arm/smmu_regs.h. */
-#ifndef LIB_VSMMU_REGS_H
-#define LIB_VSMMU_REGS_H
+#ifndef ARM_SMMU_MMIO_H
+#define ARM_SMMU_MMIO_H
 
 #include "arm/smmu_regs.h"
 
