@@ -80,7 +80,7 @@ struct db_msi_vector {
  * back. All vectors of an MSI capability have one address.
  *
  * Errors: -EINVAL (range, descriptor, addresses of MSI), -ENOSPC (the host has no more interrupts;
- * fewer can be tried), -EXDEV (stock: the device is behind another ITS than the one whose doorbell
+ * fewer can be tried), -EXDEV (stock: the device's doorbell is another page than the one that
  * is at doorbell_ipa), -EBUSY (the device's other capability has vectors armed), -EBADF (no
  * eventfd), -EIO (the device does not answer), -ENOMEM.
  */

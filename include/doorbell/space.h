@@ -33,8 +33,8 @@ int db_space_map(struct db_space *space, uint64_t ipa, void *va, uint64_t len, u
 int db_space_map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
 		      unsigned int prot);
 
-/* Unmaps [ipa, ipa + len), whole mappings only. -ENOENT: nothing there. When it returns no device
- * reaches that memory. */
+/* Unmaps [ipa, ipa + len), whole mappings only. -ENOENT: nothing there; -EBUSY: a doorbell of
+ * db_space_map_doorbell() is. When it returns no device reaches that memory. */
 int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len);
 
 /*

@@ -56,6 +56,10 @@ struct db_sys_ops {
 	/* Ends the host; every descriptor and mapping obtained through it must have been given
 	 * back. */
 	void (*release)(struct db_sys *sys);
+
+	/* Bytes of a page of the host, a power of two: what it maps device regions in. NULL, or
+	 * beyond the size: those of the process. */
+	uint64_t (*page_size)(struct db_sys *sys);
 };
 
 /* A host is a struct whose first member is this. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "abi/iommufd.h"
 #include "arm/smmu_regs.h"
@@ -229,7 +228,7 @@ static int find_caps(struct db_device *dev, struct db_caps *caps)
 	bool is_smmu;
 	int ret;
 
-	caps->page_size = sysconf(_SC_PAGESIZE);
+	caps->page_size = host_own_page_size(dev->host);
 	caps->msi_vectors = dev->msi_vectors;
 	caps->msix_vectors = dev->msix_vectors;
 	caps->msix_noresize = dev->msix_vectors && dev->msix_noresize;

@@ -215,10 +215,20 @@ int host_veventq_alloc(struct db_host *host, uint32_t viommu, uint32_t depth, ui
 	return 0;
 }
 
+uint64_t host_own_page_size(struct db_host *host)
+{
+	const struct db_sys_ops *ops = host->sys->ops;
+
+	if (ops->size >= offsetof(struct db_sys_ops, page_size) + sizeof(ops->page_size) &&
+	    ops->page_size)
+		return ops->page_size(host->sys);
+	return sysconf(_SC_PAGESIZE);
+}
+
 int host_page_size(struct db_host *host, uint32_t ioas, uint64_t *size)
 {
 	struct iommu_ioas_iova_ranges cmd = { .size = sizeof(cmd), .ioas_id = ioas };
-	long own = sysconf(_SC_PAGESIZE);
+	uint64_t own = host_own_page_size(host);
 	int ret;
 
 	/* EMSGSIZE: there are more ranges than the none that were asked for; the alignment is
@@ -226,6 +236,6 @@ int host_page_size(struct db_host *host, uint32_t ioas, uint64_t *size)
 	ret = host_ioctl(host, IOMMU_IOAS_IOVA_RANGES, &cmd);
 	if (ret < 0 && ret != -EMSGSIZE)
 		return ret;
-	*size = cmd.out_iova_alignment > (uint64_t)own ? cmd.out_iova_alignment : (uint64_t)own;
+	*size = cmd.out_iova_alignment > own ? cmd.out_iova_alignment : own;
 	return 0;
 }

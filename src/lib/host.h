@@ -32,7 +32,10 @@ int host_viommu_alloc(struct db_host *host, uint32_t dev_id, uint32_t parent, ui
 int host_veventq_alloc(struct db_host *host, uint32_t viommu, uint32_t depth, uint32_t *id,
 		       int *fd);
 
-/* The host's page size, as mappings of @ioas must be aligned; never less than the process's. */
+/* The host's own page size, in bytes. */
+uint64_t host_own_page_size(struct db_host *host);
+
+/* What mappings of @ioas must be aligned to; never less than the host's own page size. */
 int host_page_size(struct db_host *host, uint32_t ioas, uint64_t *size);
 
 #endif

@@ -93,6 +93,26 @@ static int claim(struct db_msi *msi)
 	return ret;
 }
 
+int msi_enable_error(int ret)
+{
+	/* ENODEV: the interrupt controller made no table for the device. A positive result is how
+	 * many vectors there would be. */
+	return ret > 0 || ret == -ENODEV ? -ENOSPC : ret;
+}
+
+void msi_no_interrupts(struct db_msi *msi, unsigned int start, unsigned int count)
+{
+	if (msi->kind == DB_MSIX && !msi->enabled)
+		db_error_set(-ENOSPC, "the host has no interrupts left for MSI-X vectors [%u, %u) "
+			     "of %s. An ITS gives a device one for each of its vectors, %u here, "
+			     "however few are used: take fewer devices or smaller ones, or give "
+			     "the host more (LPIs: IDbits of the GIC)", start, start + count,
+			     msi->dev->address, msi->count);
+	else
+		db_error_set(-ENOSPC, "the host has no interrupts left for %s vectors [%u, %u) of "
+			     "%s", kind_name(msi->kind), start, start + count, msi->dev->address);
+}
+
 static int trigger(struct db_msi *msi, unsigned int start, unsigned int count,
 		   const struct msi_state *to, unsigned int first, unsigned int last)
 {
@@ -136,7 +156,7 @@ static int enable(struct db_msi *msi, unsigned int start, unsigned int count,
 	pthread_mutex_lock(&msi->dev->lock);
 	msi->dev->armed = NULL;
 	pthread_mutex_unlock(&msi->dev->lock);
-	return ret > 0 ? -ENOSPC : ret;
+	return msi_enable_error(ret);
 }
 
 static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsigned int count)
@@ -147,8 +167,7 @@ static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsign
 	case -EBUSY:	/* said by claim() */
 		break;
 	case -ENOSPC:
-		db_error_set(error, "the host has no interrupts left for %s vectors [%u, %u) of %s",
-			     kind, start, start + count, address);
+		msi_no_interrupts(msi, start, count);
 		break;
 	case -EDESTADDRREQ:
 		db_error_set(error, "%s vectors [%u, %u) of %s have no address", kind, start,
@@ -159,7 +178,11 @@ static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsign
 			     "vectors [%u, %u) of %s would not arrive", kind, start, start + count,
 			     address);
 		break;
+	/* Linux says EINVAL of a descriptor that is open, and no eventfd; all else that the request
+	 * has was checked. */
+	case -EINVAL:
 	case -EBADF:
+		error = -EBADF;
 		db_error_set(error, "a descriptor given for %s vectors [%u, %u) of %s is no "
 			     "eventfd", kind, start, start + count, address);
 		break;

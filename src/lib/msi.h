@@ -135,6 +135,12 @@ int msi_set_irqs(struct db_msi *msi, uint32_t flags, unsigned int start, unsigne
  * MSI-X is not enabled. */
 uint64_t msi_device_pending(struct db_msi *msi, unsigned int first);
 
+/* What the result of the SET_IRQS that enables the capability means: 0, or an errno of error.h. */
+int msi_enable_error(int ret);
+
+/* Sets the message of -ENOSPC. */
+void msi_no_interrupts(struct db_msi *msi, unsigned int start, unsigned int count);
+
 /* Disables the capability in the device; no vector is armed then. */
 void msi_shut(struct db_msi *msi);
 

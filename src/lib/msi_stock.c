@@ -40,8 +40,9 @@ static int check_doorbell(struct db_msi *msi, uint64_t address)
 		return -EOPNOTSUPP;
 	}
 	db_error_set(-EXDEV, "the doorbell page of %s is at IPA 0x%llx, but the guest's vITS has "
-		     "its at 0x%llx: the device is behind another ITS than the first one of this "
-		     "host descriptor, and mode stock serves only that; use native",
+		     "its at 0x%llx: its doorbell is another page than that of the first device "
+		     "of this host descriptor (another ITS, or another page of the same one, as "
+		     "with a pre-ITS), and mode stock serves only that; use native",
 		     msi->dev->address, (unsigned long long)page,
 		     (unsigned long long)msi->doorbell_ipa);
 	return -EXDEV;
@@ -76,8 +77,10 @@ static int try_doorbell(struct db_msi *msi)
 	*fd = probe;
 	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
 			   sizeof(*fd));
-	if (ret) {
-		ret = ret > 0 ? -ENOSPC : ret;
+	ret = msi_enable_error(ret);
+	if (ret == -ENOSPC) {
+		msi_no_interrupts(msi, 0, 1);
+	} else if (ret) {
 		db_error_set(ret, "cannot arm an MSI-X vector of %s", msi->dev->address);
 	} else {
 		ret = read_address(msi, 0, &address);

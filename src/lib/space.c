@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "abi/iommufd.h"
 #include "lib/device.h"
 #include "lib/doorbell.h"
+#include "lib/memlock.h"
 #include "sys/error.h"
 
 static struct db_space *new_space(struct db_host *host)
@@ -24,7 +23,7 @@ static struct db_space *new_space(struct db_host *host)
 		return NULL;
 	}
 	space->host = host;
-	space->page_size = sysconf(_SC_PAGESIZE);
+	space->page_size = host_own_page_size(host);
 	pthread_mutex_init(&space->lock, NULL);
 	return space;
 }
@@ -119,15 +118,21 @@ static bool range_allowed(struct db_space *space, uint64_t ipa, uint64_t len)
 
 static void explain_memlock(int error, uint64_t len)
 {
-	struct rlimit limit;
+	unsigned long long mib = len >> 20 ? len >> 20 : 1, limit;
 
-	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
+	switch (memlock_judge(len, &limit)) {
+	case MEMLOCK_NO_LIMIT:
+		db_error_set(error, "cannot pin %llu MiB: the host is out of memory", mib);
+		break;
+	case MEMLOCK_EXCEEDED:
 		db_error_set(error, "cannot pin %llu MiB: the limit of locked memory is %llu MiB "
-			     "(ulimit -l, LimitMEMLOCK=)", (unsigned long long)len >> 20,
-			     (unsigned long long)limit.rlim_cur >> 20);
-	else
-		db_error_set(error, "cannot pin %llu MiB: the host is out of memory",
-			     (unsigned long long)len >> 20);
+			     "(ulimit -l, LimitMEMLOCK=)", mib, limit >> 20);
+		break;
+	case MEMLOCK_WITHIN:
+		db_error_set(error, "cannot pin %llu MiB: the host is out of memory, or what else "
+			     "this user has pinned reaches the limit of %llu MiB with it (ulimit "
+			     "-l, LimitMEMLOCK=)", mib, limit >> 20);
+	}
 }
 
 /* The kernel says EINVAL for a reserved range and EEXIST for one in use; for a VMM both are a range
@@ -318,8 +323,9 @@ static int refuse_doorbell(const struct space_doorbell *present, struct db_devic
 			     (unsigned long long)ipa);
 		return -EADDRINUSE;
 	}
-	db_error_set(-EXDEV, "%s signals through another physical ITS (doorbell id 0x%llx) than "
-		     "the devices at IPA 0x%llx (id 0x%llx): give it a vITS of its own",
+	db_error_set(-EXDEV, "%s signals through another physical doorbell (id 0x%llx; another "
+		     "ITS, or another page of the same one, as with a pre-ITS) than the devices at "
+		     "IPA 0x%llx (id 0x%llx): give it a vITS of its own",
 		     dev->address, (unsigned long long)doorbell->id,
 		     (unsigned long long)present->ipa, (unsigned long long)present->id);
 	return -EXDEV;

@@ -39,7 +39,7 @@ struct db_space {
 	struct db_host *host;
 	uint32_t ioas;
 	bool keep_ioas;			/* adopted: the caller's */
-	uint64_t page_size;		/* of the process; the host may ask for more */
+	uint64_t page_size;		/* the host's own; the SMMU may ask for more */
 	pthread_mutex_t lock;		/* the lists */
 	struct space_doorbell *doorbells;
 	struct space_parent *parents;

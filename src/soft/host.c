@@ -443,8 +443,14 @@ static void soft_release(struct db_sys *sys)
 	soft_free(host);
 }
 
+static uint64_t soft_page_size(struct db_sys *sys)
+{
+	return soft_host_page_size(to_host(sys));
+}
+
 static const struct db_sys_ops soft_ops = {
 	.size = sizeof(soft_ops),
+	.page_size = soft_page_size,
 	.open = soft_open,
 	.close = soft_close,
 	.ioctl = soft_ioctl,

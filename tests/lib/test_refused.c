@@ -4,10 +4,13 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
@@ -365,16 +368,37 @@ static void capability_not_written(void **state)
 
 static char memory[4096] __attribute__((aligned(4096)));
 
-static void say_memlock(struct rig *rig, const struct rlimit *limit, const char *says)
+static void say_memlock(struct rig *rig, uint64_t len, const char *says)
 {
-	/* Without the right to raise it the limit stays as it is. */
-	if (setrlimit(RLIMIT_MEMLOCK, limit))
-		return;
 	mock_fail(rig->mock, IOMMU_IOAS_MAP, -ENOMEM, 0);
-	assert_int_equal(db_space_map(rig->space, 0x40000000, memory, 4096, DB_READ), -ENOMEM);
+	assert_int_equal(db_space_map(rig->space, 0x40000000, memory, len, DB_READ), -ENOMEM);
 	assert_message_has(says);
 }
 
+/* Of this thread. */
+static void lock_freely(bool may)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	assert_int_equal(syscall(SYS_capget, &head, caps), 0);
+	if (may)
+		caps[0].effective |= caps[0].permitted & (1u << CAP_IPC_LOCK);
+	else
+		caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	assert_int_equal(syscall(SYS_capset, &head, caps), 0);
+}
+
+static bool locks_freely(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	assert_int_equal(syscall(SYS_capget, &head, caps), 0);
+	return caps[0].effective >> CAP_IPC_LOCK & 1;
+}
+
+/* The limit is to blame where it is one for this process, and this is more. */
 static void memlock_told(void **state)
 {
 	struct rlimit before, limit;
@@ -384,9 +408,19 @@ static void memlock_told(void **state)
 	rig_open(&rig);
 	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
 	limit = (struct rlimit){ 1 << 20, before.rlim_max };
-	say_memlock(&rig, &limit, "the limit of locked memory is 1 MiB");
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	lock_freely(false);
+	say_memlock(&rig, 2 << 20, "2 MiB: the limit of locked memory is 1 MiB");
+	say_memlock(&rig, 4096, "the host is out of memory, or what else");
+	lock_freely(true);
+	if (locks_freely())
+		say_memlock(&rig, 2 << 20, "2 MiB: the host is out of memory");
+	/* Without the right to raise it the limit stays as it is. */
+	lock_freely(false);
 	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
-	say_memlock(&rig, &limit, "out of memory");
+	if (!setrlimit(RLIMIT_MEMLOCK, &limit))
+		say_memlock(&rig, 2 << 20, "2 MiB: the host is out of memory");
+	lock_freely(true);
 	setrlimit(RLIMIT_MEMLOCK, &before);
 	rig_close(&rig);
 }

@@ -565,6 +565,103 @@ static void test_rebind(void **state)
 	vm.sys->ops->release(vm.sys);
 }
 
+/* A host whose pages are larger than the SMMU's largest granule: all modes. */
+static void test_large_pages(void **state)
+{
+	static const enum db_mode all[] = { DB_MODE_NATIVE, DB_MODE_STOCK, DB_MODE_RMR };
+	static const char machine[] =
+		"page-size 64k\nsmmu granules=4k\ndevice 0000:02:00.0 bell vectors=8\n";
+	struct db_caps caps = DB_SIZED(struct db_caps);
+	struct vm vm;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		open_vm(&vm, machine, "0000:02:00.0", all[i], DB_MSIX, false);
+		assert_int_equal(db_device_caps(vm.dev, &caps), 0);
+		assert_int_equal(caps.page_size, 65536);
+		/* Told as the host's pages, not as memory that is missing. */
+		assert_int_equal(db_space_map(vm.space, 0x70001000, vm.ram, 4096, DB_READ),
+				 -EINVAL);
+		set_all(&vm, 8, GIOVA);
+		check_vectors(&vm, 8);
+		close_vm(&vm);
+	}
+}
+
+/* Four devices take all LPIs, though hardly any is used. */
+static void test_no_interrupts(void **state)
+{
+	static const char machine[] =
+		"lpi-bits 14\ndevice 0000:01:00.0 bell vectors=2048 count=5\n";
+	static const enum db_mode both[] = { DB_MODE_NATIVE, DB_MODE_STOCK };
+	struct db_msi_config config = { .size = sizeof(config), .kind = DB_MSIX };
+	struct db_device *dev[5];
+	struct db_msi *msi[5];
+	struct db_space *space;
+	struct db_host *host;
+	char address[] = "0000:01:00.0";
+	struct db_msi_vector vector = { .address = GIOVA };
+	struct db_sys *sys;
+	unsigned int m, i;
+	bool fixed;
+
+	(void)state;
+	vector.eventfd = eventfd(0, EFD_CLOEXEC);
+	for (m = 0; m < 2; m++) {
+		assert_int_equal(db_soft_host_create(machine, sizeof(machine) - 1, &sys), 0);
+		assert_int_equal(db_host_open(sys, &host), 0);
+		assert_int_equal(db_space_create(host, &space), 0);
+		for (i = 0; i < 5; i++) {
+			address[9] = '0' + i;
+			assert_int_equal(db_device_open(host, address, 0, &dev[i]), 0);
+			config.dev = dev[i];
+			config.space = space;
+			config.mode = both[m];
+			assert_int_equal(db_msi_doorbell_ipa(dev[i], both[m], &fixed,
+							     &config.doorbell_ipa), 0);
+			if (!fixed)
+				config.doorbell_ipa = 0x20090000;
+			assert_int_equal(db_msi_create(&config, &msi[i]), 0);
+			assert_int_equal(db_msi_set(msi[i], 0, 1, &vector), i < 4 ? 0 : -ENOSPC);
+		}
+		assert_non_null(strstr(db_error_message(), "2048 here"));
+		/* One device less is enough. */
+		db_msi_destroy(msi[0]);
+		assert_int_equal(db_msi_set(msi[4], 0, 1, &vector), 0);
+		for (i = 0; i < 5; i++) {
+			if (i)
+				db_msi_destroy(msi[i]);
+			db_device_close(dev[i]);
+		}
+		db_space_destroy(space);
+		db_host_close(host);
+		sys->ops->release(sys);
+	}
+	close(vector.eventfd);
+}
+
+static void test_pipe_for_an_eventfd(void **state)
+{
+	struct db_msi_vector vector = { .address = GIOVA };
+	struct vm vm;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	open_vm(&vm, "device 0000:02:00.0 bell vectors=8\n", "0000:02:00.0", DB_MODE_NATIVE,
+		DB_MSIX, false);
+	vector.eventfd = ends[1];
+	assert_int_equal(db_msi_set(vm.msi, 0, 1, &vector), -EBADF);
+	assert_non_null(strstr(db_error_message(), "no eventfd"));
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(db_msi_set(vm.msi, 0, 1, &vector), -EBADF);
+	set_all(&vm, 8, GIOVA);
+	check_vectors(&vm, 8);
+	close_vm(&vm);
+}
+
 static void test_open_twice(void **state)
 {
 	static const char machine[] = "device 0000:02:00.0 bell\n";
@@ -604,6 +701,9 @@ int main(void)
 		cmocka_unit_test(test_invalidate),
 		cmocka_unit_test(test_rebind),
 		cmocka_unit_test(test_open_twice),
+		cmocka_unit_test(test_large_pages),
+		cmocka_unit_test(test_no_interrupts),
+		cmocka_unit_test(test_pipe_for_an_eventfd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

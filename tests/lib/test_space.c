@@ -2,7 +2,6 @@
 #include "rig.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
@@ -10,7 +9,6 @@
 static void test_map(void **state)
 {
 	static char memory[8192] __attribute__((aligned(4096)));
-	struct rlimit limit, small;
 	struct rig rig = { 0 };
 
 	(void)state;
@@ -37,13 +35,6 @@ static void test_map(void **state)
 	assert_int_equal(db_space_map(rig.space, 0x50000000, memory, 4096, DB_READ), -EINVAL);
 	mock_fail(rig.mock, IOMMU_IOAS_MAP, -EOVERFLOW, 0);
 	assert_int_equal(db_space_map(rig.space, 0x50000000, memory, 4096, DB_READ), -EOVERFLOW);
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	small = (struct rlimit){ .rlim_cur = 1 << 20, .rlim_max = limit.rlim_max };
-	setrlimit(RLIMIT_MEMLOCK, &small);
-	mock_fail(rig.mock, IOMMU_IOAS_MAP, -ENOMEM, 0);
-	assert_int_equal(db_space_map(rig.space, 0x50000000, memory, 4096, DB_READ), -ENOMEM);
-	assert_message_has("ulimit -l");
-	setrlimit(RLIMIT_MEMLOCK, &limit);
 	assert_int_equal(db_space_unmap(rig.space, 0x40000000, 4096), -ENOENT);
 	assert_int_equal(db_space_unmap(rig.space, 0x40000000, 8192), 0);
 	assert_int_equal(db_space_unmap(rig.space, 0x40000000, 8192), -ENOENT);
@@ -83,7 +74,7 @@ static void test_doorbell_shared(void **state)
 	assert_int_equal(db_space_map_doorbell(rig.space, same, 0x20090000), 0);
 	assert_int_equal(mock_count(rig.mock, IOMMU_IOAS_MAP_FILE), 1);
 	assert_int_equal(db_space_map_doorbell(rig.space, other, 0x20090000), -EXDEV);
-	assert_message_has("0000:03:00.0 signals through another physical ITS");
+	assert_message_has("0000:03:00.0 signals through another physical doorbell");
 	assert_int_equal(db_space_map_doorbell(rig.space, other, 0x20090001), -EINVAL);
 	assert_int_equal(db_space_map_doorbell(rig.space, other, 0x200b0000), 0);
 	assert_int_equal(doorbells(&rig), 2);
