@@ -21,23 +21,25 @@
  *
  * Hidden capabilities: out of the list, and their registers read 0 and ignore writes:
  *
- *   | capability                | why                                                        |
- *   | ------------------------- | ---------------------------------------------------------- |
- *   | MSI, MSI-X                | if the mode cannot do it, or the VMM wants it hidden        |
- *   | Advanced Features         | if the device cannot be reset alone                         |
- *   | AGP, PCI-X, HyperTransport, CompactPCI, debug port, hot-plug, slot ID | of the bus, which is virtual |
- *   | Enhanced Allocation       | it places BARs where the guest cannot move them             |
- *   | SR-IOV, MR-IOV            | virtual functions are the host's to make                    |
- *   | ARI, ACS, multicast       | routing of the host's topology                              |
- *   | ATS, PRI, PASID           | need a virtual SMMU that has them; IDR1, IDR5 say no         |
- *   | Resizable BAR             | sizes are the host's to choose                              |
- *   | TPH requester             | steering tags name CPUs of the host                         |
- *   | VC, MFVC, power budgeting, DPA, L1 substates, LTR, PTM, secondary PCIe, physical layer, data link feature, DPC | of the host's link |
- *   | DOE, MSI-X's successor IDs unknown here | not known to be harmless                      |
+ *   MSI, MSI-X                  if the mode cannot do it, or the VMM wants it hidden
+ *   Advanced Features           if the device cannot be reset alone
+ *   AGP, PCI-X, HyperTransport, CompactPCI, debug port, hot-plug, slot ID, secure device
+ *                               of the host's bus or slot; the guest's is virtual
+ *   Enhanced Allocation, Resizable BAR
+ *                               sizes and places of BARs are the host's to choose
+ *   SR-IOV, MR-IOV              virtual functions are the host's to make
+ *   ARI, ACS, multicast, root complex link and event collector
+ *                               of the routing in the host's topology
+ *   ATS, PRI, PASID             need a virtual SMMU that has them; SMMU_IDR0 and IDR1 say no
+ *   TPH requester               steering tags name CPUs of the host
+ *   VC, MFVC, power budgeting, DPA, LTR, L1 substates, PTM, DPC, secondary PCIe, physical layers,
+ *   data link feature           of the host's link, which others use too
+ *   DOE, IDE                    keys and measurements are between the host and the device
+ *   all others                  not known to be harmless
  *
- * What passes: power management, VPD, vendor-specific, subsystem ID, PCI Express (its FLR bit as
- * above), AER, serial number, vendor-specific and designated vendor-specific extended ones.
- * db_vpci_hidden() lists what was hidden for this device.
+ * What passes: power management, VPD, vendor-specific, subsystem ID, SATA, PCI Express (its FLR bit
+ * as above), AER, serial number, vendor-specific and designated vendor-specific extended ones, as
+ * far as VFIO shows them. db_vpci_hidden() lists what was hidden for this device.
  *
  * Hostile guests: any access of any size at any offset does bounded work; one that PCI does not
  * allow reads as ones and is ignored when written.
@@ -108,8 +110,8 @@ struct db_vpci_config {
 
 /*
  * Turns memory decoding and bus mastering of the device off.
- * Errors: -EINVAL (config), -EOPNOTSUPP (no endpoint; no capability works in this mode), -EIO, those
- * of db_msi_create(), -ENOMEM.
+ * Errors: -EINVAL (config), -EOPNOTSUPP (no endpoint; no capability works in this mode), -EIO,
+ * those of db_msi_create(), -ENOMEM.
  */
 int db_vpci_create(const struct db_vpci_config *config, struct db_vpci **out);
 void db_vpci_destroy(struct db_vpci *vpci);
@@ -146,8 +148,8 @@ struct db_vpci_bar {
 /* -EINVAL: no such index. */
 int db_vpci_bar(struct db_vpci *vpci, unsigned int index, struct db_vpci_bar *bar);
 
-/* Which mapped region holds address @address of the memory (or I/O) space, and where in it. -ENOENT:
- * none. For VMMs that trap a whole window. */
+/* Which mapped region holds address @address of the memory (or I/O) space, and where in it.
+ * -ENOENT: none. For VMMs that trap a whole window. */
 int db_vpci_find(struct db_vpci *vpci, uint64_t address, bool io, unsigned int *index,
 		 uint64_t *offset);
 

@@ -63,12 +63,14 @@ void device_refresh(struct db_device *dev)
 	struct db_sys *sys = dev->host->sys;
 
 	dev->memory_on = false;
+	dev->powered = false;
 	if (sys->ops->pread(sys, dev->fd, command, 2, dev->config.offset + PCI_COMMAND) != 2)
 		return;
 	if (dev->cap_pm && sys->ops->pread(sys, dev->fd, pm, 2,
 					   dev->config.offset + dev->cap_pm + PCI_PM_CTRL) != 2)
 		return;
-	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && !(get16(pm) & PCI_PM_CTRL_STATE_MASK);
+	dev->powered = !(get16(pm) & PCI_PM_CTRL_STATE_MASK);
+	dev->memory_on = (get16(command) & PCI_COMMAND_MEMORY) && dev->powered;
 }
 
 static int read_capabilities(struct db_device *dev)
@@ -313,10 +315,11 @@ int device_memory_begin(struct db_device *dev, bool *was_off)
 {
 	pthread_mutex_lock(&dev->lock);
 	*was_off = !dev->memory_on;
-	if (!*was_off || memory_switch(dev, true))
+	if (!*was_off || (dev->powered && memory_switch(dev, true)))
 		return 0;
-	/* D3: leave the command register as the guest had it. */
-	memory_switch(dev, false);
+	/* Leave the command register as the guest had it: in D3 decoding may well be on. */
+	if (dev->powered)
+		memory_switch(dev, false);
 	pthread_mutex_unlock(&dev->lock);
 	db_error_set(-EIO, "%s does not answer (powered down, or gone): its MSI-X table cannot be "
 		     "reached", dev->address);

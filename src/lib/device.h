@@ -63,6 +63,7 @@ struct db_device {
 	/* What follows, and the order of config, reset and table accesses. */
 	pthread_mutex_t lock;
 	bool attached;			/* to a HWPT */
+	bool powered;			/* D0 */
 	bool memory_on;			/* memory decoding and D0: the BARs answer */
 	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
 	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */

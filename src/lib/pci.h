@@ -17,8 +17,8 @@ struct pci_capability {
 
 /*
  * Finds the capabilities in config space of @size bytes (256 or 4096), in the order of the lists.
- * What the device says is not trusted: a list that goes round, or out of its part of the space, ends
- * there. Returns how many.
+ * What the device says is not trusted: a list that goes round, or out of its part of the space,
+ * ends there. Returns how many.
  */
 unsigned int pci_capabilities(const uint8_t *config, size_t size,
 			      struct pci_capability caps[PCI_CAPABILITIES]);
