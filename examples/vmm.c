@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define VITS_BASE 0x20080000ull
 #define STREAM_ID 0x10
 #define VECTORS 8
+#define BAR_BASE 0x10000000
 
 struct vm {
 	struct db_sys *sys;
@@ -25,8 +27,7 @@ struct vm {
 	struct db_device *dev;
 	struct db_space *space;
 	struct db_viommu *viommu;
-	struct db_msi *msi;
-	struct db_vmsix *vmsix;
+	struct db_vpci *vpci;
 	uint8_t *ram;
 	uint64_t doorbell_ipa;
 	int eventfd[VECTORS];
@@ -86,15 +87,25 @@ static const struct db_msi_guest_ops guest_ops = {
 	.connect = connect_vector,
 };
 
-static void create_interrupts(struct vm *vm, enum db_mode mode)
+/* A real VMM makes BAR @index a memory region at @address, or takes it away. */
+static void map_bar(void *ctx, unsigned int index, uint64_t address, uint64_t length, bool io)
 {
-	struct db_msi_config config = {
-		.size = sizeof(config),
+	(void)ctx;
+	printf("BAR %u: the guest put it at 0x%llx of its %s space, 0x%llx bytes\n", index,
+	       (unsigned long long)address, io ? "I/O" : "memory", (unsigned long long)length);
+}
+
+static const struct db_vpci_ops function_ops = { .size = sizeof(function_ops), .map = map_bar };
+
+static void create_function(struct vm *vm, enum db_mode mode)
+{
+	struct db_vpci_config config = DB_SIZED(struct db_vpci_config,
 		.dev = vm->dev,
 		.space = vm->space,
 		.mode = mode,
-		.kind = DB_MSIX,
-	};
+		.msi_ops = &guest_ops,
+		.ops = &function_ops,
+		.ctx = vm);
 	bool fixed;
 
 	/* Before the address map is laid out: in mode stock the kernel says where this is. */
@@ -102,9 +113,9 @@ static void create_interrupts(struct vm *vm, enum db_mode mode)
 	if (!fixed)
 		vm->doorbell_ipa = VITS_BASE + 0x10000;
 	config.doorbell_ipa = vm->doorbell_ipa;
-	check(db_msi_create(&config, &vm->msi), "interrupts");
-	check(db_vmsix_create(vm->msi, &guest_ops, vm, &vm->vmsix), "MSI-X table");
-	printf("mode %s, vITS doorbell page at IPA 0x%llx\n", db_mode_name(db_msi_mode(vm->msi)),
+	check(db_vpci_create(&config, &vm->vpci), "function");
+	printf("mode %s, vITS doorbell page at IPA 0x%llx\n",
+	       db_mode_name(db_msi_mode(db_vpci_msi(vm->vpci, DB_MSIX))),
 	       (unsigned long long)vm->doorbell_ipa);
 }
 
@@ -141,18 +152,31 @@ static void guest_stage_1(struct vm *vm, uint64_t ste[8])
 }
 
 /* What the guest's driver does: each line is a register access that the VMM traps and hands on. */
+static void config_write(struct vm *vm, unsigned int at, unsigned int size, uint32_t value)
+{
+	check(db_vpci_config_write(vm->vpci, at, size, value), "config space");
+}
+
 static void guest_driver(struct vm *vm)
 {
-	uint16_t command = htole16(6);	/* memory and bus master */
-	unsigned int i;
+	unsigned int i, cap = db_vpci_config_read(vm->vpci, PCI_CAPABILITY_LIST, 1);
+	unsigned int bar;
+	uint64_t entry;
 
-	check(db_device_config_write(vm->dev, &command, 2, 4), "config space");
-	check(db_vmsix_control_write(vm->vmsix, 0xc000), "MSI-X enable, function masked");
-	for (i = 0; i < VECTORS; i++) {
-		check(db_vmsix_table_write(vm->vmsix, i * 16, 8, GIOVA_PAGE | 0x40), "address");
-		check(db_vmsix_table_write(vm->vmsix, i * 16 + 8, 8, i), "data, and unmask");
+	while (cap && db_vpci_config_read(vm->vpci, cap, 1) != PCI_CAP_ID_MSIX)
+		cap = db_vpci_config_read(vm->vpci, cap + PCI_CAP_LIST_NEXT, 1);
+	entry = db_vpci_config_read(vm->vpci, cap + PCI_MSIX_TABLE, 4);
+	bar = entry & PCI_MSIX_TABLE_BIR;
+	entry &= PCI_MSIX_TABLE_OFFSET;
+	config_write(vm, PCI_BASE_ADDRESS_0, 4, BAR_BASE);
+	config_write(vm, PCI_BASE_ADDRESS_0 + 4 * bar, 4, BAR_BASE + 0x10000);
+	config_write(vm, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	config_write(vm, cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	for (i = 0; i < VECTORS; i++, entry += PCI_MSIX_ENTRY_SIZE) {
+		check(db_vpci_bar_write(vm->vpci, bar, entry, 8, GIOVA_PAGE | 0x40), "address");
+		check(db_vpci_bar_write(vm->vpci, bar, entry + 8, 8, i), "data, and unmask");
 	}
-	check(db_vmsix_control_write(vm->vmsix, 0x8000), "function unmask");
+	config_write(vm, cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 }
 
 static int ring_and_count(struct vm *vm)
@@ -160,11 +184,10 @@ static int ring_and_count(struct vm *vm)
 	uint64_t events[4][4], lost, count;
 	struct pollfd poller = { .events = POLLIN };
 	unsigned int i, arrived = 0;
-	uint32_t ring;
 
 	for (i = 0; i < VECTORS; i++) {
-		ring = htole32(i);	/* the bell device raises this vector */
-		check(db_device_bar_write(vm->dev, 0, &ring, 4, 0x08), "BAR");
+		/* The bell device raises this vector. */
+		check(db_vpci_bar_write(vm->vpci, 0, 0x08, 4, i), "BAR");
 		poller.fd = vm->eventfd[i];
 		if (poll(&poller, 1, 5000) == 1 && read(poller.fd, &count, 8) == 8 && count == 1)
 			arrived++;
@@ -190,13 +213,12 @@ int main(int argc, char **argv)
 	check(db_soft_host_create(machine, sizeof(machine) - 1, &vm.sys), "software host");
 	open_device(&vm, "0000:02:00.0");
 	create_space(&vm);
-	create_interrupts(&vm, mode);
+	create_function(&vm, mode);
 	guest_stage_1(&vm, ste);
 	check(db_viommu_install_ste(vm.viommu, vm.dev, ste), "STE");
 	guest_driver(&vm);
 	ret = ring_and_count(&vm);
-	db_vmsix_destroy(vm.vmsix);
-	db_msi_destroy(vm.msi);
+	db_vpci_destroy(vm.vpci);
 	db_viommu_remove(vm.viommu, vm.dev);
 	db_viommu_destroy(vm.viommu);
 	db_space_destroy(vm.space);

@@ -108,6 +108,13 @@ struct db_caps {
 	bool msix_mappable;			/* the pages of the MSI-X table can be mapped */
 	bool msix_noresize;			/* VFIO_IRQ_INFO_NORESIZE */
 	uint64_t page_size;			/* the host's, bytes */
+
+	/* What device and IOMMU can do, though the library does not use it yet (IOMMU_GET_HW_INFO;
+	 * the guest sees none of it). */
+	unsigned int pasid_bits;		/* of a PASID that may be attached; 0: none */
+	bool pasid_exec, pasid_priv;		/* execute and privileged-mode permissions */
+	bool dirty_tracking;			/* of stage 2, in hardware */
+	bool ats_not_supported;			/* false: it is, or the kernel is too old to say */
 };
 
 /*

@@ -72,7 +72,7 @@ out:
 	return ret < 0 && is_failure(ret) ? ret : 0;
 }
 
-static int read_smmu(struct db_device *dev, struct db_caps *caps, bool *is_smmu)
+static int read_hw_info(struct db_device *dev, struct db_caps *caps, bool *is_smmu)
 {
 	struct iommu_hw_info_arm_smmuv3 smmu = { 0 };
 	struct iommu_hw_info cmd = {
@@ -84,6 +84,14 @@ static int read_smmu(struct db_device *dev, struct db_caps *caps, bool *is_smmu)
 	int ret;
 
 	ret = host_ioctl(dev->host, IOMMU_GET_HW_INFO, &cmd);
+	if (ret >= 0) {
+		caps->pasid_bits = cmd.out_max_pasid_log2;
+		caps->pasid_exec = cmd.out_capabilities & IOMMU_HW_CAP_PCI_PASID_EXEC;
+		caps->pasid_priv = cmd.out_capabilities & IOMMU_HW_CAP_PCI_PASID_PRIV;
+		caps->dirty_tracking = cmd.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
+		caps->ats_not_supported =
+			cmd.out_capabilities & IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	}
 	*is_smmu = ret >= 0 && cmd.out_data_type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
 	if (*is_smmu) {
 		memcpy(caps->smmu.idr, smmu.idr, sizeof(caps->smmu.idr));
@@ -233,7 +241,7 @@ static int find_caps(struct db_device *dev, struct db_caps *caps)
 	caps->msix_vectors = dev->msix_vectors;
 	caps->msix_noresize = dev->msix_vectors && dev->msix_noresize;
 	caps->msix_mappable = dev->msix.count && table->mappable && table->msix_mappable;
-	ret = read_smmu(dev, caps, &is_smmu);
+	ret = read_hw_info(dev, caps, &is_smmu);
 	if (!ret)
 		ret = read_window(dev, caps);
 	if (!ret)

@@ -893,6 +893,20 @@ static void test_regions(void **state)
 	}
 }
 
+static void test_more_capabilities(void **state)
+{
+	struct db_caps caps = DB_SIZED(struct db_caps);
+	struct vm vm;
+
+	(void)state;
+	start(&vm, machine);
+	assert_int_equal(db_device_caps(vm.dev, &caps), 0);
+	assert_int_equal(caps.pasid_bits, 0);
+	assert_false(caps.pasid_exec || caps.pasid_priv || caps.dirty_tracking);
+	assert_true(caps.ats_not_supported);
+	stop(&vm);
+}
+
 static void test_wrong_calls(void **state)
 {
 	struct db_vpci_config config = { 0 };
@@ -968,6 +982,7 @@ int main(void)
 		cmocka_unit_test(test_msi),
 		cmocka_unit_test(test_intx),
 		cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_more_capabilities),
 		cmocka_unit_test(test_wrong_calls),
 		cmocka_unit_test(test_hostile_guest),
 	};
