@@ -9,6 +9,7 @@
 int command_run(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_probe(int argc, char **argv);
+int command_host(int argc, char **argv);
 
 /* What `doorbell NAME --help` prints. */
 void command_help(const char *name);

@@ -37,6 +37,19 @@ static const struct command {
 	  "For each device: which modes are possible; for each that is not, the reason and\n"
 	  "what would mend it; the SMMU, the MSI window, reserved regions, interrupt vectors.\n"
 	  "Changes nothing that lasts.\n" },
+	{ "host", 0, command_host,
+	  "run a program that was written for VFIO or iommufd on the software host",
+	  "doorbell host [--machine FILE] [--trace] [--count] -- PROGRAM [ARGUMENT]...\n"
+	  "\n"
+	  "Runs an unmodified program that uses /dev/iommu and /dev/vfio on the software host,\n"
+	  "which stands in the program itself: no hardware, no privilege. The exit status is\n"
+	  "the program's. What cannot be done is refused with a sentence.\n"
+	  "\n"
+	  "Options:\n"
+	  "  --machine FILE         description of the machine (default: built in)\n"
+	  "  --trace                show each call, its arguments in words\n"
+	  "  --count                at the end, how often what was called\n"
+	  "  --help                 this text\n" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -56,7 +69,8 @@ void command_help(const char *name)
 	const struct command *command = find_command(name);
 
 	printf("Usage: doorbell %s [OPTION]...\n\n%s\n", name, command->text);
-	options_help(command->options);
+	if (command->options)
+		options_help(command->options);
 }
 
 static void help(void)

@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "soft/alloc.h"
 #include "soft/mappings.h"
 #include "soft/uapi/sysfs.h"
+#include "soft/uapi/user.h"
 #include "soft/uapi/vfio.h"
 #include "sys/error.h"
 
@@ -105,7 +108,7 @@ struct soft_device **soft_host_group(struct soft_host *host, unsigned int group,
 
 /* --- Paths --- */
 
-static int open_vfio(struct soft_host *host, const char *number, int *fd)
+static int open_vfio(struct soft_host *host, const char *number, int flags, int *fd)
 {
 	unsigned long index;
 	char *end;
@@ -116,7 +119,7 @@ static int open_vfio(struct soft_host *host, const char *number, int *fd)
 	index = strtoul(number, &end, 10);
 	if (*end || errno || index >= host->machine.n_devices)
 		return -ENOENT;
-	return vfio_open(&host->devices[index], fd);
+	return vfio_open(&host->devices[index], flags, fd);
 }
 
 static int soft_open(struct db_sys *sys, const char *path, int flags)
@@ -127,9 +130,9 @@ static int soft_open(struct db_sys *sys, const char *path, int flags)
 
 	/* VFIO groups (/dev/vfio/N, /dev/vfio/vfio) are not configured into this kernel. */
 	if (!strcmp(path, "/dev/iommu"))
-		ret = iommufd_open(host, &fd);
+		ret = iommufd_open(host, flags, &fd);
 	else if (!strncmp(path, cdev, sizeof(cdev) - 1))
-		ret = open_vfio(host, path + sizeof(cdev) - 1, &fd);
+		ret = open_vfio(host, path + sizeof(cdev) - 1, flags, &fd);
 	else if (!strncmp(path, "/sys/", 5))
 		ret = sysfs_open(host, path, flags, &fd);
 	else
@@ -162,21 +165,124 @@ static int soft_ioctl(struct db_sys *sys, int fd, unsigned long request, void *a
 
 	if (!file)
 		return -EBADF;
-	ret = file->ops->ioctl ? file->ops->ioctl(file, request, arg) : -ENOTTY;
+	/* A request has 32 bits; a program may have kept it in an int, and that has a sign. */
+	ret = file->ops->ioctl ? file->ops->ioctl(file, (uint32_t)request, arg) : -ENOTTY;
+	soft_file_put(file);
+	return ret;
+}
+
+/*
+ * The caller's memory may be missing, so what is read and written goes through memory of ours;
+ * large accesses in parts, which begin and end where no register does.
+ */
+#define PART 65536u
+
+static ssize_t read_parts(struct soft_file *file, void *buf, size_t len, uint64_t offset)
+{
+	size_t done = 0, size = len < PART ? len : PART;
+	char few[64], *bytes = size <= sizeof(few) ? few : soft_calloc(1, size);
+	ssize_t ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	do {
+		if (size > len - done)
+			size = len - done;
+		ret = file->ops->pread(file, bytes, size, offset + done);
+		if (ret > 0 && copy_to_user((char *)buf + done, bytes, (size_t)ret))
+			ret = -EFAULT;
+		done += ret > 0 ? (size_t)ret : 0;
+	} while (done < len && ret == (ssize_t)size);
+	if (bytes != few)
+		soft_free(bytes);
+	return done ? (ssize_t)done : ret;
+}
+
+static ssize_t write_parts(struct soft_file *file, const void *buf, size_t len, uint64_t offset)
+{
+	size_t done = 0, size = len < PART ? len : PART;
+	char few[64], *bytes = size <= sizeof(few) ? few : soft_calloc(1, size);
+	ssize_t ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	do {
+		if (size > len - done)
+			size = len - done;
+		ret = copy_from_user(bytes, (const char *)buf + done, size);
+		ret = ret ? ret : file->ops->pwrite(file, bytes, size, offset + done);
+		done += ret > 0 ? (size_t)ret : 0;
+	} while (done < len && ret == (ssize_t)size);
+	if (bytes != few)
+		soft_free(bytes);
+	return done ? (ssize_t)done : ret;
+}
+
+/* @offset NULL: at the file's position, which moves on. */
+static ssize_t file_read(struct soft_file *file, void *buf, size_t len, const uint64_t *offset)
+{
+	ssize_t ret;
+
+	if (file->access == O_WRONLY)
+		return -EBADF;
+	if (!offset && file->ops->read)
+		return file->ops->read(file, buf, len);
+	if (!file->ops->pread)
+		return -EINVAL;
+	if (offset)
+		return read_parts(file, buf, len, *offset);
+	pthread_mutex_lock(&file->pos_lock);
+	ret = read_parts(file, buf, len, file->pos);
+	file->pos += ret > 0 ? (uint64_t)ret : 0;
+	pthread_mutex_unlock(&file->pos_lock);
+	return ret;
+}
+
+static ssize_t file_write(struct soft_file *file, const void *buf, size_t len,
+			  const uint64_t *offset)
+{
+	ssize_t ret;
+
+	if (file->access == O_RDONLY)
+		return -EBADF;
+	if (!file->ops->pwrite)
+		return -EINVAL;
+	if (offset)
+		return write_parts(file, buf, len, *offset);
+	pthread_mutex_lock(&file->pos_lock);
+	ret = write_parts(file, buf, len, file->pos);
+	file->pos += ret > 0 ? (uint64_t)ret : 0;
+	pthread_mutex_unlock(&file->pos_lock);
+	return ret;
+}
+
+ssize_t soft_host_read(struct soft_host *host, int fd, void *buf, size_t len)
+{
+	struct soft_file *file = soft_file_get(host, fd);
+	ssize_t ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file_read(file, buf, len, NULL);
+	soft_file_put(file);
+	return ret;
+}
+
+ssize_t soft_host_write(struct soft_host *host, int fd, const void *buf, size_t len)
+{
+	struct soft_file *file = soft_file_get(host, fd);
+	ssize_t ret;
+
+	if (!file)
+		return -EBADF;
+	ret = file_write(file, buf, len, NULL);
 	soft_file_put(file);
 	return ret;
 }
 
 static ssize_t soft_read(struct db_sys *sys, int fd, void *buf, size_t len)
 {
-	struct soft_file *file = soft_file_get(to_host(sys), fd);
-	ssize_t ret;
-
-	if (!file)
-		return -EBADF;
-	ret = file->ops->read ? file->ops->read(file, buf, len) : -EINVAL;
-	soft_file_put(file);
-	return ret;
+	return soft_host_read(to_host(sys), fd, buf, len);
 }
 
 static ssize_t soft_pread(struct db_sys *sys, int fd, void *buf, size_t len, uint64_t offset)
@@ -186,7 +292,7 @@ static ssize_t soft_pread(struct db_sys *sys, int fd, void *buf, size_t len, uin
 
 	if (!file)
 		return -EBADF;
-	ret = file->ops->pread ? file->ops->pread(file, buf, len, offset) : -EINVAL;
+	ret = file_read(file, buf, len, &offset);
 	soft_file_put(file);
 	return ret;
 }
@@ -198,22 +304,93 @@ static ssize_t soft_pwrite(struct db_sys *sys, int fd, const void *buf, size_t l
 
 	if (!file)
 		return -EBADF;
-	ret = file->ops->pwrite ? file->ops->pwrite(file, buf, len, offset) : -EINVAL;
+	ret = file_write(file, buf, len, &offset);
 	soft_file_put(file);
 	return ret;
 }
 
+int soft_host_rewind(struct soft_host *host, int fd, int64_t offset)
+{
+	struct soft_file *file = soft_file_get(host, fd);
+	int ret = -ESPIPE;
+
+	if (!file)
+		return -EBADF;
+	if (file->ops->can_seek) {
+		ret = offset < 0 ? -EINVAL : 0;
+		pthread_mutex_lock(&file->pos_lock);
+		file->pos = ret ? file->pos : (uint64_t)offset;
+		pthread_mutex_unlock(&file->pos_lock);
+	}
+	soft_file_put(file);
+	return ret;
+}
+
+int soft_host_stat(struct soft_host *host, const char *path, bool follow, struct stat *st)
+{
+	static const char iommu[] = "/dev/iommu";
+
+	*st = (struct stat){ .st_nlink = 1, .st_blksize = 4096 };
+	/* One number for each path. */
+	for (const char *at = path; *at; at++)
+		st->st_ino = st->st_ino * 31 + (unsigned char)*at;
+	if (strcmp(path, iommu))
+		return sysfs_stat(host, path, follow, st);
+	st->st_mode = S_IFCHR | 0600;
+	st->st_rdev = iommufd_rdev();
+	return 0;
+}
+
+int soft_host_fstat(struct soft_host *host, int fd, struct stat *st)
+{
+	struct soft_file *file = soft_file_get(host, fd);
+
+	if (!file)
+		return -EBADF;
+	if (file->rdev) {
+		st->st_mode = S_IFCHR | 0600;
+		st->st_rdev = file->rdev;
+	}
+	soft_file_put(file);
+	return 0;
+}
+
 /* --- Mappings --- */
 
-static int soft_mmap(struct db_sys *sys, size_t len, int prot, int fd, uint64_t offset, void **out)
+/* As mmap(2) does for every file. */
+static int file_mmap(struct soft_file *file, size_t len, int prot, uint64_t offset, void **out)
 {
-	struct soft_file *file = soft_file_get(to_host(sys), fd);
+	uint64_t page = soft_host_page_size(file->host);
+
+	if (!len || len > SIZE_MAX / 2 || offset % page)
+		return -EINVAL;
+	if (file->access == O_WRONLY || (file->access == O_RDONLY && prot & PROT_WRITE))
+		return -EACCES;
+	if (!file->ops->mmap)
+		return -ENODEV;
+	return file->ops->mmap(file, (len + page - 1) & ~(page - 1), prot, offset, out);
+}
+
+int soft_host_mmap(struct soft_host *host, size_t len, int prot, int fd, uint64_t offset,
+		   void **out)
+{
+	struct soft_file *file = soft_file_get(host, fd);
 	int ret;
 
 	if (!file)
 		return -EBADF;
-	ret = file->ops->mmap ? file->ops->mmap(file, len, prot, offset, out) : -ENODEV;
+	ret = file_mmap(file, len, prot, offset, out);
 	soft_file_put(file);
+	return ret;
+}
+
+static int soft_mmap(struct db_sys *sys, size_t len, int prot, int fd, uint64_t offset, void **out)
+{
+	void *addr = NULL;
+	int ret = soft_host_mmap(to_host(sys), len, prot, fd, offset, &addr);
+
+	if (!ret)
+		*out = addr;
 	return ret;
 }
 
@@ -222,7 +399,7 @@ static int soft_munmap(struct db_sys *sys, void *addr, size_t len)
 	struct soft_host *host = to_host(sys);
 	uint64_t page = soft_host_page_size(host);
 
-	if (!len || len > SIZE_MAX / 2)
+	if (!len || len > SIZE_MAX / 2 || (uintptr_t)addr % (uintptr_t)sysconf(_SC_PAGESIZE))
 		return -EINVAL;
 	return mappings_remove(host->mappings, (uintptr_t)addr, (len + page - 1) & ~(page - 1));
 }
@@ -482,6 +659,7 @@ int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
 		soft_free(host);
 		return ret;
 	}
+	user_start();
 	host->sys.ops = &soft_ops;
 	pthread_mutex_init(&host->lock, NULL);
 	pthread_mutex_init(&host->doorbells_lock, NULL);

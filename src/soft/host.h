@@ -6,6 +6,7 @@
 #define SOFT_HOST_H
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <doorbell/soft.h>
 
 #include "soft/hw/pci.h"
@@ -56,6 +57,8 @@ struct soft_host {
 	pthread_mutex_t lock;		/* files */
 	struct soft_file **files;	/* indexed by descriptor */
 	unsigned int n_files;
+	/* told, under the lock, of each descriptor that becomes a file's or is one no more */
+	void (*watch_fd)(int fd, bool there);
 	struct mappings *mappings;
 	pthread_mutex_t doorbells_lock;	/* below soft_device.lock, above iommufd's */
 	void *doorbells;		/* that users have asked for: a tree (tsearch) */
@@ -75,6 +78,29 @@ struct soft_device **soft_host_group(struct soft_host *host, unsigned int group,
 
 /* Size of the machine's pages, bytes. */
 uint64_t soft_host_page_size(const struct soft_host *host);
+
+/*
+ * mmap(2) of a file of the host: as the seam's, at *@out if that is not NULL, in place of what is
+ * mapped there.
+ */
+int soft_host_mmap(struct soft_host *host, size_t len, int prot, int fd, uint64_t offset,
+		   void **out);
+
+/* fstat(2) of a descriptor of the host: what the kernel says, where that differs. -EBADF. */
+int soft_host_fstat(struct soft_host *host, int fd, struct stat *st);
+
+/*
+ * stat(2) of a path that the seam's open() or list() knows: type, mode, size of a link's target,
+ * number of a character device. -ENOENT, -ENOTDIR.
+ */
+int soft_host_stat(struct soft_host *host, const char *path, bool follow, struct stat *st);
+
+/* lseek(2) with SEEK_SET; -ESPIPE: there is no position to seek. -EBADF, -EINVAL. */
+int soft_host_rewind(struct soft_host *host, int fd, int64_t offset);
+
+/* read(2) and write(2), at the file's position. */
+ssize_t soft_host_read(struct soft_host *host, int fd, void *buf, size_t len);
+ssize_t soft_host_write(struct soft_host *host, int fd, const void *buf, size_t len);
 
 /*
  * Hot-plug, for tests. Unplug is a surprise removal: it revokes what the device handed out and

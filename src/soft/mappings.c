@@ -2,6 +2,7 @@
 #include "soft/mappings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,12 +58,13 @@ static size_t find(const struct mappings *maps, uintptr_t addr)
 	return low;
 }
 
-static int make_room(struct mappings *maps)
+/* For @more mappings. */
+static int make_room(struct mappings *maps, size_t more)
 {
 	size_t room = maps->room ? 2 * maps->room : 16;
 	struct mapping *sorted;
 
-	if (maps->count < maps->room)
+	if (maps->room - maps->count >= more)
 		return 0;
 	sorted = soft_grow(maps->sorted, maps->room, room, sizeof(*sorted));
 	if (!sorted)
@@ -72,19 +74,85 @@ static int make_room(struct mappings *maps)
 	return 0;
 }
 
+static void insert(struct mappings *maps, const struct mapping *mapping)
+{
+	size_t at = find(maps, mapping->start);
+
+	memmove(&maps->sorted[at + 1], &maps->sorted[at],
+		(maps->count - at) * sizeof(*mapping));
+	maps->sorted[at] = *mapping;
+	maps->count++;
+}
+
+/* Makes two of a mapping that goes over @addr. There is room. */
+static void split(struct mappings *maps, uintptr_t addr)
+{
+	size_t at = find(maps, addr);
+	struct mapping tail;
+	size_t head;
+
+	if (at == maps->count || maps->sorted[at].start >= addr)
+		return;
+	head = addr - maps->sorted[at].start;
+	tail = maps->sorted[at];
+	tail.start += head;
+	tail.len -= head;
+	tail.offset += head;
+	soft_file_hold(tail.file);
+	maps->sorted[at].len = head;
+	insert(maps, &tail);
+}
+
+/*
+ * Puts the ends of [start, start + len) between mappings: *@first and up to *@last are those
+ * within. -EINVAL: there are none.
+ */
+static int isolate(struct mappings *maps, uintptr_t start, size_t len, size_t *first, size_t *last)
+{
+	int ret = make_room(maps, 2);
+
+	if (ret)
+		return ret;
+	split(maps, start);
+	split(maps, start + len);
+	*first = find(maps, start);
+	for (*last = *first; *last < maps->count && maps->sorted[*last].start < start + len;)
+		++*last;
+	return *first == *last ? -EINVAL : 0;
+}
+
 int mappings_add(struct mappings *maps, const struct mapping *mapping)
 {
-	size_t at;
 	int ret;
 
 	pthread_rwlock_wrlock(&maps->lock);
-	ret = make_room(maps);
+	ret = make_room(maps, 1);
+	if (!ret)
+		insert(maps, mapping);
+	pthread_rwlock_unlock(&maps->lock);
+	return ret;
+}
+
+/* Takes the first mapping within out of the list, and what it maps too. */
+static int remove_one(struct mappings *maps, uintptr_t start, size_t len, struct soft_file **file)
+{
+	struct mapping gone;
+	size_t first, last;
+	int ret;
+
+	pthread_rwlock_wrlock(&maps->lock);
+	ret = isolate(maps, start, len, &first, &last);
 	if (!ret) {
-		at = find(maps, mapping->start);
-		memmove(&maps->sorted[at + 1], &maps->sorted[at],
-			(maps->count - at) * sizeof(*mapping));
-		maps->sorted[at] = *mapping;
-		maps->count++;
+		gone = maps->sorted[first];
+		maps->count--;
+		memmove(&maps->sorted[first], &maps->sorted[first + 1],
+			(maps->count - first) * sizeof(gone));
+		/*
+		 * Under the lock: another mmap must not get the address while it is still in the
+		 * list.
+		 */
+		munmap((void *)gone.start, gone.len);
+		*file = gone.file;
 	}
 	pthread_rwlock_unlock(&maps->lock);
 	return ret;
@@ -93,23 +161,53 @@ int mappings_add(struct mappings *maps, const struct mapping *mapping)
 int mappings_remove(struct mappings *maps, uintptr_t start, size_t len)
 {
 	struct soft_file *file;
-	size_t at;
+	int ret = remove_one(maps, start, len, &file), removed = ret;
+
+	while (!removed) {
+		/* Not under the lock: the last reference takes those of its device. */
+		soft_file_put(file);
+		removed = remove_one(maps, start, len, &file);
+	}
+	return ret;
+}
+
+/* With the lock. */
+static int protect(struct mapping *mappings, size_t n, int prot)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (prot & PROT_WRITE && mappings[i].file->access == O_RDONLY)
+			return -EACCES;
+	}
+	for (size_t i = 0; i < n; i++) {
+		mappings[i].readable = prot & PROT_READ;
+		mappings[i].writable = prot & PROT_WRITE;
+	}
+	return 0;
+}
+
+int mappings_protect(struct mappings *maps, uintptr_t start, size_t len, int prot)
+{
+	size_t first, last;
+	int ret;
 
 	pthread_rwlock_wrlock(&maps->lock);
-	at = find(maps, start);
-	if (at == maps->count || maps->sorted[at].start != start || maps->sorted[at].len != len) {
-		pthread_rwlock_unlock(&maps->lock);
-		return -EINVAL;
-	}
-	file = maps->sorted[at].file;
-	maps->count--;
-	memmove(&maps->sorted[at], &maps->sorted[at + 1],
-		(maps->count - at) * sizeof(maps->sorted[0]));
-	/* Under the lock: another mmap must not get the address while it is still in the list. */
-	munmap((void *)start, len);
+	ret = isolate(maps, start, len, &first, &last);
+	if (!ret)
+		ret = protect(&maps->sorted[first], last - first, prot);
 	pthread_rwlock_unlock(&maps->lock);
-	soft_file_put(file);
-	return 0;
+	return ret;
+}
+
+bool mappings_overlap(struct mappings *maps, uintptr_t start, size_t len)
+{
+	bool overlap;
+	size_t at;
+
+	pthread_rwlock_rdlock(&maps->lock);
+	at = find(maps, start);
+	overlap = at < maps->count && maps->sorted[at].start < start + len;
+	pthread_rwlock_unlock(&maps->lock);
+	return overlap;
 }
 
 /* The mapping that holds all of [addr, addr + size), or NULL. */
@@ -124,6 +222,24 @@ static const struct mapping *lookup(const struct mappings *maps, uintptr_t addr,
 	if (addr < mapping->start || size > mapping->len - (addr - mapping->start))
 		return NULL;
 	return mapping;
+}
+
+int mappings_check(struct mappings *maps, uintptr_t addr, unsigned int size, bool write)
+{
+	const struct mapping *mapping;
+	int ret = 0;
+
+	pthread_rwlock_rdlock(&maps->lock);
+	mapping = lookup(maps, addr, size);
+	if (!mapping)
+		ret = -ENOENT;
+	else if (write ? !mapping->writable : !mapping->readable)
+		ret = -EACCES;
+	else if (!vfio_bar_answers(mapping->dev, mapping->bar,
+				   mapping->offset + (addr - mapping->start), size))
+		ret = -EIO;
+	pthread_rwlock_unlock(&maps->lock);
+	return ret;
 }
 
 uint64_t mappings_read(struct mappings *maps, uintptr_t addr, unsigned int size)

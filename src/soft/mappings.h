@@ -30,10 +30,22 @@ void mappings_destroy(struct mappings *maps);
 int mappings_add(struct mappings *maps, const struct mapping *mapping);
 
 /*
- * Ends the mapping that is exactly [start, start + len) and unmaps its memory. -EINVAL: there is
- * none.
+ * Ends what is mapped within [start, start + len), be it a part of a mapping, and unmaps its
+ * memory. -EINVAL: there is nothing; -ENOMEM.
  */
 int mappings_remove(struct mappings *maps, uintptr_t start, size_t len);
+
+/* mprotect(2): the same of its protection. -EACCES: the file is open for reading only. */
+int mappings_protect(struct mappings *maps, uintptr_t start, size_t len, int prot);
+
+/* Is any of it mapped? */
+bool mappings_overlap(struct mappings *maps, uintptr_t start, size_t len);
+
+/*
+ * What Linux would make of an access: 0; -ENOENT, none of these mappings; -EACCES, a SIGSEGV; -EIO,
+ * a SIGBUS, since the device does not answer.
+ */
+int mappings_check(struct mappings *maps, uintptr_t addr, unsigned int size, bool write);
 
 /*
  * Accesses of 1, 2, 4 or 8 aligned bytes. Where nothing is mapped, or the device does not answer:

@@ -39,6 +39,7 @@ int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size,
 		soft_free(d);
 		return rc;
 	}
+	soft_file_install(d->file);
 	*out = d->file;
 	return 0;
 }

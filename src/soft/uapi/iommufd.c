@@ -5,17 +5,23 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "soft/alloc.h"
 #include "soft/uapi/iommufd_private.h"
+#include "soft/uapi/user.h"
+
+/* /dev/iommu */
+#define MISC_MAJOR 10
+#define IOMMU_MINOR 125
 
 #define offsetofend(type, member) (offsetof(type, member) + sizeof(((type *)NULL)->member))
 
 int iommufd_respond(const struct iommufd_cmd *cmd, size_t size)
 {
-	memcpy(cmd->user, cmd->arg, cmd->user_size < size ? cmd->user_size : size);
-	return 0;
+	return copy_to_user(cmd->user, cmd->arg, cmd->user_size < size ? cmd->user_size : size);
 }
 
 static int ioctl_destroy(struct iommufd_cmd *cmd)
@@ -167,23 +173,6 @@ static const struct request requests[] = {
 	REQUEST(IOMMU_HW_QUEUE_ALLOC, ioctl_hw_queue_alloc, iommu_hw_queue_alloc, length),
 };
 
-/* No process has memory below. */
-#define LOWEST_POINTER 4096
-
-/*
- * The caller's struct. Unlike what it points to, it stands where the program itself says, and
- * asking the system whether it does would cost more than most requests: only what cannot be is
- * found out, and what a caller says lies beyond the struct.
- */
-static int copy_arg(void *dst, size_t ksize, const void *arg, size_t usize)
-{
-	if (usize > ksize)
-		return user_copy_struct(dst, ksize, (uintptr_t)arg, usize);
-	memcpy(dst, arg, usize);
-	memset((uint8_t *)dst + usize, 0, ksize - usize);
-	return 0;
-}
-
 static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg)
 {
 	unsigned int index = _IOC_NR(number) - IOMMUFD_CMD_BASE;
@@ -194,15 +183,15 @@ static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg
 
 	if (index >= sizeof(requests) / sizeof(requests[0]))
 		return -ENOTTY;
-	if ((uintptr_t)arg < LOWEST_POINTER)
-		return -EFAULT;
-	memcpy(&cmd.user_size, arg, sizeof(cmd.user_size));
+	rc = copy_from_user(&cmd.user_size, arg, sizeof(cmd.user_size));
+	if (rc)
+		return rc;
 	r = &requests[index];
 	if (r->number != number)
 		return -ENOTTY;
 	if (cmd.user_size < r->min_size)
 		return -EINVAL;
-	rc = copy_arg(&copy, r->size, arg, cmd.user_size);
+	rc = copy_struct_from_user(&copy, r->size, arg, cmd.user_size);
 	if (rc)
 		return rc;
 	cmd.arg = &copy;
@@ -220,12 +209,28 @@ static void iommufd_release(struct soft_file *file)
 	soft_free(ctx);
 }
 
+/* Only what a driver of hardware queues offers can be mapped, and there is none. */
+static int iommufd_mmap(struct soft_file *file, size_t len, int prot, uint64_t offset, void **out)
+{
+	(void)file;
+	(void)len;
+	(void)offset;
+	(void)out;
+	return prot & PROT_EXEC ? -EPERM : -ENXIO;
+}
+
 static const struct soft_file_ops iommufd_ops = {
 	.ioctl = iommufd_ioctl,
+	.mmap = iommufd_mmap,
 	.release = iommufd_release,
 };
 
-int iommufd_open(struct soft_host *host, int *fd)
+dev_t iommufd_rdev(void)
+{
+	return makedev(MISC_MAJOR, IOMMU_MINOR);
+}
+
+int iommufd_open(struct soft_host *host, int flags, int *fd)
 {
 	struct iommufd_ctx *ctx = soft_calloc(1, sizeof(*ctx));
 	int rc;
@@ -244,7 +249,9 @@ int iommufd_open(struct soft_host *host, int *fd)
 		soft_free(ctx);
 		return rc;
 	}
-	*fd = ctx->file->fd;
+	ctx->file->access = flags & O_ACCMODE;
+	ctx->file->rdev = iommufd_rdev();
+	*fd = soft_file_install(ctx->file);
 	return 0;
 }
 

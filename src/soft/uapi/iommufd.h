@@ -19,7 +19,10 @@ int iommufd_host_create(struct soft_host *host);
 void iommufd_host_destroy(struct soft_host *host);
 
 /* open("/dev/iommu"): a new context behind a new file. */
-int iommufd_open(struct soft_host *host, int *fd);
+int iommufd_open(struct soft_host *host, int flags, int *fd);
+
+/* The number of its character device. */
+dev_t iommufd_rdev(void);
 
 /* The context behind @fd with a reference. -EBADF: no open file; -EBADFD: not an iommufd. */
 int iommufd_ctx_from_fd(struct soft_host *host, int fd, struct iommufd_ctx **out);

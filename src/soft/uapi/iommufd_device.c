@@ -542,7 +542,7 @@ int ioctl_get_hw_info(struct iommufd_cmd *cmd)
 	 */
 	arg->out_capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	arg->out_max_pasid_log2 = 0;
-	iommufd_respond(cmd, sizeof(*arg));
+	rc = iommufd_respond(cmd, sizeof(*arg));
 put:
 	object_put(cmd->ctx, &idev->obj);
 	return rc;

@@ -126,13 +126,15 @@ void hwpt_nested_destroy(struct iommufd_object *obj)
 static int finish_alloc(struct iommufd_cmd *cmd, struct iommufd_object *hwpt)
 {
 	struct iommu_hwpt_alloc *arg = cmd->arg;
+	int rc;
 
 	if (arg->flags & IOMMU_HWPT_FAULT_ID_VALID)
 		return -ENOENT;
 	arg->out_hwpt_id = hwpt->id;
-	iommufd_respond(cmd, sizeof(*arg));
-	object_publish(cmd->ctx, hwpt);
-	return 0;
+	rc = iommufd_respond(cmd, sizeof(*arg));
+	if (!rc)
+		object_publish(cmd->ctx, hwpt);
+	return rc;
 }
 
 static int alloc_paging(struct iommufd_cmd *cmd, struct iommufd_ioas *ioas,
@@ -297,7 +299,8 @@ int ioctl_hwpt_invalidate(struct iommufd_cmd *cmd)
 	if (pt)
 		object_put(cmd->ctx, pt);
 	arg->entry_num = done;
-	iommufd_respond(cmd, sizeof(*arg));
+	if (iommufd_respond(cmd, sizeof(*arg)))
+		return -EFAULT;
 	return rc;
 }
 

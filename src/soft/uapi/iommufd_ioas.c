@@ -27,7 +27,12 @@ int ioctl_ioas_alloc(struct iommufd_cmd *cmd)
 	}
 	pthread_mutex_init(&ioas->mutex, NULL);
 	arg->out_ioas_id = ioas->obj.id;
-	iommufd_respond(cmd, sizeof(*arg));
+	rc = iommufd_respond(cmd, sizeof(*arg));
+	if (rc) {
+		ioas_destroy(&ioas->obj);
+		object_abort(cmd->ctx, &ioas->obj);
+		return rc;
+	}
 	object_publish(cmd->ctx, &ioas->obj);
 	return 0;
 }
@@ -71,8 +76,8 @@ int ioctl_ioas_iova_ranges(struct iommufd_cmd *cmd)
 	if (rc)
 		return rc;
 	arg->num_iovas = n;
-	iommufd_respond(cmd, sizeof(*arg));
-	return n > room ? -EMSGSIZE : 0;
+	rc = iommufd_respond(cmd, sizeof(*arg));
+	return !rc && n > room ? -EMSGSIZE : rc;
 }
 
 static int by_start(const void *a, const void *b)

@@ -19,6 +19,7 @@
 
 #include "soft/alloc.h"
 #include "soft/uapi/iommufd_private.h"
+#include "soft/uapi/user.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -42,47 +43,30 @@ static bool is_mapped(uint64_t va, uint64_t len)
 
 int user_read(void *dst, uint64_t uptr, size_t len)
 {
-	if (!len)
-		return 0;
-	if (!is_mapped(uptr, len))
+	if (len && !is_mapped(uptr, len))
 		return -EFAULT;
-	memcpy(dst, (const void *)(uintptr_t)uptr, len);
-	return 0;
+	return copy_from_user(dst, (const void *)(uintptr_t)uptr, len);
 }
 
 int user_write(uint64_t uptr, const void *src, size_t len)
 {
-	if (!len)
-		return 0;
-	if (!is_mapped(uptr, len))
+	if (len && !is_mapped(uptr, len))
 		return -EFAULT;
-	memcpy((void *)(uintptr_t)uptr, src, len);
-	return 0;
+	return copy_to_user((void *)(uintptr_t)uptr, src, len);
 }
 
 int user_clear(uint64_t uptr, size_t len)
 {
-	if (!len)
-		return 0;
-	if (!is_mapped(uptr, len))
+	if (len && !is_mapped(uptr, len))
 		return -EFAULT;
-	memset((void *)(uintptr_t)uptr, 0, len);
-	return 0;
+	return clear_user((void *)(uintptr_t)uptr, len);
 }
 
 int user_copy_struct(void *dst, size_t ksize, uint64_t uptr, size_t usize)
 {
-	const uint8_t *src = (const uint8_t *)(uintptr_t)uptr;
-	size_t n = usize < ksize ? usize : ksize;
-
 	if (!is_mapped(uptr, usize))
 		return -EFAULT;
-	for (size_t i = n; i < usize; i++)
-		if (src[i])
-			return -E2BIG;
-	memcpy(dst, src, n);
-	memset((uint8_t *)dst + n, 0, ksize - n);
-	return 0;
+	return copy_struct_from_user(dst, ksize, (const void *)(uintptr_t)uptr, usize);
 }
 
 /* --- files --- */

@@ -6,6 +6,7 @@
 
 #include "soft/alloc.h"
 #include "soft/uapi/iommufd_private.h"
+#include "soft/uapi/user.h"
 
 #define DEPTH_MAX (1u << 19)
 #define RING_MIN 16u
@@ -105,21 +106,26 @@ static ssize_t veventq_read(struct soft_file *file, void *buf, size_t len)
 		header.sequence = e->sequence;
 		for (int i = 0; i < 4; i++)
 			data.evt[i] = htole64(e->evt[i]);
-		memcpy(out + done, &header, sizeof(header));
-		memcpy(out + done + sizeof(header), &data, sizeof(data));
+		/* An event that cannot be handed over stays. */
+		rc = copy_to_user(out + done, &header, sizeof(header));
+		rc = rc ? rc : copy_to_user(out + done + sizeof(header), &data, sizeof(data));
+		if (rc)
+			break;
 		done += full;
 		q->first = (q->first + 1) % q->size;
 		q->count--;
 	}
 	/* A buffer too short for the one event at hand. */
-	if (q->count && !done)
+	if (q->count && !done && !rc)
 		rc = -EINVAL;
 	if (!q->count && q->lost_last && len - done >= sizeof(header)) {
 		header.flags = IOMMU_VEVENTQ_FLAG_LOST_EVENTS;
 		header.sequence = q->lost_sequence;
-		memcpy(out + done, &header, sizeof(header));
-		done += sizeof(header);
-		q->lost_last = false;
+		rc = copy_to_user(out + done, &header, sizeof(header));
+		if (!rc) {
+			done += sizeof(header);
+			q->lost_last = false;
+		}
 	}
 	if (!q->count && !q->lost_last)
 		soft_file_set_readable(q->file, false);
@@ -141,6 +147,7 @@ static void veventq_release(struct soft_file *file)
 }
 
 static const struct soft_file_ops veventq_ops = {
+	.can_wait = true,
 	.read = veventq_read,
 	.release = veventq_release,
 };
@@ -167,6 +174,13 @@ static int veventq_create(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu
 	q->depth = arg->veventq_depth;
 	pthread_mutex_init(&q->lock, NULL);
 	rc = soft_file_new(cmd->ctx->host, &veventq_ops, q, &q->file);
+	if (!rc) {
+		arg->out_veventq_id = q->obj.id;
+		arg->out_veventq_fd = (uint32_t)q->file->fd;
+		rc = iommufd_respond(cmd, sizeof(*arg));
+		if (rc)
+			soft_file_abandon(q->file);
+	}
 	if (rc) {
 		veventq_free(q);
 		object_abort(cmd->ctx, &q->obj);
@@ -175,13 +189,11 @@ static int veventq_create(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu
 	soft_file_hold(cmd->ctx->file);
 	q->obj.users++;
 	object_hold(cmd->ctx, &viommu->obj);
-	arg->out_veventq_id = q->obj.id;
-	arg->out_veventq_fd = (uint32_t)q->file->fd;
-	iommufd_respond(cmd, sizeof(*arg));
 	pthread_mutex_lock(&viommu->events_lock);
 	viommu->veventq = q;
 	pthread_mutex_unlock(&viommu->events_lock);
 	object_publish(cmd->ctx, &q->obj);
+	soft_file_install(q->file);
 	return 0;
 }
 

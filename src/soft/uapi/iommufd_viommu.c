@@ -48,7 +48,12 @@ int ioctl_viommu_alloc(struct iommufd_cmd *cmd)
 	pthread_mutex_init(&viommu->alloc_lock, NULL);
 	pthread_mutex_init(&viommu->events_lock, NULL);
 	arg->out_viommu_id = viommu->obj.id;
-	iommufd_respond(cmd, sizeof(*arg));
+	rc = iommufd_respond(cmd, sizeof(*arg));
+	if (rc) {
+		viommu_destroy(&viommu->obj);
+		object_abort(cmd->ctx, &viommu->obj);
+		goto put_parent;
+	}
 	object_publish(cmd->ctx, &viommu->obj);
 put_parent:
 	object_put(cmd->ctx, &parent->obj);
@@ -137,15 +142,15 @@ static int vdevice_create(struct iommufd_cmd *cmd, struct iommufd_viommu *viommu
 	vdevice->virt_id = arg->virt_id;
 	vdevice->viommu = viommu;
 	vdevice->idev = idev;
-	rc = enter(viommu, vdevice);
+	arg->out_vdevice_id = vdevice->obj.id;
+	rc = iommufd_respond(cmd, sizeof(*arg));
+	rc = rc ? rc : enter(viommu, vdevice);
 	if (rc) {
 		object_abort(cmd->ctx, &vdevice->obj);
 		return rc;
 	}
 	object_hold(cmd->ctx, &viommu->obj);
 	idev->vdevice = vdevice;
-	arg->out_vdevice_id = vdevice->obj.id;
-	iommufd_respond(cmd, sizeof(*arg));
 	object_publish(cmd->ctx, &vdevice->obj);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "soft/alloc.h"
 #include "soft/hw/rcu.h"
@@ -17,9 +18,7 @@
 
 struct sysfs_file {
 	struct sysfs_node node;
-	int access;		/* O_RDONLY, O_WRONLY, O_RDWR */
 	pthread_mutex_t lock;	/* what follows */
-	uint64_t pos;		/* of read() */
 	struct smmu_step *steps;	/* TRACE: of the last write */
 	size_t n_steps;
 };
@@ -91,7 +90,8 @@ static ssize_t device_text(const struct sysfs_node *node, char *text, size_t siz
 		return snprintf(text, size, "%s\n",
 				dev->driver_override[0] ? dev->driver_override : "(null)");
 	default:
-		return snprintf(text, size, "511:%u\n", dev->index);	/* VFIO_NODE's dev */
+		return snprintf(text, size, "%u:%u\n", VFIO_MAJOR,
+				dev->index);	/* VFIO_NODE's dev */
 	}
 }
 
@@ -265,8 +265,6 @@ static ssize_t read_at(struct soft_file *file, void *buf, size_t len, uint64_t o
 	char text[SYSFS_TEXT];
 	ssize_t size;
 
-	if (sfile->access == O_WRONLY)
-		return -EBADF;
 	if (sfile->node.kind == SYSFS_TRACE)
 		return copy_part(buf, len, offset, sfile->steps,
 				 sfile->n_steps * sizeof(*sfile->steps));
@@ -285,19 +283,6 @@ static ssize_t sysfs_pread(struct soft_file *file, void *buf, size_t len, uint64
 	return ret;
 }
 
-static ssize_t sysfs_read(struct soft_file *file, void *buf, size_t len)
-{
-	struct sysfs_file *sfile = file->priv;
-	ssize_t ret;
-
-	pthread_mutex_lock(&sfile->lock);
-	ret = read_at(file, buf, len, sfile->pos);
-	if (ret > 0)
-		sfile->pos += (uint64_t)ret;
-	pthread_mutex_unlock(&sfile->lock);
-	return ret;
-}
-
 static ssize_t sysfs_pwrite(struct soft_file *file, const void *buf, size_t len, uint64_t offset)
 {
 	struct sysfs_file *sfile = file->priv;
@@ -305,8 +290,6 @@ static ssize_t sysfs_pwrite(struct soft_file *file, const void *buf, size_t len,
 	ssize_t ret;
 
 	(void)offset;	/* a write is one value, wherever it goes */
-	if (sfile->access == O_RDONLY)
-		return -EBADF;
 	if (!len)
 		return 0;
 	if (sfile->node.kind == SYSFS_TRACE) {
@@ -335,7 +318,7 @@ static void sysfs_release(struct soft_file *file)
 }
 
 static const struct soft_file_ops sysfs_ops = {
-	.read = sysfs_read,
+	.can_seek = true,
 	.pread = sysfs_pread,
 	.pwrite = sysfs_pwrite,
 	.release = sysfs_release,
@@ -385,7 +368,6 @@ int sysfs_open(struct soft_host *host, const char *path, int flags, int *fd)
 	if (!sfile)
 		return -ENOMEM;
 	sfile->node = node;
-	sfile->access = access;
 	pthread_mutex_init(&sfile->lock, NULL);
 	ret = soft_file_new(host, &sysfs_ops, sfile, &file);
 	if (ret) {
@@ -393,7 +375,36 @@ int sysfs_open(struct soft_host *host, const char *path, int flags, int *fd)
 		soft_free(sfile);
 		return ret;
 	}
-	*fd = file->fd;
+	file->access = access;
+	*fd = soft_file_install(file);
+	return 0;
+}
+
+int sysfs_stat(struct soft_host *host, const char *path, bool follow, struct stat *st)
+{
+	char target[256];
+	struct sysfs_node node;
+	ssize_t len;
+	int ret;
+
+	ret = sysfs_resolve(host, path, !follow, &node);
+	if (ret)
+		return ret;
+	len = sysfs_target(&node, target, sizeof(target));
+	if (len >= 0) {
+		st->st_mode = S_IFLNK | 0777;
+		st->st_size = len;
+	} else if (node.kind == SYSFS_CDEV) {
+		st->st_mode = S_IFCHR | 0600;
+		st->st_rdev = makedev(VFIO_MAJOR, node.dev->index);
+	} else if (node.kind < SYSFS_VENDOR) {
+		st->st_mode = S_IFDIR | 0755;
+		st->st_nlink = 2;
+	} else {
+		st->st_mode = S_IFREG | (check_access(node.kind, O_RDONLY) ? 0 : 0444) |
+			      (check_access(node.kind, O_WRONLY) ? 0 : 0200);
+		st->st_size = 4096;
+	}
 	return 0;
 }
 

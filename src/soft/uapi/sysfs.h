@@ -35,6 +35,8 @@ struct sysfs_trace {
 /* -ENOENT, -EACCES, -EISDIR */
 int sysfs_open(struct soft_host *host, const char *path, int flags, int *fd);
 ssize_t sysfs_readlink(struct soft_host *host, const char *path, char *buf, size_t size);
+/* Fills in type, mode, size and device number. */
+int sysfs_stat(struct soft_host *host, const char *path, bool follow, struct stat *st);
 int sysfs_list(struct soft_host *host, const char *path, int (*entry)(void *arg, const char *name),
 	       void *arg);
 

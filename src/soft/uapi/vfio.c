@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The vfio cdev: open, bind, attach, close; and which ioctl goes where. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "soft/alloc.h"
 #include "soft/uapi/user.h"
@@ -61,10 +63,8 @@ static int device_enable(struct soft_device *dev, struct iommufd_device *idev,
 	return 0;
 }
 
-/* copy_struct_from_user: a shorter struct ends in zeros, a longer one must. */
 static int read_bind(struct vfio_device_bind_iommufd *bind, const void *arg)
 {
-	const char *bytes = arg;
 	uint32_t argsz;
 	int ret;
 
@@ -73,13 +73,7 @@ static int read_bind(struct vfio_device_bind_iommufd *bind, const void *arg)
 		return ret;
 	if (argsz < sizeof_through(struct vfio_device_bind_iommufd, out_devid))
 		return -EINVAL;
-	for (uint32_t i = sizeof(*bind); i < argsz; i++) {
-		if (bytes[i])
-			return -E2BIG;
-	}
-	memset(bind, 0, sizeof(*bind));
-	memcpy(bind, arg, argsz < sizeof(*bind) ? argsz : sizeof(*bind));
-	return 0;
+	return copy_struct_from_user(bind, sizeof(*bind), arg, argsz);
 }
 
 /* With the device's lock. */
@@ -333,7 +327,7 @@ static const struct soft_file_ops vfio_ops = {
 	.release = vfio_release,
 };
 
-int vfio_open(struct soft_device *dev, int *fd)
+int vfio_open(struct soft_device *dev, int flags, int *fd)
 {
 	struct vfio_file *vfile;
 	struct soft_file *file;
@@ -355,6 +349,8 @@ int vfio_open(struct soft_device *dev, int *fd)
 		soft_free(vfile);
 		return ret;
 	}
-	*fd = file->fd;
+	file->access = flags & O_ACCMODE;
+	file->rdev = makedev(VFIO_MAJOR, dev->index);
+	*fd = soft_file_install(file);
 	return 0;
 }

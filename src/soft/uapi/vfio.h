@@ -7,11 +7,14 @@
 
 #include "soft/uapi/iommufd.h"
 
+/* Of its character devices: the first of those that Linux gives away at run time. */
+#define VFIO_MAJOR 511
+
 /*
  * open("/dev/vfio/devices/vfioN"). A device may be open several times, but only one of the files
  * can be bound. -ENOENT: it is not bound to vfio-pci, and has no node.
  */
-int vfio_open(struct soft_device *dev, int *fd);
+int vfio_open(struct soft_device *dev, int flags, int *fd);
 
 /*
  * The device goes away (hot-unplug, unbind): waits for nothing, signals the request eventfd,
@@ -19,6 +22,11 @@ int vfio_open(struct soft_device *dev, int *fd);
  * works. With soft_device.lock held.
  */
 void vfio_device_removed(struct soft_device *dev);
+
+/*
+ * Whether it answers there: memory decoding is on, the device neither removed nor in reset.
+ */
+bool vfio_bar_answers(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size);
 
 /*
  * Access to the BAR of a bound device through a mapping of it: 1, 2, 4 or 8 aligned bytes, MSI-X

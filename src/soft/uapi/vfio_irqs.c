@@ -419,9 +419,9 @@ int vfio_set_irqs(struct vfio_device *vdev, void *arg)
 		data = soft_calloc(1, size);
 		if (!data)
 			return -ENOMEM;
-		memcpy(data, (const char *)arg + header, size);
+		ret = copy_from_user(data, (const char *)arg + header, size);
 	}
-	ret = dispatch(vdev, &set, data);
+	ret = ret ? ret : dispatch(vdev, &set, data);
 	soft_free(data);
 	return ret;
 }

@@ -9,6 +9,7 @@
 
 #include "abi/native.h"
 #include "soft/alloc.h"
+#include "soft/uapi/user.h"
 #include "soft/uapi/vfio_priv.h"
 
 /*
@@ -43,12 +44,15 @@ static int collect(const struct vfio_device *vdev, const struct vfio_irq_set *se
 
 	for (unsigned int i = 0; i < set->count; i++) {
 		if (set->flags & VFIO_IRQ_SET_DATA_BOOL) {
-			memcpy(&take[i], (const uint8_t *)data + i, 1);
+			if (copy_from_user(&take[i], (const uint8_t *)data + i, 1))
+				return -EFAULT;
 			if (take[i])
 				iova[i] = address_in_device(vdev, set->index, set->start + i);
 		} else {
 			take[i] = 1;
-			memcpy(&iova[i], (const char *)data + i * sizeof(*iova), sizeof(*iova));
+			if (copy_from_user(&iova[i], (const char *)data + i * sizeof(*iova),
+					   sizeof(*iova)))
+				return -EFAULT;
 		}
 		if (take[i] && narrow && iova[i] >> 32)
 			return -EINVAL;

@@ -111,11 +111,11 @@ int vfio_region_info(struct vfio_device *vdev, void *arg)
 		if (info.argsz < sizeof(info) + caps_size) {
 			info.argsz = (uint32_t)(sizeof(info) + caps_size);
 		} else {
-			memcpy((char *)arg + sizeof(info), &caps, caps_size);
+			ret = copy_to_user((char *)arg + sizeof(info), &caps, caps_size);
 			info.cap_offset = sizeof(info);
 		}
 	}
-	return copy_to_user(arg, &info, sizeof(info));
+	return ret ? ret : copy_to_user(arg, &info, sizeof(info));
 }
 
 /* --- Read and write --- */
@@ -129,6 +129,16 @@ static bool bar_reachable(const struct soft_device *dev, unsigned int bar, uint6
 		return false;
 	bar_size = pci_dev_shape(dev->pci)->bar_size[bar];
 	return off < bar_size && size <= bar_size - off;
+}
+
+bool vfio_bar_answers(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size)
+{
+	bool answers;
+
+	pthread_rwlock_rdlock(&dev->access);
+	answers = bar_reachable(dev, bar, off, size);
+	pthread_rwlock_unlock(&dev->access);
+	return answers;
 }
 
 uint64_t vfio_bar_read(struct soft_device *dev, unsigned int bar, uint64_t off, unsigned int size)
@@ -234,8 +244,6 @@ ssize_t vfio_region_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t
 
 	if (!len)
 		return 0;
-	if (!buf)
-		return -EFAULT;
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		pthread_mutex_lock(&dev->lock);
 		ret = vdev->removed ? -EIO : vfio_config_rw(vdev, buf, len, off, write);
@@ -281,18 +289,19 @@ static bool may_map(const struct vfio_device *vdev, unsigned int bar, uint64_t o
  * Memory of the function where it has some; else just addresses, to which a plain load or store
  * faults instead of going nowhere.
  */
-static void *map_bar(struct pci_dev *pci, unsigned int bar, size_t len, int prot, uint64_t off)
+static void *map_bar(struct pci_dev *pci, unsigned int bar, size_t len, int prot, uint64_t off,
+		     void *at)
 {
-	int memfd;
+	int fixed = at ? MAP_FIXED : 0, memfd;
 
 	if (soft_alloc_fails()) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
 	if (pci_bar_memfd(pci, bar, &memfd))
-		return mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			    0);
-	return mmap(NULL, len, prot, MAP_SHARED, memfd, (off_t)off);
+		return mmap(at, len, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+	return mmap(at, len, prot, MAP_SHARED | fixed, memfd, (off_t)off);
 }
 
 int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t len, int prot,
@@ -304,16 +313,12 @@ int vfio_region_mmap(struct vfio_device *vdev, struct soft_file *file, size_t le
 	void *addr;
 	int ret;
 
-	/* As mmap(2) does for every file. */
-	if (!len || len > SIZE_MAX / 2 || offset % page_size(vdev))
-		return -EINVAL;
-	len = (len + page_size(vdev) - 1) & ~(page_size(vdev) - 1);
 	if (index > VFIO_PCI_BAR5_REGION_INDEX || !pci_dev_shape(dev->pci)->bar_size[index])
 		return -EINVAL;
 	if (!may_map(vdev, (unsigned int)index, off, len))
 		return -EINVAL;
 
-	addr = map_bar(dev->pci, (unsigned int)index, len, prot, off);
+	addr = map_bar(dev->pci, (unsigned int)index, len, prot, off, *out);
 	if (addr == MAP_FAILED)
 		return -errno;
 
