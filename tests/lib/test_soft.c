@@ -598,6 +598,7 @@ static void test_no_interrupts(void **state)
 	struct db_msi_config config = { .size = sizeof(config), .kind = DB_MSIX };
 	struct db_device *dev[5];
 	struct db_msi *msi[5];
+	struct db_viommu *viommu;
 	struct db_space *space;
 	struct db_host *host;
 	char address[] = "0000:01:00.0";
@@ -615,6 +616,8 @@ static void test_no_interrupts(void **state)
 		for (i = 0; i < 5; i++) {
 			address[9] = '0' + i;
 			assert_int_equal(db_device_open(host, address, 0, &dev[i]), 0);
+			if (!i)
+				assert_int_equal(db_viommu_create(space, dev[i], &viommu), 0);
 			config.dev = dev[i];
 			config.space = space;
 			config.mode = both[m];
@@ -623,17 +626,21 @@ static void test_no_interrupts(void **state)
 			if (!fixed)
 				config.doorbell_ipa = 0x20090000;
 			assert_int_equal(db_msi_create(&config, &msi[i]), 0);
+			assert_int_equal(db_viommu_add(viommu, dev[i], i), 0);
 			assert_int_equal(db_msi_set(msi[i], 0, 1, &vector), i < 4 ? 0 : -ENOSPC);
 		}
 		assert_non_null(strstr(db_error_message(), "2048 here"));
 		/* One device less is enough. */
 		db_msi_destroy(msi[0]);
+		db_viommu_remove(viommu, dev[0]);
+		db_device_close(dev[0]);
 		assert_int_equal(db_msi_set(msi[4], 0, 1, &vector), 0);
-		for (i = 0; i < 5; i++) {
-			if (i)
-				db_msi_destroy(msi[i]);
+		for (i = 1; i < 5; i++) {
+			db_msi_destroy(msi[i]);
+			db_viommu_remove(viommu, dev[i]);
 			db_device_close(dev[i]);
 		}
+		db_viommu_destroy(viommu);
 		db_space_destroy(space);
 		db_host_close(host);
 		sys->ops->release(sys);
