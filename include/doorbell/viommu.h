@@ -36,10 +36,11 @@ void db_viommu_remove(struct db_viommu *viommu, struct db_device *dev);
 /*
  * Installs the guest's STE (8 little-endian dwords as in its stream table, SMMUv3 §5.2), after
  * CMD_CFGI_STE or CFGI_ALL. An STE equal to the installed one in the fields that reach hardware
- * costs no system call, or one if it has stage 1: the context descriptors cached under it go. An STE that is not valid (V = 0) aborts like one that says so; the guest is
- * owed a C_BAD_STE for each access then, which the hardware does not tell. A replace is hitless.
- * Fails closed: on any error the device's DMA is aborted and -EIO (illegal STE: the guest is to get
- * C_BAD_STE) or the host's error is returned.
+ * costs no system call, or one if it has stage 1: the context descriptors cached under it go. An
+ * STE that is not valid (V = 0) aborts like one that says so; the guest is owed a C_BAD_STE for each
+ * access then, which the hardware does not tell. A replace is hitless. Fails closed: on any error
+ * the device's DMA is aborted and -EIO (illegal STE: the guest is to get C_BAD_STE) or the host's
+ * error is returned.
  */
 int db_viommu_install_ste(struct db_viommu *viommu, struct db_device *dev, const uint64_t ste[8]);
 

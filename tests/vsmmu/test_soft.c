@@ -182,6 +182,31 @@ static void test_cd_changes(void **state)
 	sys->ops->release(sys);
 }
 
+/* The device that the host's side was made with leaves; another goes on. */
+static void test_first_leaves(void **state)
+{
+	struct db_sys *sys = machine("device 0000:01:00.0 bell\ndevice 0000:02:00.0 bell\n");
+	struct db_device *second;
+	uint8_t command[2] = { 6 };
+	struct stream stream;
+	struct vm vm;
+
+	(void)state;
+	open_vm(&vm, sys, "0000:01:00.0");
+	assert_int_equal(db_device_open(vm.host, "0000:02:00.0", 0, &second), 0);
+	assert_int_equal(db_device_config_write(second, command, 2, 4), 2);
+	assert_int_equal(db_vsmmu_add_device(vm.g.vsmmu, second, SID + 1), 0);
+	guest_start(&vm.g, true);
+	db_vsmmu_remove_device(vm.g.vsmmu, vm.dev);
+	db_device_close(vm.dev);
+	vm.dev = second;
+	stream_init(&stream, &vm.g, SID + 1, 12, 1);
+	stream_map(&stream, IOVA, SRC, 0x20000);
+	assert_true(copied(&vm, IOVA, IOVA + 0x10000));
+	close_vm(&vm);
+	sys->ops->release(sys);
+}
+
 /* One VM's commands and tables are nothing to the other. */
 static void test_two_vms(void **state)
 {
@@ -216,7 +241,7 @@ static void test_two_vms(void **state)
 }
 
 #define SLOTS 64u
-#define ROUNDS 300u
+#define ROUNDS 100u
 
 struct race {
 	struct guest g;
@@ -252,6 +277,7 @@ static void *translator(void *arg)
 			atomic_fetch_add(&race->translated, 1);
 		}
 		db_vsmmu_access_end(race->g.vsmmu, token);
+		sched_yield();
 	}
 	return NULL;
 }
@@ -297,6 +323,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both),
 		cmocka_unit_test(test_cd_changes),
+		cmocka_unit_test(test_first_leaves),
 		cmocka_unit_test(test_two_vms),
 		cmocka_unit_test(test_threads),
 	};
