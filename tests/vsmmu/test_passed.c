@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
@@ -17,6 +18,34 @@
 #define STE_ABORT 1ull
 #define CMD_CFGI_STE(sid) (SMMU_CMD_OP_CFGI_STE | FIELD_PREP64(SMMU_CMD_CFGI_0_SID, sid))
 #define DEVICES 4
+
+/* Linked with --wrap of these: what is to fail (1: the next; 0: nothing). */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+int __real_posix_memalign(void **out, size_t align, size_t size);
+int __wrap_posix_memalign(void **out, size_t align, size_t size);
+int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+
+static unsigned int attempts, fail_attempt;
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return ++attempts == fail_attempt ? NULL : __real_calloc(n, size);
+}
+
+int __wrap_posix_memalign(void **out, size_t align, size_t size)
+{
+	return ++attempts == fail_attempt ? ENOMEM : __real_posix_memalign(out, align, size);
+}
+
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+	if (op != EPOLL_CTL_ADD || ++attempts != fail_attempt)
+		return __real_epoll_ctl(epoll, op, fd, event);
+	errno = ENOSPC;
+	return -1;
+}
 
 /* Device i has StreamID 8 (i + 1). */
 struct vm {
@@ -367,6 +396,66 @@ static void test_restore(void **state)
 	close_vm(&vm);
 }
 
+static int life(struct vm *vm, const struct db_vsmmu_config *config)
+{
+	struct db_vsmmu *vsmmu;
+	int ret;
+
+	ret = db_vsmmu_create(config, &vsmmu);
+	if (ret)
+		return ret;
+	ret = db_vsmmu_add_emulated(vsmmu, 1);
+	ret = ret ? ret : db_vsmmu_add_device(vsmmu, vm->dev[0], sid_of(0));
+	ret = ret ? ret : db_vsmmu_add_device(vsmmu, vm->dev[3], sid_of(3));
+	ret = ret ? ret : db_vsmmu_mmio_write(vsmmu, SMMU_GBPA, 4, SMMU_GBPA_UPDATE);
+	db_vsmmu_destroy(vsmmu);
+	return ret;
+}
+
+/* Each allocation fails, and each request of the kernel: nothing is left, and the next try works. */
+static void test_each_fails(void **state)
+{
+	static const unsigned long requests[] = {
+		IOMMU_VIOMMU_ALLOC, IOMMU_HWPT_ALLOC, IOMMU_VEVENTQ_ALLOC, IOMMU_VDEVICE_ALLOC,
+		VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+	};
+	struct db_caps caps = DB_SIZED(struct db_caps);
+	struct db_vsmmu_config config = { .size = sizeof(config), .ops = &guest_ops };
+	struct vm vm;
+	unsigned int i, n;
+	int ret;
+
+	(void)state;
+	open_vm(&vm, false);
+	assert_int_equal(db_device_caps(vm.dev[0], &caps), 0);
+	config.host = &caps.smmu;
+	config.space = vm.space;
+	config.ctx = &vm.g;
+	assert_int_equal(life(&vm, &config), 0);
+	for (n = 1;; n++) {
+		attempts = 0;
+		fail_attempt = n;
+		ret = life(&vm, &config);
+		if (attempts < n)
+			break;
+		/* 0: an entry that could not be installed when the device came, but was later. */
+		assert_true(!ret || ret == -ENOMEM || ret == -ENOSPC);
+		fail_attempt = 0;
+		assert_int_equal(life(&vm, &config), 0);
+	}
+	fail_attempt = 0;
+	assert_in_range(n, 8, 64);
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		for (n = 0; n < 2; n++) {
+			mock_fail(vm.mock, requests[i], -ENOSPC, n);
+			life(&vm, &config);
+			vm.mock->fail_request = 0;
+			assert_int_equal(life(&vm, &config), 0);
+		}
+	}
+	close_vm(&vm);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -378,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_host_fails),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_restore),
+		cmocka_unit_test(test_each_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
