@@ -91,7 +91,7 @@ static int reset(struct guest_device *gd)
 	int err = vmm_device_reset(gd->info.vmm);
 
 	if (err)
-		return guest_fail(gd->guest, err, "%s", vmm_why(gd->guest->vmm));
+		return guest_fail(&gd->guest->base, err, "%s", vmm_why(gd->guest->base.vmm));
 	guest_pci_enable(gd);
 	return gd->driver->restart(gd);
 }
@@ -102,7 +102,7 @@ static int await_record(struct guest_device *gd, uint64_t before, const char *wh
 
 	for (waited = 0; gd->faults == before; waited++) {
 		if (waited >= (unsigned int)gd->guest->patience_ms)
-			return guest_fail(gd->guest, -ETIMEDOUT,
+			return guest_fail(&gd->guest->base, -ETIMEDOUT,
 					  "%s: %s went to gIOVA 0x%llx, which is not mapped, and "
 					  "no event record tells of it",
 					  vmm_device_info(gd->info.vmm)->address, what,
@@ -136,12 +136,12 @@ static int fault_of_message(struct guest_device *gd)
 static int fault(struct guest_device *gd)
 {
 	/* in mode rmr the device's messages go to the kernel's window, whatever the guest writes */
-	bool by_message = vmm_mode(gd->guest->vmm) != DB_MODE_RMR;
+	bool by_message = vmm_mode(gd->guest->base.vmm) != DB_MODE_RMR;
 	uint64_t before = gd->faults;
 	int err = 0;
 
 	if (!by_message && !gd->driver->fault)
-		return guest_fail(gd->guest, -EOPNOTSUPP,
+		return guest_fail(&gd->guest->base, -EOPNOTSUPP,
 				  "%s: its driver cannot have it write to a wrong address, and in "
 				  "mode rmr its messages go to the kernel's window",
 				  vmm_device_info(gd->info.vmm)->address);
@@ -184,9 +184,9 @@ int guest_disturb(struct guest_device *gd, enum guest_disturbance what)
 
 	if (err)
 		return err;
-	err = vmm_trap_error(gd->guest->vmm);
+	err = vmm_trap_error(gd->guest->base.vmm);
 	if (err)
-		return guest_fail(gd->guest, err, "%s", vmm_why(gd->guest->vmm));
+		return guest_fail(&gd->guest->base, err, "%s", vmm_why(gd->guest->base.vmm));
 	gd->disturbed[what]++;
 	return 0;
 }

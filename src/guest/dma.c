@@ -4,20 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
-#include "guest/guest_priv.h"
+#include "guest/smmu.h"
 
 static int table_alloc(void *ctx, uint64_t size, uint64_t *addr)
 {
-	struct guest *guest = ctx;
+	struct guest_base *base = ctx;
 
-	return gmem_alloc(&guest->mem, size, size < 4096 ? 4096 : size, addr);
+	return gmem_alloc(&base->mem, size, size < 4096 ? 4096 : size, addr);
 }
 
 static void table_free(void *ctx, uint64_t addr, uint64_t size)
 {
-	struct guest *guest = ctx;
+	struct guest_base *base = ctx;
 
-	gmem_free(&guest->mem, addr, size);
+	gmem_free(&base->mem, addr, size);
 }
 
 static uint64_t granule(const struct dma_domain *d)
@@ -47,51 +47,51 @@ static int map_rmr(struct dma_domain *d)
 	err = vmsa_map(&d->table, start, start, size,
 		       VMSA_READ | VMSA_WRITE | VMSA_DEVICE | VMSA_NOT_GLOBAL);
 	if (!err)
-		report_say(&d->guest->config.report, "S1",
+		report_say(&d->base->report, "S1",
 			   "%s: 0x%llx..0x%llx -> itself (RMR: the kernel's MSI window)",
 			   vmm_device_info(d->dev)->address, (unsigned long long)start,
 			   (unsigned long long)(start + size - 1));
 	return err;
 }
 
-int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
-	     unsigned int dma_bits)
+int dma_init(struct dma_domain *d, struct guest_base *base, struct guest_smmu *smmu,
+	     struct vmm_device *dev, unsigned int dma_bits)
 {
 	int err;
 
 	*d = (struct dma_domain){
-		.guest = guest,
+		.base = base,
 		.dev = dev,
-		.smmu = &guest->smmus[vmm_device_info(dev)->smmu],
+		.smmu = smmu,
 		.limit = dma_bits && dma_bits < 64 ? (1ull << dma_bits) - 1 : UINT64_MAX,
-		.asids = { guest->next_asid, guest->next_asid + 1 },
+		.asids = { base->next_asid, base->next_asid + 1 },
 		.table = {
-			.mem = gmem_arm(&guest->mem),
+			.mem = gmem_arm(&base->mem),
 			.alloc = table_alloc,
 			.free = table_free,
-			.ctx = guest,
+			.ctx = base,
 		},
 	};
-	guest->next_asid += 2;
-	err = guest_smmu_format(d->smmu, guest->config.granule_shift, &d->table.format);
+	base->next_asid += 2;
+	err = guest_smmu_format(d->smmu, base->granule_shift, &d->table.format);
 	if (err)
-		return guest_fail(guest, err,
+		return guest_fail(base, err,
 				  "the SMMU has no %uK granule for stage 1 (IDR5 0x%x): choose "
 				  "another with --granule",
-				  1u << (guest->config.granule_shift - 10), d->smmu->info.idr[5]);
-	err = gmem_alloc(&guest->mem, 4096, 4096, &d->cd);
+				  1u << (base->granule_shift - 10), d->smmu->info.idr[5]);
+	err = gmem_alloc(&base->mem, 4096, 4096, &d->cd);
 	if (err)
-		return guest_fail(guest, err, "guest memory is used up");
+		return guest_fail(base, err, "guest memory is used up");
 	err = vmsa_table_init(&d->table);
 	if (err) {
-		gmem_free(&guest->mem, d->cd, 4096);
-		return guest_fail(guest, err, "guest memory is used up");
+		gmem_free(&base->mem, d->cd, 4096);
+		return guest_fail(base, err, "guest memory is used up");
 	}
 	iova_init(&d->iova, d->table.format.granule_shift, d->table.format.ia_bits);
 	err = map_rmr(d);
 	if (err) {
 		dma_fini(d);
-		return guest_fail(guest, err, "identity-mapping the MSI window failed: %s",
+		return guest_fail(base, err, "identity-mapping the MSI window failed: %s",
 				  strerror(-err));
 	}
 	return 0;
@@ -102,7 +102,7 @@ void dma_fini(struct dma_domain *d)
 	vmsa_release(&d->table, d->freed_tables);
 	vmsa_table_fini(&d->table);
 	iova_fini(&d->iova);
-	gmem_free(&d->guest->mem, d->cd, 4096);
+	gmem_free(&d->base->mem, d->cd, 4096);
 }
 
 int dma_map(struct dma_domain *d, uint64_t ipa, uint64_t size, unsigned int prot, uint64_t *giova)
@@ -112,12 +112,12 @@ int dma_map(struct dma_domain *d, uint64_t ipa, uint64_t size, unsigned int prot
 	size = to_granules(d, size);
 	err = iova_alloc(&d->iova, size, d->limit, giova);
 	if (err)
-		return guest_fail(d->guest, err, "no gIOVA for %llu bytes: %s",
+		return guest_fail(d->base, err, "no gIOVA for %llu bytes: %s",
 				  (unsigned long long)size, strerror(-err));
 	err = vmsa_map(&d->table, *giova, ipa, size, prot | VMSA_NOT_GLOBAL);
 	if (err) {
 		iova_free(&d->iova, *giova);
-		return guest_fail(d->guest, err, "mapping gIOVA 0x%llx in stage 1: %s",
+		return guest_fail(d->base, err, "mapping gIOVA 0x%llx in stage 1: %s",
 				  (unsigned long long)*giova, strerror(-err));
 	}
 	return 0;
@@ -136,7 +136,7 @@ int dma_unmap(struct dma_domain *d, uint64_t giova, uint64_t size)
 	size = to_granules(d, size);
 	err = vmsa_unmap(&d->table, giova, size, &freed);
 	if (err)
-		return guest_fail(d->guest, err, "unmapping gIOVA 0x%llx: %s",
+		return guest_fail(d->base, err, "unmapping gIOVA 0x%llx: %s",
 				  (unsigned long long)giova, strerror(-err));
 	d->unmapped[d->n_unmapped++] = (struct dma_unmapped){ giova, size };
 	if (!freed)
@@ -175,14 +175,14 @@ int dma_sync(struct dma_domain *d)
 
 int dma_alloc(struct dma_domain *d, uint64_t size, struct dma_buffer *out)
 {
-	struct gmem *mem = &d->guest->mem;
+	struct gmem *mem = &d->base->mem;
 	int err;
 
 	*out = (struct dma_buffer){ 0 };
 	size = to_granules(d, size);
 	err = gmem_alloc(mem, size, granule(d), &out->ipa);
 	if (err)
-		return guest_fail(d->guest, err, "guest memory is used up");
+		return guest_fail(d->base, err, "guest memory is used up");
 	err = dma_map(d, out->ipa, size, VMSA_READ | VMSA_WRITE, &out->giova);
 	if (err) {
 		gmem_free(mem, out->ipa, size);
@@ -199,7 +199,7 @@ void dma_free(struct dma_domain *d, struct dma_buffer *buffer)
 		return;
 	/* If the device may still reach it, leaking is the only safe thing. */
 	if (!dma_unmap(d, buffer->giova, buffer->size) && !dma_sync(d))
-		gmem_free(&d->guest->mem, buffer->ipa, buffer->size);
+		gmem_free(&d->base->mem, buffer->ipa, buffer->size);
 	buffer->size = 0;
 }
 
@@ -207,7 +207,7 @@ int dma_reserve_void(struct dma_domain *d, uint64_t *giova)
 {
 	int err = iova_alloc(&d->iova, granule(d), d->limit, giova);
 
-	return err ? guest_fail(d->guest, err, "no gIOVA left: %s", strerror(-err)) : 0;
+	return err ? guest_fail(d->base, err, "no gIOVA left: %s", strerror(-err)) : 0;
 }
 
 static struct dma_msi_page *find_msi_page(struct dma_domain *d, uint64_t ipa)
@@ -248,14 +248,14 @@ int dma_msi_get(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova)
 	int err;
 
 	if (!page)
-		return guest_fail(d->guest, -ENOSPC, "a device has no more than %u MSI pages",
+		return guest_fail(d->base, -ENOSPC, "a device has no more than %u MSI pages",
 				  DMA_MSI_PAGES);
 	if (!page->refs) {
 		err = map_msi_page(d, doorbell_ipa - offset, &page->giova);
 		if (err)
 			return err;
 		page->doorbell_ipa = doorbell_ipa - offset;
-		report_say(&d->guest->config.report, "S1",
+		report_say(&d->base->report, "S1",
 			   "%s: gIOVA 0x%llx -> IPA 0x%llx, its vITS's doorbell page (%lluK)",
 			   vmm_device_info(d->dev)->address, (unsigned long long)page->giova,
 			   (unsigned long long)page->doorbell_ipa,
@@ -284,7 +284,7 @@ int dma_msi_move(struct dma_domain *d, uint64_t doorbell_ipa, uint64_t *giova)
 	int err;
 
 	if (!page || !page->refs)
-		return guest_fail(d->guest, -ENOENT, "no MSI page to move");
+		return guest_fail(d->base, -ENOENT, "no MSI page to move");
 	err = map_msi_page(d, page->doorbell_ipa, giova);
 	if (err)
 		return err;

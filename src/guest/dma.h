@@ -7,10 +7,9 @@
 #define GUEST_DMA_H
 
 #include "arm/vmsa.h"
+#include "guest/base.h"
 #include "guest/iova.h"
-#include "guest/vmm.h"
 
-struct guest;
 struct guest_smmu;
 
 /* The page of one vITS's GITS_TRANSLATER, mapped once for all vectors that use it. */
@@ -29,7 +28,7 @@ struct dma_unmapped {
 #define DMA_BATCH 256
 
 struct dma_domain {
-	struct guest *guest;
+	struct guest_base *base;
 	struct vmm_device *dev;
 	struct guest_smmu *smmu;
 	struct vmsa_table table;
@@ -46,11 +45,11 @@ struct dma_domain {
 };
 
 /*
- * An empty stage 1 for @dev; in rmr mode with the firmware's window identity-mapped and its
+ * An empty stage 1 for @dev, which is behind @smmu; in rmr mode with the firmware's window identity-mapped and its
  * addresses taken.
  */
-int dma_init(struct dma_domain *d, struct guest *guest, struct vmm_device *dev,
-	     unsigned int dma_bits);
+int dma_init(struct dma_domain *d, struct guest_base *base, struct guest_smmu *smmu,
+	     struct vmm_device *dev, unsigned int dma_bits);
 void dma_fini(struct dma_domain *d);	/* the device must not use it any more */
 
 /*

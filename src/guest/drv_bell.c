@@ -54,11 +54,11 @@ static int bell_start(struct guest_device *gd)
 	int err;
 
 	if (guest_read32(gd, REG_ID) != BELL_MAGIC)
-		return guest_fail(gd->guest, -EIO, "%s: not a bell after all",
+		return guest_fail(&gd->guest->base, -EIO, "%s: not a bell after all",
 				  vmm_device_info(gd->info.vmm)->address);
 	bell = calloc(1, sizeof(*bell));
 	if (!bell)
-		return guest_fail(gd->guest, -ENOMEM, "out of memory");
+		return guest_fail(&gd->guest->base, -ENOMEM, "out of memory");
 	gd->priv = bell;
 	err = dma_alloc(&gd->domain, COPY_BYTES, &bell->src);
 	if (!err)
@@ -110,10 +110,10 @@ static int finish_copy(struct guest_device *gd, unsigned int n)
 	guest_irq_wait(gd, n % gd->info.vectors);
 	status = guest_read32(gd, REG_STATUS);
 	if (status)
-		return guest_fail(gd->guest, -EIO, "%s: a copy failed with status %u",
+		return guest_fail(&gd->guest->base, -EIO, "%s: a copy failed with status %u",
 				  vmm_device_info(gd->info.vmm)->address, status);
 	if (memcmp(bell->src.cpu, bell->dst.cpu, COPY_BYTES))
-		return guest_fail(gd->guest, -EIO, "%s: copied data differs from its source",
+		return guest_fail(&gd->guest->base, -EIO, "%s: copied data differs from its source",
 				  vmm_device_info(gd->info.vmm)->address);
 	io->bytes += COPY_BYTES;
 	return io->data(io->ctx, bell->dst.cpu, COPY_BYTES, io->bytes, TOTAL);

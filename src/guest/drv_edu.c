@@ -61,11 +61,11 @@ static int edu_start(struct guest_device *gd)
 	int err;
 
 	if ((guest_read32(gd, REG_ID) & ID_MASK) != (ID_EDU & ID_MASK))
-		return guest_fail(gd->guest, -EIO, "%s: not an edu after all",
+		return guest_fail(&gd->guest->base, -EIO, "%s: not an edu after all",
 				  vmm_device_info(gd->info.vmm)->address);
 	edu = calloc(1, sizeof(*edu));
 	if (!edu)
-		return guest_fail(gd->guest, -ENOMEM, "out of memory");
+		return guest_fail(&gd->guest->base, -ENOMEM, "out of memory");
 	gd->priv = edu;
 	err = dma_alloc(&gd->domain, BUFFER_BYTES, &edu->out);
 	if (!err)
@@ -121,7 +121,7 @@ static int edu_job_finish(struct guest_device *gd, unsigned int job)
 	if (job < RINGS || job % 2 == RINGS % 2)
 		return 0;
 	if (memcmp(edu->out.cpu, edu->in.cpu, BUFFER_BYTES))
-		return guest_fail(gd->guest, -EIO,
+		return guest_fail(&gd->guest->base, -EIO,
 				  "%s: data that came back differs from what was sent",
 				  vmm_device_info(gd->info.vmm)->address);
 	io->bytes += BUFFER_BYTES;
@@ -139,7 +139,8 @@ static int edu_restart(struct guest_device *gd)
 
 	for (waited = 0; guest_read32(gd, REG_DMA_COMMAND) & DMA_START; waited++) {
 		if (waited == DMA_MS)
-			return guest_fail(gd->guest, -ETIMEDOUT, "%s: a transfer does not end",
+			return guest_fail(&gd->guest->base, -ETIMEDOUT,
+					  "%s: a transfer does not end",
 					  vmm_device_info(gd->info.vmm)->address);
 		guest_delay(gd->guest, 1);
 	}

@@ -46,12 +46,12 @@ static uint32_t causes(const struct guest_device *gd)
 static int igb_start(struct guest_device *gd)
 {
 	if (!gd->msix)
-		return guest_fail(gd->guest, -EOPNOTSUPP, "%s: the igb driver needs MSI-X",
+		return guest_fail(&gd->guest->base, -EOPNOTSUPP, "%s: the igb driver needs MSI-X",
 				  vmm_device_info(gd->info.vmm)->address);
 	guest_write32(gd, REG_CTRL, guest_read32(gd, REG_CTRL) | CTRL_RST);
 	guest_delay(gd->guest, RESET_MS);
 	if (guest_read32(gd, REG_STATUS) == UINT32_MAX)
-		return guest_fail(gd->guest, -EIO, "%s: its registers read as ones",
+		return guest_fail(&gd->guest->base, -EIO, "%s: its registers read as ones",
 				  vmm_device_info(gd->info.vmm)->address);
 	guest_write32(gd, REG_IMC, UINT32_MAX);
 	guest_write32(gd, REG_EIMC, UINT32_MAX);

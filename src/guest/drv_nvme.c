@@ -98,7 +98,7 @@ static bool nvme_match(uint16_t vendor, uint16_t device, uint32_t class_code)
 
 static int fail(struct nvme *nvme, int err, const char *what)
 {
-	return guest_fail(nvme->gd->guest, err, "%s: %s",
+	return guest_fail(&nvme->gd->guest->base, err, "%s: %s",
 			  vmm_device_info(nvme->gd->info.vmm)->address, what);
 }
 
@@ -190,7 +190,7 @@ static int complete(struct nvme *nvme, struct nvme_queue *q, uint32_t *result)
 	err = reap(nvme, q, result, &status);
 	if (err || !status)
 		return err;
-	return guest_fail(nvme->gd->guest, -EIO, "%s: a command failed with status 0x%x",
+	return guest_fail(&nvme->gd->guest->base, -EIO, "%s: a command failed with status 0x%x",
 			  vmm_device_info(nvme->gd->info.vmm)->address, status);
 }
 
@@ -299,7 +299,7 @@ static int identify_disk(struct nvme *nvme)
 	if (nvme->block_shift < 9 || nvme->block_shift > 12)
 		return fail(nvme, -EOPNOTSUPP,
 			    "namespace 1 has blocks that are not 512 to 4096 bytes");
-	report_say(&gd->guest->config.report, "nvme", "%s: \"%s\", %llu blocks of %u bytes",
+	report_say(&gd->guest->base.report, "nvme", "%s: \"%s\", %llu blocks of %u bytes",
 		   vmm_device_info(gd->info.vmm)->address, model, (unsigned long long)nvme->blocks,
 		   1u << nvme->block_shift);
 	return 0;
@@ -370,7 +370,7 @@ static int create_queues(struct nvme *nvme)
 	while (nvme->max_transfer > NVME_PAGE &&
 	       (uint64_t)nvme->max_transfer * nvme->n_io > NVME_DATA_BUDGET)
 		nvme->max_transfer /= 2;
-	report_say(&gd->guest->config.report, "nvme", "%s: %u I/O queue%s, a vector each",
+	report_say(&gd->guest->base.report, "nvme", "%s: %u I/O queue%s, a vector each",
 		   vmm_device_info(gd->info.vmm)->address, nvme->n_io, nvme->n_io == 1 ? "" : "s");
 	return 0;
 }
@@ -396,7 +396,7 @@ static int nvme_start(struct guest_device *gd)
 	int err;
 
 	if (!nvme)
-		return guest_fail(gd->guest, -ENOMEM, "out of memory");
+		return guest_fail(&gd->guest->base, -ENOMEM, "out of memory");
 	nvme->gd = gd;
 	gd->priv = nvme;
 	err = queue_alloc(nvme, &nvme->admin, 0, 0);
@@ -481,14 +481,14 @@ static int finish_read(struct nvme *nvme, struct nvme_queue *q)
 	q->data_ipa = nvme->spare_ipa;
 	nvme->spare_ipa = ipa;
 	io->bytes += len;
-	return io->data(io->ctx, vmm_ram(nvme->gd->guest->vmm, ipa, len), len, io->bytes,
+	return io->data(io->ctx, vmm_ram(nvme->gd->guest->base.vmm, ipa, len), len, io->bytes,
 			nvme->blocks << nvme->block_shift);
 }
 
 static int nvme_begin(struct guest_device *gd)
 {
 	struct nvme *nvme = gd->priv;
-	struct gmem *mem = &gd->guest->mem;
+	struct gmem *mem = &gd->guest->base.mem;
 	uint64_t align = 1ull << gd->info.granule_shift;
 	unsigned int i;
 	int err;
@@ -500,7 +500,7 @@ static int nvme_begin(struct guest_device *gd)
 	err = gmem_alloc(mem, nvme->buffer_size, align, &nvme->spare_ipa);
 	for (i = 0; !err && i < nvme->n_io; i++)
 		err = gmem_alloc(mem, nvme->buffer_size, align, &nvme->io[i].data_ipa);
-	return err ? guest_fail(gd->guest, err, "guest memory is used up") : 0;
+	return err ? guest_fail(&gd->guest->base, err, "guest memory is used up") : 0;
 }
 
 /* Queues take turns, so what completes is in the disk's order. */
@@ -523,7 +523,7 @@ static int nvme_step(struct guest_device *gd)
 static void free_buffer(struct nvme *nvme, uint64_t *ipa)
 {
 	if (*ipa)
-		gmem_free(&nvme->gd->guest->mem, *ipa, nvme->buffer_size);
+		gmem_free(&nvme->gd->guest->base.mem, *ipa, nvme->buffer_size);
 	*ipa = 0;
 }
 

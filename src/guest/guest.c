@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,19 +12,14 @@ static const struct guest_driver *const drivers[] = {
 	&guest_driver_nvme, &guest_driver_bell, &guest_driver_edu, &guest_driver_igb,
 };
 
-int guest_fail(struct guest *guest, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(guest->why, sizeof(guest->why), format, args);
-	va_end(args);
-	return err;
-}
-
 const char *guest_why(const struct guest *guest)
 {
-	return guest->why;
+	return guest->base.why;
+}
+
+static int add_smmu(struct guest *guest, unsigned int index)
+{
+	return guest_smmu_init(&guest->smmus[index], &guest->base, index);
 }
 
 int guest_create(const struct guest_config *config, struct guest **out)
@@ -38,21 +31,22 @@ int guest_create(const struct guest_config *config, struct guest **out)
 	if (!guest)
 		return -ENOMEM;
 	*out = guest;
-	guest->config = *config;
-	guest->vmm = config->vmm;
-	guest->next_asid = 1;
+	guest->base.report = config->report;
+	guest->base.granule_shift = config->granule_shift;
+	guest->base.vmm = config->vmm;
+	guest->base.next_asid = 1;
 	guest->patience_ms = PATIENCE_MS;
-	err = gmem_init(&guest->mem, config->vmm, config->ram_size);
+	err = gmem_init(&guest->base.mem, config->vmm, config->ram_size);
 	if (err)
-		return guest_fail(guest, err, "out of memory");
-	vmm_set_cpu(guest->vmm, &guest_cpu_ops, guest);
-	for (i = 0; i < vmm_device_count(guest->vmm); i++) {
-		err = guest_smmu_init(guest, vmm_device_info(vmm_device(guest->vmm, i))->smmu);
+		return guest_fail(&guest->base, err, "out of memory");
+	vmm_set_cpu(guest->base.vmm, &guest_cpu_ops, guest);
+	for (i = 0; i < vmm_device_count(guest->base.vmm); i++) {
+		err = add_smmu(guest, vmm_device_info(vmm_device(guest->base.vmm, i))->smmu);
 		if (err)
 			return err;
 	}
-	if (!guest->config.granule_shift)
-		guest->config.granule_shift = guest_smmu_granule(&guest->smmus[0]);
+	if (!guest->base.granule_shift)
+		guest->base.granule_shift = guest_smmu_granule(&guest->smmus[0]);
 	return 0;
 }
 
@@ -60,8 +54,8 @@ void guest_destroy(struct guest *guest)
 {
 	while (guest->n_devices)
 		guest_device_remove(guest->devices[guest->n_devices - 1]);
-	vmm_set_cpu(guest->vmm, NULL, NULL);
-	gmem_fini(&guest->mem);
+	vmm_set_cpu(guest->base.vmm, NULL, NULL);
+	gmem_fini(&guest->base.mem);
 	free(guest->lpis);
 	free(guest);
 }
@@ -115,8 +109,9 @@ static int boot_device(struct guest_device *gd, unsigned int vectors)
 		return err;
 	gd->vectors = calloc(gd->info.vectors, sizeof(*gd->vectors));
 	if (!gd->vectors)
-		return guest_fail(guest, -ENOMEM, "out of memory");
-	err = dma_init(&gd->domain, guest, gd->info.vmm, gd->driver->dma_bits);
+		return guest_fail(&guest->base, -ENOMEM, "out of memory");
+	err = dma_init(&gd->domain, &guest->base, &guest->smmus[info->smmu], gd->info.vmm,
+		       gd->driver->dma_bits);
 	if (err)
 		return err;
 	gd->domain_ready = true;
@@ -124,7 +119,7 @@ static int boot_device(struct guest_device *gd, unsigned int vectors)
 	if (err)
 		return err;
 	gd->attached = true;
-	report_say(&guest->config.report, "S1",
+	report_say(&guest->base.report, "S1",
 		   "%s: guest's own tables at IPA 0x%llx (%uK granule, %u-bit gIOVAs), ASID %u, CD "
 		   "at 0x%llx",
 		   info->address, (unsigned long long)gd->domain.table.root,
@@ -145,7 +140,7 @@ int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int v
 	int err;
 
 	if (!driver)
-		return guest_fail(guest, -ENODEV,
+		return guest_fail(&guest->base, -ENODEV,
 				  "%s (%04x:%04x, class %06x): the guest has drivers for NVMe "
 				  "controllers, the test device bell, QEMU's edu "
 				  "and igb only",
@@ -154,15 +149,15 @@ int guest_device_add(struct guest *guest, struct vmm_device *dev, unsigned int v
 				  vmm_config_read(dev, PCI_DEVICE_ID, 2),
 				  vmm_config_read(dev, PCI_CLASS_REVISION, 4) >> 8);
 	if (guest->n_devices == VMM_DEVICES)
-		return guest_fail(guest, -ENOSPC, "no more than %u devices", VMM_DEVICES);
+		return guest_fail(&guest->base, -ENOSPC, "no more than %u devices", VMM_DEVICES);
 	gd = calloc(1, sizeof(*gd));
 	if (!gd)
-		return guest_fail(guest, -ENOMEM, "out of memory");
+		return guest_fail(&guest->base, -ENOMEM, "out of memory");
 	gd->guest = guest;
 	gd->driver = driver;
 	gd->info.driver = driver->name;
 	gd->info.vmm = dev;
-	gd->info.granule_shift = guest->config.granule_shift;
+	gd->info.granule_shift = guest->base.granule_shift;
 	guest->devices[guest->n_devices++] = gd;
 	err = boot_device(gd, vectors);
 	if (err) {
@@ -221,7 +216,7 @@ void guest_stream_table(const struct guest *guest, unsigned int smmu, uint64_t *
 
 struct arm_mem guest_arm_mem(struct guest *guest)
 {
-	return gmem_arm(&guest->mem);
+	return gmem_arm(&guest->base.mem);
 }
 
 int guest_device_begin(struct guest_device *gd, struct guest_io *io)

@@ -3,9 +3,9 @@
 #ifndef GUEST_GUEST_PRIV_H
 #define GUEST_GUEST_PRIV_H
 
+#include "guest/base.h"
 #include "guest/disturb.h"
 #include "guest/dma.h"
-#include "guest/mem.h"
 #include "guest/smmu.h"
 
 #define GUEST_LPI_FIRST 8192u	/* INTIDs of LPIs start here (IHI 0069 §2.2.1) */
@@ -85,25 +85,18 @@ struct guest_lpi {
 };
 
 struct guest {
-	struct guest_config config;
-	struct vmm *vmm;
-	struct gmem mem;
+	struct guest_base base;
 	struct guest_smmu smmus[VMM_DEVICES];
 	struct guest_device *devices[VMM_DEVICES];
 	unsigned int n_devices;
 	struct guest_lpi *lpis;	/* INTID - GUEST_LPI_FIRST */
 	unsigned int n_lpis;
-	uint16_t next_asid;
 	uint64_t unknown;	/* interrupts without a translation, or of an LPI nobody uses */
 	/*
 	 * for an interrupt; shrinks as they fail to come, so that thousands of losses end in time
 	 */
 	int patience_ms;
-	char why[512];
 };
-
-int guest_fail(struct guest *guest, int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* --- pci.c: the function's config space and its messages --- */
 

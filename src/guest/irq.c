@@ -106,7 +106,7 @@ int guest_irq_wait(struct guest_device *gd, unsigned int vector)
 				guest->patience_ms /= 2;
 			return -ETIMEDOUT;
 		}
-		if (vmm_wait(guest->vmm, left) < 0)
+		if (vmm_wait(guest->base.vmm, left) < 0)
 			return -EIO;
 	}
 	return 0;
@@ -117,7 +117,7 @@ void guest_delay(struct guest *guest, int ms)
 	int64_t deadline = now_ms() + ms, left;
 
 	while ((left = deadline - now_ms()) > 0)
-		if (vmm_wait(guest->vmm, left) < 0)
+		if (vmm_wait(guest->base.vmm, left) < 0)
 			return;
 }
 

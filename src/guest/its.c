@@ -22,7 +22,7 @@ int guest_its_alloc(struct guest_device *gd)
 	int err;
 
 	if (!lpis)
-		return guest_fail(guest, -ENOMEM, "out of memory");
+		return guest_fail(&guest->base, -ENOMEM, "out of memory");
 	guest->lpis = lpis;
 	guest->n_lpis = first + n;
 	for (i = 0; i < n; i++)
@@ -32,7 +32,7 @@ int guest_its_alloc(struct guest_device *gd)
 	for (i = 0; i < n; i++) {
 		err = vmm_its_map(gd->info.vmm, ITS_FIRST_EVENT + i, gd->first_lpi + i);
 		if (err)
-			return guest_fail(guest, err, "the vITS has no room for EventID %u",
+			return guest_fail(&guest->base, err, "the vITS has no room for EventID %u",
 					  ITS_FIRST_EVENT + i);
 	}
 	return 0;

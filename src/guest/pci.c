@@ -48,13 +48,13 @@ int guest_pci_probe(struct guest_device *gd, unsigned int wanted)
 	} else {
 		gd->cap = guest_pci_capability(dev, PCI_CAP_ID_MSI);
 		if (!gd->cap)
-			return guest_fail(gd->guest, -EOPNOTSUPP,
+			return guest_fail(&gd->guest->base, -EOPNOTSUPP,
 					  "the device has neither MSI-X nor MSI");
 		control = vmm_config_read(dev, gd->cap + PCI_MSI_FLAGS, 2);
 		available = 1u << ((control & PCI_MSI_FLAGS_QMASK) >> 1);
 	}
 	if (wanted > available)
-		return guest_fail(gd->guest, -EINVAL, "%s has %u %s vectors, not %u",
+		return guest_fail(&gd->guest->base, -EINVAL, "%s has %u %s vectors, not %u",
 				  vmm_device_info(dev)->address, available,
 				  gd->msix ? "MSI-X" : "MSI", wanted);
 	gd->info.vectors = wanted ? wanted : available;
@@ -137,7 +137,7 @@ static int write_msi_address(struct guest_device *gd, uint32_t control, uint64_t
 	bool wide = control & PCI_MSI_FLAGS_64BIT;
 
 	if (!wide && giova >> 32)
-		return guest_fail(gd->guest, -EOPNOTSUPP,
+		return guest_fail(&gd->guest->base, -EOPNOTSUPP,
 				  "the device's MSI takes 32-bit addresses, and gIOVA 0x%llx is "
 				  "none",
 				  (unsigned long long)giova);
@@ -189,8 +189,8 @@ int guest_pci_irqs_on(struct guest_device *gd)
 	if (err)
 		return err;
 	/* What a guest would only notice by its silence, we can ask the VMM for. */
-	err = vmm_trap_error(gd->guest->vmm);
-	return err ? guest_fail(gd->guest, err, "%s", vmm_why(gd->guest->vmm)) : 0;
+	err = vmm_trap_error(gd->guest->base.vmm);
+	return err ? guest_fail(&gd->guest->base, err, "%s", vmm_why(gd->guest->base.vmm)) : 0;
 }
 
 void guest_pci_irqs_off(struct guest_device *gd)
@@ -212,7 +212,7 @@ int guest_pci_mask(struct guest_device *gd, unsigned int vector, bool masked)
 	} else {
 		control = vmm_config_read(dev, gd->cap + PCI_MSI_FLAGS, 2);
 		if (!(control & PCI_MSI_FLAGS_MASKBIT))
-			return guest_fail(gd->guest, -EOPNOTSUPP,
+			return guest_fail(&gd->guest->base, -EOPNOTSUPP,
 					  "%s: its MSI cannot be masked by vector",
 					  vmm_device_info(dev)->address);
 		at = msi_data(gd, control) + 4;

@@ -5,7 +5,6 @@
 
 #include "arm/smmu_build.h"
 #include "arm/smmu_mmio.h"
-#include "guest/guest_priv.h"
 
 #define STRTAB_BYTES (1ull << (GUEST_STRTAB_LOG2 + SMMU_STE_SHIFT))
 #define IA_BITS_MAX 48
@@ -30,17 +29,17 @@ struct commands {
 
 static uint32_t read32(struct guest_smmu *smmu, uint32_t offset)
 {
-	return vmm_smmu_read(smmu->guest->vmm, smmu->index, offset, 4);
+	return vmm_smmu_read(smmu->base->vmm, smmu->index, offset, 4);
 }
 
 static int write_reg(struct guest_smmu *smmu, uint32_t offset, unsigned int size, uint64_t value)
 {
-	return vmm_smmu_write(smmu->guest->vmm, smmu->index, offset, size, value);
+	return vmm_smmu_write(smmu->base->vmm, smmu->index, offset, size, value);
 }
 
 static int allocate(struct guest_smmu *smmu)
 {
-	struct gmem *mem = &smmu->guest->mem;
+	struct gmem *mem = &smmu->base->mem;
 	int err;
 
 	err = gmem_alloc(mem, STRTAB_BYTES, STRTAB_BYTES, &smmu->strtab);
@@ -48,7 +47,7 @@ static int allocate(struct guest_smmu *smmu)
 		err = gmem_alloc(mem, CMDQ_BYTES, CMDQ_BYTES, &smmu->cmdq);
 	if (!err)
 		err = gmem_alloc(mem, EVENTQ_BYTES, EVENTQ_BYTES, &smmu->eventq);
-	return err ? guest_fail(smmu->guest, err, "guest memory is used up") : 0;
+	return err ? guest_fail(smmu->base, err, "guest memory is used up") : 0;
 }
 
 /* The order of §6.3.9.6 is for an SMMU that was enabled: this one has been reset. */
@@ -65,13 +64,12 @@ static int enable(struct guest_smmu *smmu)
 	err = write_reg(smmu, SMMU_CR0, 4, cr0);
 	if (!err && read32(smmu, SMMU_CR0ACK) != cr0)
 		err = -EIO;
-	return err ? guest_fail(smmu->guest, err, "%s", vmm_why(smmu->guest->vmm)) : 0;
+	return err ? guest_fail(smmu->base, err, "%s", vmm_why(smmu->base->vmm)) : 0;
 }
 
-int guest_smmu_init(struct guest *guest, unsigned int index)
+int guest_smmu_init(struct guest_smmu *smmu, struct guest_base *base, unsigned int index)
 {
-	struct guest_smmu *smmu = &guest->smmus[index];
-	struct arm_mem mem = gmem_arm(&guest->mem);
+	struct arm_mem mem = gmem_arm(&base->mem);
 	uint64_t ste[SMMU_STE_DWORDS];
 	unsigned int sid, i;
 	int err;
@@ -79,7 +77,7 @@ int guest_smmu_init(struct guest *guest, unsigned int index)
 	if (smmu->ready)
 		return 0;
 	smmu->index = index;
-	smmu->guest = guest;
+	smmu->base = base;
 	for (i = 0; i < sizeof(smmu->info.idr) / sizeof(smmu->info.idr[0]); i++)
 		smmu->info.idr[i] = read32(smmu, SMMU_IDR0 + 4 * i);
 	err = allocate(smmu);
@@ -99,7 +97,7 @@ int guest_smmu_init(struct guest *guest, unsigned int index)
 bool guest_smmu_event(struct guest_smmu *smmu, uint64_t record[4])
 {
 	uint32_t prod = read32(smmu, SMMU_EVENTQ_PROD), cons = read32(smmu, SMMU_EVENTQ_CONS);
-	struct arm_mem mem = gmem_arm(&smmu->guest->mem);
+	struct arm_mem mem = gmem_arm(&smmu->base->mem);
 	uint64_t at = smmu->eventq + (cons % QUEUE_ENTRIES) * sizeof(uint64_t[SMMU_EVT_DWORDS]);
 	unsigned int i;
 
@@ -150,7 +148,7 @@ int guest_smmu_format(const struct guest_smmu *smmu, unsigned int granule_shift,
 static void put(struct guest_smmu *smmu, const uint64_t cmd[SMMU_CMD_DWORDS])
 {
 	uint64_t at = smmu->cmdq + (smmu->prod % QUEUE_ENTRIES) * sizeof(uint64_t[SMMU_CMD_DWORDS]);
-	struct arm_mem mem = gmem_arm(&smmu->guest->mem);
+	struct arm_mem mem = gmem_arm(&smmu->base->mem);
 
 	mem.write64(mem.ctx, at, cmd[0]);
 	mem.write64(mem.ctx, at + 8, cmd[1]);
@@ -172,7 +170,7 @@ static int flush(struct commands *c)
 	/* The queue of this machine is empty again when the write is done, or stands at CERROR. */
 	if (!err && read32(smmu, SMMU_CMDQ_CONS) % (QUEUE_WRAP + 1) != smmu->prod)
 		err = -EIO;
-	return err ? guest_fail(smmu->guest, err, "%s", vmm_why(smmu->guest->vmm)) : 0;
+	return err ? guest_fail(smmu->base, err, "%s", vmm_why(smmu->base->vmm)) : 0;
 }
 
 /* Room for the CMD_SYNC at the end is always left. */

@@ -15,7 +15,7 @@ struct guest_smmu {
 	bool ready;
 	uint64_t strtab, cmdq, eventq;	/* IPA */
 	uint32_t prod;			/* of the command queue */
-	struct guest *guest;
+	struct guest_base *base;
 	struct db_smmu_info info;
 };
 
@@ -23,7 +23,7 @@ struct guest_smmu {
  * Reads the ID registers, sets up queues and a stream table in which every stream aborts, and
  * enables the SMMU; once for each.
  */
-int guest_smmu_init(struct guest *guest, unsigned int index);
+int guest_smmu_init(struct guest_smmu *smmu, struct guest_base *base, unsigned int index);
 
 /* Takes a record from the event queue. False: there is none. */
 bool guest_smmu_event(struct guest_smmu *smmu, uint64_t record[4]);

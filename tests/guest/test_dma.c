@@ -32,7 +32,8 @@ static void rig_open(struct rig *rig, unsigned int granule_shift, bool rmr, bool
 		rig->vmm->smmu.idr[3] &= ~SMMU_IDR3_RIL;
 	config.vmm = rig->vmm;
 	assert_int_equal(guest_create(&config, &rig->guest), 0);
-	assert_int_equal(dma_init(&rig->domain, rig->guest, &rig->vmm->device, 0), 0);
+	assert_int_equal(dma_init(&rig->domain, &rig->guest->base, &rig->guest->smmus[0],
+				  &rig->vmm->device, 0), 0);
 	assert_int_equal(guest_smmu_attach(&rig->domain), 0);
 	fake_vmm_forget(rig->vmm);
 }
@@ -204,14 +205,14 @@ static void nothing_leaks(void **state)
 	(void)state;
 	rig_open(&rig, 12, false, true);
 	assert_int_equal(dma_alloc(&rig.domain, 4096, &keep), 0);
-	for (before = 0, i = 0; i < rig.guest->mem.pages; i++)
-		before += rig.guest->mem.used[i];
+	for (before = 0, i = 0; i < rig.guest->base.mem.pages; i++)
+		before += rig.guest->base.mem.used[i];
 	for (i = 0; i < 3000; i++) {
 		assert_int_equal(dma_alloc(&rig.domain, 4096 * (1 + i % 70), &buffer), 0);
 		dma_free(&rig.domain, &buffer);
 	}
-	for (after = 0, i = 0; i < rig.guest->mem.pages; i++)
-		after += rig.guest->mem.used[i];
+	for (after = 0, i = 0; i < rig.guest->base.mem.pages; i++)
+		after += rig.guest->base.mem.used[i];
 	/* A table that became empty may be kept, but only so many as there are levels. */
 	assert_in_range(after, before, before + 4);
 	assert_int_equal(rig.domain.iova.n, 1);
