@@ -48,8 +48,9 @@ struct db_vsmmu_invalidation {
 
 /*
  * What the vSMMU needs of its VMM. The calls come from within the db_vsmmu_ call that causes them,
- * in its thread, and must not call back into the same vSMMU, db_vsmmu_translate() excepted.
- * @ctx is that of the configuration.
+ * in its thread, and must not call back into the same vSMMU, db_vsmmu_translate() excepted, nor wait
+ * for a thread that is in such a call. What db_vsmmu_translate() causes may: @irq and @msi are
+ * called without a lock there. @ctx is that of the configuration.
  */
 struct db_vsmmu_ops {
 	size_t size;			/* doorbell/api.h */

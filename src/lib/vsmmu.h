@@ -159,7 +159,7 @@ void vsmmu_command_sids(const uint64_t cmd[2], uint32_t *first, uint32_t *last);
 
 /* --- vsmmu_report.c --- */
 
-/* Takes the lock "report" by itself. */
+/* All of them take the lock "report" by themselves. */
 void vsmmu_report_events(struct db_vsmmu *vsmmu, const uint64_t (*events)[4], unsigned int count);
 void vsmmu_report_lost(struct db_vsmmu *vsmmu);
 void vsmmu_report_error(struct db_vsmmu *vsmmu, uint32_t bit);

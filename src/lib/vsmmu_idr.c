@@ -15,6 +15,9 @@
 #define PASSED_3 (SMMU_IDR3_HAD | SMMU_IDR3_STT | SMMU_IDR3_RIL)
 #define PASSED_5 (SMMU_IDR5_GRAN4K | SMMU_IDR5_GRAN16K | SMMU_IDR5_GRAN64K)
 
+/* IDR0.STALL_MODEL */
+#define STALL_FORCED 2
+
 /* §6.3.8: 3.2. */
 #define AIDR_MINOR 0xfu
 #define AIDR_3_2 2u
@@ -54,6 +57,8 @@ int vsmmu_idr_filter(const struct db_smmu_info *host, unsigned int sid_bits, boo
 	else if (FIELD_GET64(SMMU_IDR0_TTENDIAN, idr[0]) != SMMU_IDR0_TTENDIAN_MIXED &&
 		 FIELD_GET64(SMMU_IDR0_TTENDIAN, idr[0]) != SMMU_IDR0_TTENDIAN_LITTLE)
 		lacks = "little-endian tables";
+	else if (FIELD_GET64(SMMU_IDR0_STALL_MODEL, idr[0]) == STALL_FORCED)
+		lacks = "faults that do not stall";
 	else if (!(idr[5] & PASSED_5))
 		lacks = "a granule that is known";
 	if (lacks) {

@@ -68,6 +68,10 @@ static void test_create_refused(void **state)
 	host.idr[0] ^= 1 << 21;
 	assert_int_equal(db_vsmmu_create(&config, &vsmmu), -EOPNOTSUPP);
 	assert_non_null(strstr(db_error_message(), "granule"));
+	host.idr[0] |= 2 << 24;
+	assert_int_equal(db_vsmmu_create(&config, &vsmmu), -EOPNOTSUPP);
+	assert_non_null(strstr(db_error_message(), "stall"));
+	host.idr[0] ^= 2 << 24;
 	host.idr[5] = SMMU_IDR5_GRAN64K;
 	assert_int_equal(db_vsmmu_create(&config, &vsmmu), 0);
 	db_vsmmu_destroy(vsmmu);
@@ -602,6 +606,29 @@ static void test_event_queue(void **state)
 	guest_fini(&g);
 }
 
+static void irq_that_reads(void *ctx, enum db_vsmmu_irq which)
+{
+	struct guest *g = ctx;
+
+	g->irqs[which] += guest_read(g, SMMU_EVENTQ_PROD);
+}
+
+/* The interrupt of a fault comes without a lock: what the VMM does then may wait for a CPU that is
+ * at a register. */
+static void test_interrupt_reads(void **state)
+{
+	struct db_vsmmu_ops ops = guest_ops;
+	struct guest g;
+
+	(void)state;
+	ops.irq = irq_that_reads;
+	open_guest(&g, &ops);
+	guest_start(&g, true);
+	fault(&g);
+	assert_int_equal(g.irqs[DB_VSMMU_IRQ_EVENTQ], 1);
+	guest_fini(&g);
+}
+
 static void test_eventfds(void **state)
 {
 	struct db_vsmmu_ops ops = guest_ops;
@@ -745,6 +772,7 @@ int main(void)
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_command_error),
 		cmocka_unit_test(test_event_queue),
+		cmocka_unit_test(test_interrupt_reads),
 		cmocka_unit_test(test_eventfds),
 		cmocka_unit_test(test_save),
 		cmocka_unit_test(test_hostile),
