@@ -12,7 +12,7 @@
 #define DEFAULT_RUNS 7
 #define MOST_RUNS 101
 
-static const struct bench *const subjects[] = { bench_arm,   bench_vsmmu, bench_msi,  bench_vmsix,
+static const struct bench *const subjects[] = { bench_arm,   bench_vsmmu, bench_msi,  bench_vmsix, bench_vpci,
 						 bench_memory, bench_space, bench_fleet };
 
 struct outcome {

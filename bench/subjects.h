@@ -10,7 +10,7 @@
 
 /* All benches of a subject, ended by one without a name. */
 extern const struct bench bench_arm[], bench_msi[], bench_vmsix[], bench_memory[], bench_space[],
-	bench_fleet[], bench_vsmmu[];
+	bench_fleet[], bench_vsmmu[], bench_vpci[];
 
 /* --instructions: *@count translations of @what in counted_translations(). 0 or -errno. */
 int bench_instructions(const char *what, unsigned int *count);

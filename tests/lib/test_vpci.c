@@ -907,6 +907,90 @@ static void test_more_capabilities(void **state)
 	stop(&vm);
 }
 
+/* Two functions on a bus, one of them somebody else's, and a bus that cannot be reset. */
+static void test_hot_reset(void **state)
+{
+	struct db_reset_function function = DB_SIZED(struct db_reset_function);
+	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
+	struct vfio_pci_hot_reset raw = { .argsz = sizeof(raw) };
+	struct db_device *other;
+	struct vm vm;
+	int fd;
+
+	(void)state;
+	start(&vm, "device 0000:01:00.0 bell vectors=8 no-reset\n"
+		   "device 0000:01:00.1 bell vectors=8\n"
+		   "device 0000:02:00.0 bell vectors=8\n");
+	place_bars(&vm);
+	enable_vectors(&vm);
+	bar_wr(&vm, 0, BELL_SRC, 8, 5);
+	assert_int_equal(db_device_hot_reset_function(vm.dev, 0, &function), 0);
+	assert_string_equal(function.address, "0000:01:00.0");
+	assert_true(function.open && function.owned);
+	assert_int_equal(db_device_hot_reset_function(vm.dev, 1, &function), 0);
+	assert_string_equal(function.address, "0000:01:00.1");
+	assert_false(function.open || function.owned);
+	assert_int_equal(db_device_hot_reset_function(vm.dev, 2, &function), -ENOENT);
+	assert_int_equal(db_device_hot_reset(vm.dev), -EPERM);
+	assert_message_has("0000:01:00.1");
+	assert_int_equal(db_vpci_bar_read(vm.vpci, 0, BELL_SRC, 8), 5);
+	fd = db_device_fd(vm.dev);
+	assert_int_equal(front_ioctl(&vm.front.sys, fd, VFIO_DEVICE_PCI_HOT_RESET, &raw), -EINVAL);
+	assert_int_equal(front_ioctl(&vm.front.sys, fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info),
+			 -ENOSPC);
+	assert_int_equal(info.count, 2);
+	assert_int_equal(info.flags, VFIO_PCI_HOT_RESET_FLAG_DEV_ID);
+	info.argsz--;
+	assert_int_equal(front_ioctl(&vm.front.sys, fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info),
+			 -EINVAL);
+
+	assert_int_equal(db_device_open(vm.host, "0000:01:00.1", 0, &other), 0);
+	assert_int_equal(db_device_hot_reset_function(vm.dev, 1, &function), 0);
+	assert_true(function.open && function.owned);
+	assert_int_equal(db_device_hot_reset(vm.dev), 0);
+	assert_int_equal(db_vpci_reset(vm.vpci), 0);
+	place_bars(&vm);
+	assert_int_equal(db_vpci_bar_read(vm.vpci, 0, BELL_SRC, 8), 0);
+	enable_vectors(&vm);
+	assert_int_equal(ring(&vm, 2), 1);
+	raw.count = 1;
+	assert_int_equal(front_ioctl(&vm.front.sys, fd, VFIO_DEVICE_PCI_HOT_RESET, &raw), -EINVAL);
+	raw = (struct vfio_pci_hot_reset){ .argsz = sizeof(raw), .flags = 1 };
+	assert_int_equal(front_ioctl(&vm.front.sys, fd, VFIO_DEVICE_PCI_HOT_RESET, &raw), -EINVAL);
+	db_device_close(other);
+	stop(&vm);
+
+	begin(&vm, "device 0000:00:01.0 bell vectors=8\ndevice 0000:01:00.0 bell vectors=8\n");
+	open_device(&vm);
+	assert_int_equal(create(&vm, 0), 0);
+	assert_int_equal(db_device_open(vm.host, "0000:00:01.0", 0, &other), 0);
+	assert_int_equal(db_device_hot_reset(other), -EOPNOTSUPP);
+	db_device_close(other);
+	stop(&vm);
+}
+
+static void test_errors_and_requests(void **state)
+{
+	int pipes[2];
+	struct vm vm;
+
+	(void)state;
+	start(&vm, machine);
+	assert_int_equal(db_device_irq_count(vm.dev, DB_IRQ_REQ), 1);
+	assert_int_equal(db_device_irq_count(vm.dev, 99), -EINVAL);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_REQ, vm.fd[0]), 0);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_ERR, vm.fd[1]), 0);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_ERR, -1), 0);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_ERR, pipes[0]), -EBADF);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_ERR, 9999), -EBADF);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_ERR, -7), -EBADF);
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(db_device_intx_unmask(vm.dev), -EINVAL);
+	stop(&vm);
+}
+
 static void test_wrong_calls(void **state)
 {
 	struct db_vpci_config config = { 0 };
@@ -983,6 +1067,8 @@ int main(void)
 		cmocka_unit_test(test_intx),
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_more_capabilities),
+		cmocka_unit_test(test_hot_reset),
+		cmocka_unit_test(test_errors_and_requests),
 		cmocka_unit_test(test_wrong_calls),
 		cmocka_unit_test(test_hostile_guest),
 	};

@@ -98,6 +98,7 @@ static int bind_locked(struct soft_file *file, struct iommufd_ctx *ctx, uint32_t
 		return ret;
 	}
 	vdev->ctx = ctx;
+	vdev->id = *id;
 	pthread_rwlock_wrlock(&dev->access);
 	dev->vfio = vdev;
 	pthread_rwlock_unlock(&dev->access);
@@ -277,6 +278,8 @@ static int vfio_ioctl(struct soft_file *file, unsigned long request, void *arg)
 		return bind_iommufd(file, arg);
 	if (!vdev)
 		return -EINVAL;
+	if (request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO || request == VFIO_DEVICE_PCI_HOT_RESET)
+		return vfio_hot_reset_ioctl(vdev->dev, request, arg);
 	pthread_mutex_lock(&vdev->dev->lock);
 	ret = ioctl_locked(vdev, request, arg);
 	pthread_mutex_unlock(&vdev->dev->lock);

@@ -31,6 +31,7 @@ struct vfio_device {
 	struct soft_device *dev;
 	struct iommufd_ctx *ctx;
 	struct iommufd_device *idev;
+	uint32_t id;			/* of it, in the ctx */
 	bool attached;
 	bool removed;			/* the device went away under its user */
 	bool reset_works;
@@ -98,5 +99,13 @@ int vfio_check_feature(uint32_t flags, size_t argsz, uint32_t supported, size_t 
  * soft_device.access.
  */
 int vfio_reset(struct vfio_device *vdev);
+/* The same for a device that cannot be reset alone, with others of its bus. */
+void vfio_reset_device(struct vfio_device *vdev);
+
+/*
+ * vfio_hot_reset.c: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET. Takes the
+ * locks of all devices on the bus, so none may be held.
+ */
+int vfio_hot_reset_ioctl(struct soft_device *dev, unsigned long request, void *arg);
 
 #endif

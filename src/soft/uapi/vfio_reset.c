@@ -8,13 +8,10 @@
 
 #include "soft/uapi/vfio_priv.h"
 
-int vfio_reset(struct vfio_device *vdev)
+void vfio_reset_device(struct vfio_device *vdev)
 {
 	struct pci_dev *pci = vdev->dev->pci;
 	uint32_t command, devctl = 0, devctl2 = 0, cache_line;
-
-	if (!vdev->reset_works)
-		return -EINVAL;
 
 	/* No access is under way, and none sees the device without its BARs. */
 	pthread_rwlock_wrlock(&vdev->dev->access);
@@ -38,5 +35,12 @@ int vfio_reset(struct vfio_device *vdev)
 	pci_config_write(pci, PCI_COMMAND, 2, command);
 	irq_restore(vdev->irqs);
 	pthread_rwlock_unlock(&vdev->dev->access);
+}
+
+int vfio_reset(struct vfio_device *vdev)
+{
+	if (!vdev->reset_works)
+		return -EINVAL;
+	vfio_reset_device(vdev);
 	return 0;
 }
