@@ -32,7 +32,7 @@ int db_host_adopt(struct db_sys *sys, int iommufd, unsigned int flags, struct db
 
 struct db_device_adoption {
 	size_t size;		/* doorbell/api.h */
-	int fd;			/* an open /dev/vfio/devices/vfioN, or a VFIO group's device */
+	int fd;			/* an open /dev/vfio/devices/vfioN, or a group's device */
 	uint32_t flags;		/* DB_ADOPT_* */
 	uint32_t dev_id;	/* with DB_ADOPT_BOUND: what binding returned (out_devid) */
 	/*

@@ -4,11 +4,12 @@
  * understand each other.
  *
  * - A struct that a caller fills, or has filled, begins with `size_t size`, which the caller sets
- *   to its sizeof; DB_SIZED() does, in C++ db_sized<>(). Members are only ever added at the end, and zero in a new
- *   member means what was done before there was one. A smaller size is an older caller: what lies
- *   beyond is taken as zero, or not filled. A larger one is a newer caller: what this library does
- *   not know must be zero (-E2BIG if it is not) in a struct that is read, and is set to zero in
- *   one that is filled. A size that does not even hold itself (zero: forgotten) is -EINVAL.
+ *   to its sizeof; DB_SIZED() does, in C++ db_sized<>(). Members are only ever added at the end,
+ *   and zero in a new member means what was done before there was one. A smaller size is an older
+ *   caller: what lies beyond is taken as zero, or not filled. A larger one is a newer caller: what
+ *   this library does not know must be zero (-E2BIG if it is not) in a struct that is read, and is
+ *   set to zero in one that is filled. A size that does not even hold itself (zero: forgotten) is
+ *   -EINVAL.
  * - Structs within such a struct, and the elements of arrays that are read, keep their size; where
  *   an array is filled, the size of an element is a parameter.
  * - An array that is indexed by an enum has room for enumerators to come.

@@ -57,8 +57,8 @@ int db_mode_parse(const char *name, enum db_mode *out);
  * driver that it was found with.
  *
  * Errors: -EINVAL (not an address, or firmware wants a 1:1 mapping for it), -ENOENT (no such device,
- * or no IOMMU group), -EBUSY (in use by the host, or open already, here or elsewhere), -EACCES, -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its
- * MSIs are not isolated).
+ * or no IOMMU group), -EBUSY (in use by the host, or open already, here or elsewhere), -EACCES,
+ * -EOPNOTSUPP (no vfio cdev), -EPERM (its group is in use, or its MSIs are not isolated).
  */
 int db_device_open(struct db_host *host, const char *address, unsigned int flags,
 		   struct db_device **out);
@@ -77,9 +77,11 @@ struct db_smmu_info {
 	uint32_t aidr;
 };
 
-/* A reserved region of the device's IOMMU group, from sysfs. Of an adopted device the kernel does not
- * tell the type: "msi" is the window where Linux's SMMU drivers have it, "aperture" what the SMMU
- * cannot address, "reserved" all else; of one whose ranges are not known the window alone is there.
+/*
+ * A reserved region of the device's IOMMU group, from sysfs. Of an adopted device the kernel does
+ * not tell the type: "msi" is the window where Linux's SMMU drivers have it, "aperture" what the
+ * SMMU cannot address, "reserved" all else; of one whose ranges are not known the window alone is
+ * there.
  */
 struct db_reserved {
 	uint64_t start;

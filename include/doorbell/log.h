@@ -13,7 +13,7 @@ DB_API_BEGIN
 
 enum db_log_level {
 	DB_LOG_NONE,
-	DB_LOG_ERROR,	/* something is not as a caller must believe: a device not given back, ... */
+	DB_LOG_ERROR,	/* not as a caller must believe: a device that was not given back */
 	DB_LOG_WARNING,	/* a guest may notice: vectors disarmed, events lost */
 	DB_LOG_INFO,	/* a choice: the mode that "auto" took, a driver exchanged */
 	DB_LOG_DEBUG,	/* how something is done: masking without the device's table, ... */

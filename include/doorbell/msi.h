@@ -51,8 +51,10 @@ int db_msi_doorbell_ipa(struct db_device *dev, enum db_mode mode, bool *fixed, u
 /*
  * Checks the mode against db_device_caps(), maps the doorbell (native) and prepares for vectors to
  * be set. AUTO takes the best mode that fits: where native's doorbell cannot be at doorbell_ipa,
- * stock is tried, and never rmr instead of these, as the guest would have to be told. Errors: -EOPNOTSUPP (mode not possible), -EXDEV, -EADDRINUSE,
- * -EINVAL (doorbell_ipa, size), -E2BIG, -ENOMEM.
+ * stock is tried, and never rmr instead of these, as the guest would have to be told.
+ *
+ * Errors: -EOPNOTSUPP (mode not possible), -EXDEV, -EADDRINUSE, -EBUSY (the capability has a db_msi
+ * already), -EINVAL (doorbell_ipa, kind, size), -E2BIG, -ENOMEM.
  */
 int db_msi_create(const struct db_msi_config *config, struct db_msi **out);
 

@@ -42,7 +42,7 @@ struct db_device {
 	char address[16];
 	int fd;
 	uint32_t dev_id;
-	unsigned int group;	/* of an adopted device, whose group is not known, a number of its own */
+	unsigned int group;	/* adopted: not known, a number of its own */
 	bool resettable;
 	struct device_region config;
 	struct device_region bar[DEVICE_BARS];
@@ -66,13 +66,15 @@ struct db_device {
 	bool powered;			/* D0 */
 	bool memory_on;			/* memory decoding and D0: the BARs answer */
 	struct db_caps *caps;		/* what db_device_caps() found, or NULL */
+	struct db_msi *msi[2];		/* of each enum db_msi_kind, or NULL */
 	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */
 	bool intx;			/* INTx is: not with them */
 	/* Set while a member of a vIOMMU, whose lock is needed too to look into it. */
 	struct viommu_member *member;
 };
 
-/* Fills in what stays the same for as long as the device is open. 0, or an error with its message. */
+/* Fills in what stays the same for as long as the device is open. 0, or an error with its
+ * message. */
 int device_learn(struct db_device *dev);
 
 int device_ioctl(struct db_device *dev, unsigned long request, void *arg);

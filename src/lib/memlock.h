@@ -8,7 +8,7 @@
 enum memlock {
 	MEMLOCK_NO_LIMIT,	/* for this process: it is none, or the process has CAP_IPC_LOCK */
 	MEMLOCK_EXCEEDED,	/* what the process has locked and pinned, and this, are more */
-	MEMLOCK_WITHIN,		/* not more; but the kernel may count for all of the user's processes */
+	MEMLOCK_WITHIN,		/* not more; but the kernel may count for the user */
 };
 
 /* Judges @len bytes more; *limit receives the limit in bytes where there is one. */

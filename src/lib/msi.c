@@ -382,11 +382,15 @@ static void undo(struct db_msi *msi, unsigned int start, unsigned int end, bool 
 	if (!go(msi, start, end, msi->old))
 		return;
 	for (i = start; i < end; i++) {
-		if (!fd_changes(&msi->vector[i].now, &msi->old[i]))
+		if (!fd_changes(&msi->vector[i].now, &msi->old[i]) &&
+		    !(msi->ops->set_addresses &&
+		      address_changes(&msi->vector[i].now, &msi->old[i])))
 			continue;
 		disarm_run(msi, i, 1);
 		set_fd(msi, i, -1);
 		msi->vector[i].eventfd = -1;
+		log_say(DB_LOG_WARNING, "%s vector %u of %s could not be put back as it was: it is "
+			"disarmed", kind_name(msi->kind), i, msi->dev->address);
 	}
 }
 
@@ -468,6 +472,10 @@ static int check_config(struct db_msi *msi, const struct db_msi_config *config)
 	struct db_device *dev = config->dev;
 	int ret;
 
+	if (config->kind != DB_MSI && config->kind != DB_MSIX) {
+		db_error_set(-EINVAL, "%u is no kind of interrupt", config->kind);
+		return -EINVAL;
+	}
 	msi->caps.size = sizeof(msi->caps);
 	ret = db_device_caps(dev, &msi->caps);
 	if (ret)
@@ -570,6 +578,31 @@ static int start_auto(struct db_msi *msi)
 	return other ? ret : 0;
 }
 
+/* There is one db_msi of a capability: two would each take the device to be as it left it. */
+static int enter(struct db_msi *msi)
+{
+	struct db_device *dev = msi->dev;
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	if (dev->msi[msi->kind]) {
+		ret = -EBUSY;
+		db_error_set(ret, "there is a db_msi for the %s of %s already",
+			     kind_name(msi->kind), dev->address);
+	} else {
+		dev->msi[msi->kind] = msi;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static void leave(struct db_msi *msi)
+{
+	pthread_mutex_lock(&msi->dev->lock);
+	msi->dev->msi[msi->kind] = NULL;
+	pthread_mutex_unlock(&msi->dev->lock);
+}
+
 static int create(const struct db_msi_config *config, struct db_msi **out)
 {
 	struct db_msi *msi;
@@ -589,6 +622,8 @@ static int create(const struct db_msi_config *config, struct db_msi **out)
 	ret = check_config(msi, config);
 	if (!ret)
 		ret = allocate(msi);
+	if (!ret)
+		ret = enter(msi);
 	if (ret)
 		goto release;
 	if (msi->kind == DB_MSIX) {
@@ -596,7 +631,7 @@ static int create(const struct db_msi_config *config, struct db_msi **out)
 		/* Native and rmr do without; stock finds out in start(). */
 		if (ret && ret != -EOPNOTSUPP) {
 			db_error_set(ret, "cannot map the MSI-X table of %s", msi->dev->address);
-			goto release;
+			goto leave;
 		}
 		if (ret)
 			log_say(DB_LOG_DEBUG, "%s: its MSI-X table cannot be mapped: vectors are "
@@ -604,10 +639,12 @@ static int create(const struct db_msi_config *config, struct db_msi **out)
 	}
 	ret = config->mode == DB_MODE_AUTO ? start_auto(msi) : msi->ops->start(msi);
 	if (ret)
-		goto release;
+		goto leave;
 	*out = msi;
 	return 0;
 
+leave:
+	leave(msi);
 release:
 	release(msi);
 	return ret;
@@ -629,6 +666,7 @@ void db_msi_destroy(struct db_msi *msi)
 	if (msi->enabled)
 		msi_shut(msi);
 	msi->ops->stop(msi);
+	leave(msi);
 	release(msi);
 }
 

@@ -12,7 +12,7 @@
  */
 int sized_take(void *own, size_t own_size, const void *theirs, const char *name);
 
-/* -EINVAL unless @theirs has a size. To be asked before anything is done whose result goes there. */
+/* -EINVAL unless @theirs has a size. To be asked before what gives the result is done. */
 int sized_check(const void *theirs, const char *name);
 
 /* Fills @theirs, which was checked, from @own; its size stays. */

@@ -264,6 +264,87 @@ static void nothing_can_be_put_back(void **state)
 	rig_close(&rig);
 }
 
+static unsigned int set_irqs, set_irqs_fail;	/* a bit for each that fails */
+
+static int failing_ioctl(struct db_sys *sys, int fd, unsigned long request, void *arg)
+{
+	if (request == VFIO_DEVICE_SET_IRQS && set_irqs_fail >> set_irqs++ & 1)
+		return -EIO;
+	return mock_ops->ioctl(sys, fd, request, arg);
+}
+
+static int set_with_failures(struct rig *rig, unsigned int count,
+			     const struct db_msi_vector *vectors, unsigned int fail)
+{
+	struct db_sys_ops ops_failing;
+	int ret;
+
+	mock_ops = rig->mock->sys.ops;
+	ops_failing = *mock_ops;
+	ops_failing.ioctl = failing_ioctl;
+	rig->mock->sys.ops = &ops_failing;
+	set_irqs = 0;
+	set_irqs_fail = fail;
+	ret = db_msi_set(rig->msi, 0, count, vectors);
+	rig->mock->sys.ops = mock_ops;
+	return ret;
+}
+
+/* A vector has its new address when another cannot be armed, and the old address is refused: it is
+ * not left armed with an address that the caller was told it does not have. */
+static void address_not_put_back(void **state)
+{
+	struct db_msi_vector vectors[2];
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_NATIVE, DB_MSIX);
+	assert_int_equal(rig_set(&rig, 0, 1, GIOVA), 0);
+	vectors[0] = (struct db_msi_vector){ GIOVA + 0x1000, rig_fd(&rig, 0) };
+	vectors[1] = (struct db_msi_vector){ GIOVA + 0x1000, rig_fd(&rig, 1) };
+	/* Of address, arming, and the address of before, the last two. */
+	assert_int_equal(set_with_failures(&rig, 2, vectors, 0x6), -EIO);
+	assert_int_equal(rig.hw->trigger[0], -1);
+	assert_int_equal(rig.hw->trigger[1], -1);
+	assert_int_equal(db_msi_set(rig.msi, 0, 2, vectors), 0);
+	rig.hw->expect = GIOVA + 0x1000;
+	mock_raise(rig.mock, rig.hw, 0);
+	mock_raise(rig.mock, rig.hw, 1);
+	assert_int_equal(rig_take(&rig, 0), 1);
+	assert_int_equal(rig_take(&rig, 1), 1);
+	rig_close(&rig);
+}
+
+static void one_of_a_capability(void **state)
+{
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000 };
+	struct db_msi *second;
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_init(&rig);
+	rig.hw->msi = 4;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_NATIVE, DB_MSIX);
+	config.dev = rig.dev;
+	config.space = rig.space;
+	assert_int_equal(db_msi_create(&config, &second), -EBUSY);
+	assert_message_has("a db_msi for the MSI-X of 0000:01:00.0");
+	config.kind = DB_MSI;
+	assert_int_equal(db_msi_create(&config, &second), 0);
+	db_msi_destroy(second);
+	config.kind = 2;
+	assert_int_equal(db_msi_create(&config, &second), -EINVAL);
+	config.kind = DB_MSIX;
+	db_msi_destroy(rig.msi);
+	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
+	rig_close(&rig);
+}
+
 /* Where masks are kept by an eventfd of the library's: without one no vector is armed. */
 static void no_collector(void **state)
 {
@@ -576,6 +657,8 @@ int main(void)
 		cmocka_unit_test(arming_refused),
 		cmocka_unit_test(message_and_eventfd_change_together),
 		cmocka_unit_test(nothing_can_be_put_back),
+		cmocka_unit_test(address_not_put_back),
+		cmocka_unit_test(one_of_a_capability),
 		cmocka_unit_test(no_collector),
 		cmocka_unit_test(no_probe),
 		cmocka_unit_test(gone_while_masked),
