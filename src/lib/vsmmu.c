@@ -194,6 +194,7 @@ static void host_remove(struct db_vsmmu *s, struct vsmmu_host *host)
 	*link = host->next;
 	epoll_ctl(s->event_fd, EPOLL_CTL_DEL, db_viommu_event_fd(host->viommu), NULL);
 	db_viommu_destroy(host->viommu);
+	free(host->cmds);
 	free(host);
 }
 
@@ -265,6 +266,20 @@ static void leave(struct db_vsmmu *s, struct vsmmu_host *host, struct db_device 
 		host_remove(s, host);
 }
 
+/* Room for the commands of one device more. */
+static int reserve_commands(struct vsmmu_host *host)
+{
+	void *cmds = reallocarray(host->cmds, host->devices + 1 + VSMMU_COMMANDS,
+				  sizeof(host->cmds[0]));
+
+	if (!cmds) {
+		db_error_set(-ENOMEM, "no memory for a device of the virtual SMMU");
+		return -ENOMEM;
+	}
+	host->cmds = cmds;
+	return 0;
+}
+
 static int add_device(struct db_vsmmu *s, struct db_device *dev, uint32_t sid)
 {
 	struct vsmmu_device *device;
@@ -282,7 +297,8 @@ static int add_device(struct db_vsmmu *s, struct db_device *dev, uint32_t sid)
 	ret = join(s, dev, sid, &host);
 	if (ret)
 		return ret;
-	device = insert(s, sid);
+	ret = reserve_commands(host);
+	device = ret ? NULL : insert(s, sid);
 	if (!device) {
 		leave(s, host, dev);
 		return -ENOMEM;

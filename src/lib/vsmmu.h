@@ -43,8 +43,9 @@ struct vsmmu_host {
 	struct vsmmu_host *next;
 	struct db_viommu *viommu;
 	unsigned int devices;
-	/* Of a kick: CMD_CFGI_CD_ALL of devices whose entry is as it was, then the guest's own. */
-	uint64_t cmds[2 * VSMMU_COMMANDS][2];	/* little-endian */
+	/* Of a kick: CMD_CFGI_CD_ALL of devices whose entry is as it was, then the guest's own.
+	 * Little-endian; room for one of each device and VSMMU_COMMANDS. */
+	uint64_t (*cmds)[2];
 	size_t kept;
 };
 

@@ -42,14 +42,6 @@ static void entry_of(struct db_vsmmu *s, uint32_t sid, uint64_t ste[SMMU_STE_DWO
 		ste[0] = bypass;
 }
 
-static int flush_kept(struct vsmmu_host *host)
-{
-	size_t kept = host->kept;
-
-	host->kept = 0;
-	return db_viommu_invalidate(host->viommu, (const uint64_t(*)[2])host->cmds, kept, NULL);
-}
-
 static int install(struct db_vsmmu *s, struct vsmmu_device *device)
 {
 	struct vsmmu_host *host = device->host;
@@ -74,7 +66,7 @@ static int install(struct db_vsmmu *s, struct vsmmu_device *device)
 		htole64(FIELD_PREP64(SMMU_CMD_0_OP, SMMU_CMD_OP_CFGI_CD_ALL) |
 			FIELD_PREP64(SMMU_CMD_CFGI_0_SID, device->sid));
 	host->cmds[host->kept++][1] = 0;
-	return host->kept == VSMMU_COMMANDS ? flush_kept(host) : 0;
+	return 0;
 }
 
 int vsmmu_config_update(struct db_vsmmu *s)
@@ -100,7 +92,9 @@ int vsmmu_config_flush(struct db_vsmmu *s)
 	int ret, first = vsmmu_config_update(s);
 
 	for (host = s->hosts; host; host = host->next) {
-		ret = flush_kept(host);
+		ret = db_viommu_invalidate(host->viommu, (const uint64_t(*)[2])host->cmds,
+					   host->kept, NULL);
+		host->kept = 0;
 		if (!first)
 			first = ret;
 	}

@@ -24,6 +24,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 int __real_posix_memalign(void **out, size_t align, size_t size);
 int __wrap_posix_memalign(void **out, size_t align, size_t size);
+void *__real_reallocarray(void *old, size_t n, size_t size);
+void *__wrap_reallocarray(void *old, size_t n, size_t size);
 int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
 
@@ -37,6 +39,11 @@ void *__wrap_calloc(size_t n, size_t size)
 int __wrap_posix_memalign(void **out, size_t align, size_t size)
 {
 	return ++attempts == fail_attempt ? ENOMEM : __real_posix_memalign(out, align, size);
+}
+
+void *__wrap_reallocarray(void *old, size_t n, size_t size)
+{
+	return ++attempts == fail_attempt ? NULL : __real_reallocarray(old, n, size);
 }
 
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
