@@ -20,7 +20,7 @@ static bool is_power_of_two(uint64_t n)
 
 static bool table_fits(const struct pci_shape *shape)
 {
-	uint64_t table = (uint64_t)shape->msix_vectors * PCI_MSIX_ENTRY_BYTES;
+	uint64_t table = (uint64_t)shape->msix_vectors * PCI_MSIX_ENTRY_SIZE;
 	uint64_t pba = (shape->msix_vectors + 63) / 64 * 8;
 	uint64_t size;
 
@@ -177,7 +177,7 @@ static enum bar_part find_part(const struct pci_dev *dev, unsigned int bar, uint
 	if (!shape->msix_vectors || bar != shape->msix_bar)
 		return BAR_MODEL;
 	if (off >= shape->msix_table_off &&
-	    off - shape->msix_table_off < shape->msix_vectors * PCI_MSIX_ENTRY_BYTES)
+	    off - shape->msix_table_off < shape->msix_vectors * PCI_MSIX_ENTRY_SIZE)
 		return BAR_TABLE;
 	if (off >= shape->msix_pba_off &&
 	    off - shape->msix_pba_off < (shape->msix_vectors + 63) / 64 * 8)
@@ -207,14 +207,14 @@ static void table_write_dword(struct pci_dev *dev, uint64_t off, uint32_t value)
 	uint64_t at = off - dev->shape.msix_table_off;
 	uint32_t old;
 
-	if (at % PCI_MSIX_ENTRY_BYTES != 12) {
+	if (at % PCI_MSIX_ENTRY_SIZE != 12) {
 		__atomic_store_n(dword_at(dev, off), htole32(value), __ATOMIC_SEQ_CST);
 		return;
 	}
 	value &= MSIX_ENTRY_MASKED;
 	old = le32toh(__atomic_exchange_n(dword_at(dev, off), htole32(value), __ATOMIC_SEQ_CST));
 	if (!value)
-		pci_msix_resend_vector(dev, at / PCI_MSIX_ENTRY_BYTES);
+		pci_msix_resend_vector(dev, at / PCI_MSIX_ENTRY_SIZE);
 	else if (!(old & MSIX_ENTRY_MASKED))
 		hw_synchronize();
 }

@@ -36,18 +36,18 @@ static void init_header(struct pci_dev *dev)
 {
 	const struct pci_shape *shape = &dev->shape;
 
-	put(dev->config, PCI_CFG_VENDOR, 2, shape->vendor);
-	put(dev->config, PCI_CFG_DEVICE, 2, shape->device);
-	put(dev->config, PCI_CFG_STATUS, 2, PCI_STATUS_CAPABILITIES);
-	put(dev->config, PCI_CFG_CLASS, 4, shape->class_code << 8 | 1);
-	put(dev->config, PCI_CFG_SUBSYSTEM_VENDOR, 2, shape->vendor);
-	put(dev->config, PCI_CFG_SUBSYSTEM, 2, shape->device);
+	put(dev->config, PCI_VENDOR_ID, 2, shape->vendor);
+	put(dev->config, PCI_DEVICE_ID, 2, shape->device);
+	put(dev->config, PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
+	put(dev->config, PCI_CLASS_REVISION, 4, shape->class_code << 8 | 1);
+	put(dev->config, PCI_SUBSYSTEM_VENDOR_ID, 2, shape->vendor);
+	put(dev->config, PCI_SUBSYSTEM_ID, 2, shape->device);
 
-	put(dev->writable, PCI_CFG_COMMAND, 2,
-	    PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_PARITY |
-		    PCI_COMMAND_SERR_ENABLE | PCI_COMMAND_INTX_OFF);
-	put(dev->writable, PCI_CFG_CACHE_LINE, 1, 0xff);
-	put(dev->writable, PCI_CFG_INTERRUPT_LINE, 1, 0xff);
+	put(dev->writable, PCI_COMMAND, 2,
+	    PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
+		    PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+	put(dev->writable, PCI_CACHE_LINE_SIZE, 1, 0xff);
+	put(dev->writable, PCI_INTERRUPT_LINE, 1, 0xff);
 }
 
 static void init_bars(struct pci_dev *dev)
@@ -60,7 +60,7 @@ static void init_bars(struct pci_dev *dev)
 			continue;
 		put(dev->writable, PCI_CFG_BAR(i), 4, ~(size - 1));
 		if (wide) {
-			put(dev->config, PCI_CFG_BAR(i), 4, PCI_BAR_TYPE_64);
+			put(dev->config, PCI_CFG_BAR(i), 4, PCI_BASE_ADDRESS_MEM_TYPE_64);
 			put(dev->writable, PCI_CFG_BAR(i + 1), 4, ~(size - 1) >> 32);
 		}
 	}
@@ -82,8 +82,8 @@ static void init_pm(struct pci_dev *dev)
 {
 	dev->pm_cap = PM_CAP;
 	put(dev->config, PM_CAP + PCI_PM_PMC, 2, 3);	/* version of the specification */
-	put(dev->config, PM_CAP + PCI_PM_PMCSR, 2, PCI_PMCSR_NO_SOFT_RESET);
-	put(dev->writable, PM_CAP + PCI_PM_PMCSR, 2, PCI_PMCSR_STATE);
+	put(dev->config, PM_CAP + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET);
+	put(dev->writable, PM_CAP + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK);
 }
 
 static void init_msi(struct pci_dev *dev)
@@ -92,13 +92,13 @@ static void init_msi(struct pci_dev *dev)
 	unsigned int wide = shape->msi_64bit ? 4 : 0;
 
 	dev->msi_cap = MSI_CAP;
-	put(dev->config, MSI_CAP + PCI_MSI_CONTROL, 2,
-	    log2_of(shape->msi_vectors) << 1 | (shape->msi_64bit ? PCI_MSI_64BIT : 0) |
-		    (shape->msi_maskable ? PCI_MSI_MASKABLE : 0));
-	put(dev->writable, MSI_CAP + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | PCI_MSI_GRANTED_BITS);
-	put(dev->writable, MSI_CAP + PCI_MSI_ADDRESS, 4, ~3u);
+	put(dev->config, MSI_CAP + PCI_MSI_FLAGS, 2,
+	    log2_of(shape->msi_vectors) << 1 | (shape->msi_64bit ? PCI_MSI_FLAGS_64BIT : 0) |
+		    (shape->msi_maskable ? PCI_MSI_FLAGS_MASKBIT : 0));
+	put(dev->writable, MSI_CAP + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	put(dev->writable, MSI_CAP + PCI_MSI_ADDRESS_LO, 4, ~3u);
 	if (wide)
-		put(dev->writable, MSI_CAP + PCI_MSI_ADDRESS_HIGH, 4, ~0u);
+		put(dev->writable, MSI_CAP + PCI_MSI_ADDRESS_HI, 4, ~0u);
 	put(dev->writable, MSI_CAP + PCI_MSI_DATA_32 + wide, 2, 0xffff);
 	if (shape->msi_maskable)
 		put(dev->writable, MSI_CAP + PCI_MSI_MASK_32 + wide, 4,
@@ -110,11 +110,11 @@ static void init_msix(struct pci_dev *dev)
 	const struct pci_shape *shape = &dev->shape;
 
 	dev->msix_cap = MSIX_CAP;
-	put(dev->config, MSIX_CAP + PCI_MSIX_CONTROL, 2, shape->msix_vectors - 1);
+	put(dev->config, MSIX_CAP + PCI_MSIX_FLAGS, 2, shape->msix_vectors - 1);
 	put(dev->config, MSIX_CAP + PCI_MSIX_TABLE, 4, shape->msix_table_off | shape->msix_bar);
 	put(dev->config, MSIX_CAP + PCI_MSIX_PBA, 4, shape->msix_pba_off | shape->msix_bar);
-	put(dev->writable, MSIX_CAP + PCI_MSIX_CONTROL, 2,
-	    PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK);
+	put(dev->writable, MSIX_CAP + PCI_MSIX_FLAGS, 2,
+	    PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
 
 static void init_express(struct pci_dev *dev)
@@ -122,7 +122,7 @@ static void init_express(struct pci_dev *dev)
 	dev->exp_cap = EXP_CAP;
 	put(dev->config, EXP_CAP + PCI_EXP_FLAGS, 2, 2);	/* version 2, endpoint */
 	put(dev->config, EXP_CAP + PCI_EXP_DEVCAP, 4,
-	    PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR_CAPABLE | 1);
+	    PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR | 1);
 	put(dev->writable, EXP_CAP + PCI_EXP_DEVCTL, 2, 0x7fff);
 	/* x4, 16 GT/s; and so it runs. */
 	put(dev->config, EXP_CAP + PCI_EXP_LNKCAP, 4, 4 << 4 | 4);
@@ -131,21 +131,21 @@ static void init_express(struct pci_dev *dev)
 
 void pci_config_init(struct pci_dev *dev)
 {
-	unsigned int link = PCI_CFG_CAPABILITIES;
+	unsigned int link = PCI_CAPABILITY_LIST;
 
 	init_header(dev);
 	init_bars(dev);
-	link = add_capability(dev, link, PM_CAP, PCI_CAPABILITY_PM);
+	link = add_capability(dev, link, PM_CAP, PCI_CAP_ID_PM);
 	init_pm(dev);
 	if (dev->shape.msi_vectors) {
-		link = add_capability(dev, link, MSI_CAP, PCI_CAPABILITY_MSI);
+		link = add_capability(dev, link, MSI_CAP, PCI_CAP_ID_MSI);
 		init_msi(dev);
 	}
 	if (dev->shape.msix_vectors) {
-		link = add_capability(dev, link, MSIX_CAP, PCI_CAPABILITY_MSIX);
+		link = add_capability(dev, link, MSIX_CAP, PCI_CAP_ID_MSIX);
 		init_msix(dev);
 	}
-	add_capability(dev, link, EXP_CAP, PCI_CAPABILITY_EXP);
+	add_capability(dev, link, EXP_CAP, PCI_CAP_ID_EXP);
 	init_express(dev);
 }
 
@@ -155,15 +155,16 @@ static uint32_t mode_of(const struct pci_dev *dev)
 {
 	uint32_t mode = 0, control;
 
-	if (get(dev->config, PCI_CFG_COMMAND, 2) & PCI_COMMAND_BUS_MASTER &&
-	    !(get(dev->config, dev->pm_cap + PCI_PM_PMCSR, 2) & PCI_PMCSR_STATE))
+	if (get(dev->config, PCI_COMMAND, 2) & PCI_COMMAND_MASTER &&
+	    !(get(dev->config, dev->pm_cap + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK))
 		mode |= PCI_MODE_DMA;
-	if (dev->msi_cap && get(dev->config, dev->msi_cap + PCI_MSI_CONTROL, 2) & PCI_MSI_ENABLE)
+	if (dev->msi_cap &&
+	    get(dev->config, dev->msi_cap + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE)
 		mode |= PCI_MODE_MSI;
-	control = dev->msix_cap ? get(dev->config, dev->msix_cap + PCI_MSIX_CONTROL, 2) : 0;
-	if (control & PCI_MSIX_ENABLE)
+	control = dev->msix_cap ? get(dev->config, dev->msix_cap + PCI_MSIX_FLAGS, 2) : 0;
+	if (control & PCI_MSIX_FLAGS_ENABLE)
 		mode |= PCI_MODE_MSIX |
-			(control & PCI_MSIX_FUNCTION_MASK ? PCI_MODE_MSIX_MASKED : 0);
+			(control & PCI_MSIX_FLAGS_MASKALL ? PCI_MODE_MSIX_MASKED : 0);
 	return mode;
 }
 
@@ -182,13 +183,13 @@ void pci_msi_load(struct pci_dev *dev)
 
 	if (!cap)
 		return;
-	control = get(dev->config, cap + PCI_MSI_CONTROL, 2);
+	control = get(dev->config, cap + PCI_MSI_FLAGS, 2);
 	granted = PCI_MSI_GRANTED(control);
 	if (granted > PCI_MSI_CAPABLE(control))
 		granted = PCI_MSI_CAPABLE(control);
-	address = get(dev->config, cap + PCI_MSI_ADDRESS, 4);
+	address = get(dev->config, cap + PCI_MSI_ADDRESS_LO, 4);
 	if (wide)
-		address |= (uint64_t)get(dev->config, cap + PCI_MSI_ADDRESS_HIGH, 4) << 32;
+		address |= (uint64_t)get(dev->config, cap + PCI_MSI_ADDRESS_HI, 4) << 32;
 
 	__atomic_store_n(&dev->msi_address, address, __ATOMIC_RELEASE);
 	__atomic_store_n(&dev->msi_data, get(dev->config, cap + PCI_MSI_DATA_32 + wide, 2),
@@ -246,7 +247,7 @@ static bool starts_flr(const struct pci_dev *dev, unsigned int off, unsigned int
 
 	if (off > high || high - off >= size)
 		return false;
-	return value >> 8 * (high - off) & PCI_EXP_DEVCTL_FLR >> 8;
+	return value >> 8 * (high - off) & PCI_EXP_DEVCTL_BCR_FLR >> 8;
 }
 
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, uint32_t value)
@@ -278,7 +279,7 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int size, 
 
 unsigned int pci_find_capability(struct pci_dev *dev, uint8_t id)
 {
-	unsigned int at = pci_config_read(dev, PCI_CFG_CAPABILITIES, 1);
+	unsigned int at = pci_config_read(dev, PCI_CAPABILITY_LIST, 1);
 
 	while (at && pci_config_read(dev, at, 1) != id)
 		at = pci_config_read(dev, at + 1, 1);

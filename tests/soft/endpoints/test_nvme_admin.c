@@ -11,7 +11,7 @@ static void test_registers(void **state)
 	struct nvme_test *t = *state;
 	uint64_t cap = pci_bar_read(t->dev, 0, NVME_CAP, 8);
 
-	assert_int_equal(pci_config_read(t->dev, PCI_CFG_CLASS, 4) >> 8, 0x010802);
+	assert_int_equal(pci_config_read(t->dev, PCI_CLASS_REVISION, 4) >> 8, 0x010802);
 	assert_int_equal(cap & 0xffff, 1023);
 	assert_int_equal(cap >> 16 & 1, 1);
 	assert_int_equal(cap >> 32 & 0xf, 0);

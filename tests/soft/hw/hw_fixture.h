@@ -295,22 +295,22 @@ static inline struct pci_slot hw_slot(struct hw *hw)
 
 static inline void hw_bus_master(struct pci_dev *dev)
 {
-	pci_config_write(dev, PCI_CFG_COMMAND, 2,
-			 PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER);
+	pci_config_write(dev, PCI_COMMAND, 2,
+			 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 static inline void hw_msix_control(struct pci_dev *dev, uint16_t bits)
 {
-	unsigned int cap = pci_find_capability(dev, PCI_CAPABILITY_MSIX);
+	unsigned int cap = pci_find_capability(dev, PCI_CAP_ID_MSIX);
 
-	pci_config_write(dev, cap + PCI_MSIX_CONTROL, 2, bits);
+	pci_config_write(dev, cap + PCI_MSIX_FLAGS, 2, bits);
 }
 
 static inline void hw_msix_entry(struct pci_dev *dev, unsigned int vector, uint64_t address,
 				 uint32_t data, bool masked)
 {
 	const struct pci_shape *shape = pci_dev_shape(dev);
-	uint64_t at = shape->msix_table_off + vector * PCI_MSIX_ENTRY_BYTES;
+	uint64_t at = shape->msix_table_off + vector * PCI_MSIX_ENTRY_SIZE;
 
 	pci_bar_write(dev, shape->msix_bar, at + 12, 4, 1);
 	pci_bar_write(dev, shape->msix_bar, at, 8, address);
@@ -323,7 +323,7 @@ static inline void hw_msix_mask(struct pci_dev *dev, unsigned int vector, bool m
 	const struct pci_shape *shape = pci_dev_shape(dev);
 
 	pci_bar_write(dev, shape->msix_bar,
-		      shape->msix_table_off + vector * PCI_MSIX_ENTRY_BYTES + 12, 4, masked);
+		      shape->msix_table_off + vector * PCI_MSIX_ENTRY_SIZE + 12, 4, masked);
 }
 
 static inline uint64_t hw_doorbell_iova(struct hw *hw)
@@ -338,7 +338,7 @@ static inline void hw_arm(struct hw *hw, struct pci_dev *dev)
 	for (unsigned int i = 0; i < pci_dev_shape(dev)->msix_vectors; i++)
 		hw_msix_entry(dev, i, hw_doorbell_iova(hw),
 			      its_dev_message_data(hw->its, i, hw->intid + i), false);
-	hw_msix_control(dev, PCI_MSIX_ENABLE);
+	hw_msix_control(dev, PCI_MSIX_FLAGS_ENABLE);
 }
 
 static inline void hw_ring(struct pci_dev *dev, unsigned int vector)

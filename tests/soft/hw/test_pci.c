@@ -36,24 +36,24 @@ static void test_config(void **state)
 {
 	struct hw *hw = *state;
 	struct pci_dev *dev = hw_bell(hw, 5, 0);
-	unsigned int msix = pci_find_capability(dev, PCI_CAPABILITY_MSIX);
-	unsigned int pm = pci_find_capability(dev, PCI_CAPABILITY_PM);
-	unsigned int exp = pci_find_capability(dev, PCI_CAPABILITY_EXP);
+	unsigned int msix = pci_find_capability(dev, PCI_CAP_ID_MSIX);
+	unsigned int pm = pci_find_capability(dev, PCI_CAP_ID_PM);
+	unsigned int exp = pci_find_capability(dev, PCI_CAP_ID_EXP);
 
 	assert_int_equal(pci_config_read(dev, 0, 4), BELL_ID_REGISTER);
 	assert_int_equal(pci_config_read(dev, 0, 2), BELL_VENDOR);
 	assert_int_equal(pci_config_read(dev, 3, 1), BELL_DEVICE >> 8);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_CLASS, 4) >> 8, 0x088000);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_STATUS, 2) & PCI_STATUS_CAPABILITIES,
-			 PCI_STATUS_CAPABILITIES);
+	assert_int_equal(pci_config_read(dev, PCI_CLASS_REVISION, 4) >> 8, 0x088000);
+	assert_int_equal(pci_config_read(dev, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST,
+			 PCI_STATUS_CAP_LIST);
 	assert_int_equal(pci_config_read(dev, 0x0e, 1), 0);
 	assert_true(msix && pm && exp);
-	assert_int_equal(pci_find_capability(dev, PCI_CAPABILITY_MSI), 0);
+	assert_int_equal(pci_find_capability(dev, PCI_CAP_ID_MSI), 0);
 	assert_int_equal(pci_find_capability(dev, 0x42), 0);
-	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_CONTROL, 2), 4);
+	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_FLAGS, 2), 4);
 	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_TABLE, 4), 2);
 	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_PBA, 4), 0x8002);
-	assert_true(pci_config_read(dev, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR_CAPABLE);
+	assert_true(pci_config_read(dev, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 
 	/* Read-only is read-only. */
 	for (unsigned int off = 0; off < 256; off += 4) {
@@ -61,9 +61,9 @@ static void test_config(void **state)
 			pci_config_write(dev, off, 4, ~0u);
 	}
 	assert_int_equal(pci_config_read(dev, 0, 4), BELL_ID_REGISTER);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 4), 0x00100546);
-	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_CONTROL, 2), 0xc004);
-	assert_int_equal(pci_config_read(dev, pm + PCI_PM_PMCSR, 2), PCI_PMCSR_NO_SOFT_RESET | 3);
+	assert_int_equal(pci_config_read(dev, PCI_COMMAND, 4), 0x00100546);
+	assert_int_equal(pci_config_read(dev, msix + PCI_MSIX_FLAGS, 2), 0xc004);
+	assert_int_equal(pci_config_read(dev, pm + PCI_PM_CTRL, 2), PCI_PM_CTRL_NO_SOFT_RESET | 3);
 
 	/* BAR sizes: 64-bit BAR0 of 4 KiB, BAR2 of 64 KiB. */
 	assert_int_equal(pci_config_read(dev, PCI_CFG_BAR(0), 4), 0xfffff004);
@@ -224,14 +224,14 @@ static void test_msix_function_mask(void **state)
 
 	hw_arm(hw, dev);
 	hw_msix_mask(dev, 2, true);
-	hw_msix_control(dev, PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK);
+	hw_msix_control(dev, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	pci_bar_write(dev, 0, BELL_RINGS, 4, 4);
 	assert_int_equal(all_taken(hw), 0);
 	assert_int_equal(pci_bar_read(dev, 2, 0x8000, 8), 0xf);
 	/* Unmasking a vector under the function mask sends nothing. */
 	hw_msix_mask(dev, 1, false);
 	assert_int_equal(all_taken(hw), 0);
-	hw_msix_control(dev, PCI_MSIX_ENABLE);
+	hw_msix_control(dev, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(all_taken(hw), 3);
 	assert_int_equal(hw_taken(hw, 2), 0);
 	assert_int_equal(pci_bar_read(dev, 2, 0x8000, 8), 0x4);
@@ -248,17 +248,17 @@ static void test_msix_off(void **state)
 	hw_arm(hw, dev);
 	hw_msix_control(dev, 0);
 	hw_ring(dev, 1);
-	hw_msix_control(dev, PCI_MSIX_ENABLE);
+	hw_msix_control(dev, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(all_taken(hw), 0);
 
 	/* Neither without bus mastering, nor out of D0. */
-	pci_config_write(dev, PCI_CFG_COMMAND, 2, PCI_COMMAND_MEMORY_SPACE);
+	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	hw_ring(dev, 1);
 	hw_bus_master(dev);
 	assert_int_equal(all_taken(hw), 0);
-	pci_config_write(dev, pci_find_capability(dev, PCI_CAPABILITY_PM) + PCI_PM_PMCSR, 2, 3);
+	pci_config_write(dev, pci_find_capability(dev, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 3);
 	hw_ring(dev, 1);
-	pci_config_write(dev, pci_find_capability(dev, PCI_CAPABILITY_PM) + PCI_PM_PMCSR, 2, 0);
+	pci_config_write(dev, pci_find_capability(dev, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 0);
 	assert_int_equal(all_taken(hw), 0);
 	hw_ring(dev, 1);
 	assert_int_equal(all_taken(hw), 1);
@@ -266,7 +266,7 @@ static void test_msix_off(void **state)
 	/* What is pending when bus mastering goes off is sent when it comes back. */
 	hw_msix_mask(dev, 1, true);
 	hw_ring(dev, 1);
-	pci_config_write(dev, PCI_CFG_COMMAND, 2, 0);
+	pci_config_write(dev, PCI_COMMAND, 2, 0);
 	hw_msix_mask(dev, 1, false);
 	assert_int_equal(all_taken(hw), 1);
 	hw_bus_master(dev);
@@ -362,28 +362,28 @@ static void test_msix_faults(void **state)
 
 static void msi_arm(struct hw *hw, struct pci_dev *dev, unsigned int granted_bits)
 {
-	unsigned int cap = pci_find_capability(dev, PCI_CAPABILITY_MSI);
+	unsigned int cap = pci_find_capability(dev, PCI_CAP_ID_MSI);
 	bool wide = pci_dev_shape(dev)->msi_64bit;
 
 	hw_bus_master(dev);
-	pci_config_write(dev, cap + PCI_MSI_ADDRESS, 4, hw_doorbell_iova(hw));
+	pci_config_write(dev, cap + PCI_MSI_ADDRESS_LO, 4, hw_doorbell_iova(hw));
 	if (wide)
-		pci_config_write(dev, cap + PCI_MSI_ADDRESS_HIGH, 4, hw_doorbell_iova(hw) >> 32);
+		pci_config_write(dev, cap + PCI_MSI_ADDRESS_HI, 4, hw_doorbell_iova(hw) >> 32);
 	pci_config_write(dev, cap + PCI_MSI_DATA_32 + (wide ? 4 : 0), 2, 0);
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | granted_bits << 4);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | granted_bits << 4);
 }
 
 static void test_msi(void **state)
 {
 	struct hw *hw = *state;
 	struct pci_dev *dev = hw_bell(hw, 0, 32);
-	unsigned int cap = pci_find_capability(dev, PCI_CAPABILITY_MSI);
+	unsigned int cap = pci_find_capability(dev, PCI_CAP_ID_MSI);
 	int fd;
 
-	assert_int_equal(pci_find_capability(dev, PCI_CAPABILITY_MSIX), 0);
+	assert_int_equal(pci_find_capability(dev, PCI_CAP_ID_MSIX), 0);
 	assert_int_equal(pci_bar_memfd(dev, 2, &fd), -EOPNOTSUPP);
-	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_CONTROL, 2),
-			 5 << 1 | PCI_MSI_64BIT | PCI_MSI_MASKABLE);
+	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_FLAGS, 2),
+			 5 << 1 | PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT);
 	hw_ring(dev, 0);
 	msi_arm(hw, dev, 5);
 	for (unsigned int i = 0; i < 32; i++)
@@ -399,10 +399,10 @@ static void test_msi(void **state)
 	pci_config_write(dev, cap + PCI_MSI_DATA_32 + 4, 2, 0);
 
 	/* Four granted: vectors share. More than capable is as capable. */
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | 2 << 4);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
 	hw_ring(dev, 7);
 	assert_int_equal(hw_taken(hw, 3), 2);
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | 7 << 4);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 7 << 4);
 	hw_ring(dev, 31);
 	assert_int_equal(hw_taken(hw, 31), 2);
 	pci_dev_destroy(dev);
@@ -412,7 +412,7 @@ static void test_msi_mask(void **state)
 {
 	struct hw *hw = *state;
 	struct pci_dev *dev = hw_bell(hw, 0, 8);
-	unsigned int cap = pci_find_capability(dev, PCI_CAPABILITY_MSI);
+	unsigned int cap = pci_find_capability(dev, PCI_CAP_ID_MSI);
 
 	msi_arm(hw, dev, 3);
 	pci_config_write(dev, cap + PCI_MSI_MASK_32 + 4, 4, ~0u);
@@ -427,10 +427,10 @@ static void test_msi_mask(void **state)
 	assert_int_equal(all_taken(hw), 4);
 	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_PENDING_32 + 4, 4), 0xf0);
 	/* Off: pending stays, and is sent when it is on again and unmasked. */
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, 3 << 4);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, 3 << 4);
 	pci_config_write(dev, cap + PCI_MSI_MASK_32 + 4, 4, 0);
 	assert_int_equal(all_taken(hw), 4);
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | 3 << 4);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 3 << 4);
 	assert_int_equal(all_taken(hw), 8);
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(hw_taken(hw, i), 1);
@@ -451,14 +451,14 @@ static void test_msi_short(void **state)
 
 	slot.smmu = NULL;
 	assert_int_equal(pci_dev_create(&slot, &shape, &model, &destroyed, &dev), 0);
-	cap = pci_find_capability(dev, PCI_CAPABILITY_MSI);
-	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_CONTROL, 2), 0);
+	cap = pci_find_capability(dev, PCI_CAP_ID_MSI);
+	assert_int_equal(pci_config_read(dev, cap + PCI_MSI_FLAGS, 2), 0);
 	hw_bus_master(dev);
 	/* Untranslated: the PA itself. */
-	pci_config_write(dev, cap + PCI_MSI_ADDRESS, 4, hw->doorbell_pa | 3);
+	pci_config_write(dev, cap + PCI_MSI_ADDRESS_LO, 4, hw->doorbell_pa | 3);
 	pci_config_write(dev, cap + PCI_MSI_DATA_32, 2, 5);
 	pci_config_write(dev, cap + PCI_MSI_MASK_32, 4, ~0u);
-	pci_config_write(dev, cap + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE);
+	pci_config_write(dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
 	pci_raise(dev, 0);
 	pci_raise(dev, 1);
 	assert_int_equal(hw_taken(hw, 5), 1);
@@ -546,7 +546,7 @@ static void test_reset(void **state)
 {
 	struct hw *hw = *state;
 	struct pci_dev *dev = hw_bell(hw, 4, 0);
-	unsigned int exp = pci_find_capability(dev, PCI_CAPABILITY_EXP);
+	unsigned int exp = pci_find_capability(dev, PCI_CAP_ID_EXP);
 
 	for (unsigned int how = 0; how < 3; how++) {
 		hw_arm(hw, dev);
@@ -557,14 +557,15 @@ static void test_reset(void **state)
 		if (how == 0)
 			pci_dev_reset(dev);
 		else if (how == 1)
-			pci_config_write(dev, exp + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+			pci_config_write(dev, exp + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
 		else
-			pci_config_write(dev, exp + PCI_EXP_DEVCTL + 1, 1, PCI_EXP_DEVCTL_FLR >> 8);
+			pci_config_write(dev, exp + PCI_EXP_DEVCTL + 1, 1,
+					 PCI_EXP_DEVCTL_BCR_FLR >> 8);
 
-		assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 2), 0);
+		assert_int_equal(pci_config_read(dev, PCI_COMMAND, 2), 0);
 		assert_int_equal(pci_config_read(dev, PCI_CFG_BAR(0), 4), 4);
 		assert_int_equal(
-			pci_config_read(dev, pci_find_capability(dev, PCI_CAPABILITY_MSIX) + 2, 2),
+			pci_config_read(dev, pci_find_capability(dev, PCI_CAP_ID_MSIX) + 2, 2),
 			3);
 		assert_int_equal(pci_bar_read(dev, 0, BELL_SRC, 8), 0);
 		assert_int_equal(pci_bar_read(dev, 0, BELL_RUNG, 8), 0);
@@ -577,8 +578,8 @@ static void test_reset(void **state)
 	/* Without the bit nothing is reset. */
 	hw_bus_master(dev);
 	pci_config_write(dev, exp + PCI_EXP_DEVCTL, 4, 0x7fff);
-	assert_int_equal(pci_config_read(dev, PCI_CFG_COMMAND, 2) & PCI_COMMAND_BUS_MASTER,
-			 PCI_COMMAND_BUS_MASTER);
+	assert_int_equal(pci_config_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER,
+			 PCI_COMMAND_MASTER);
 	pci_dev_destroy(dev);
 }
 

@@ -111,7 +111,7 @@ static void test_vector_mask(void **state)
 
 static void change_function_mask(struct race *race, unsigned int n)
 {
-	hw_msix_control(race->dev, PCI_MSIX_ENABLE | (n % 2 ? PCI_MSIX_FUNCTION_MASK : 0));
+	hw_msix_control(race->dev, PCI_MSIX_FLAGS_ENABLE | (n % 2 ? PCI_MSIX_FLAGS_MASKALL : 0));
 }
 
 static void test_function_mask(void **state)

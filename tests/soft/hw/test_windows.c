@@ -77,7 +77,7 @@ static int msix_setup(void **state)
 
 static void write_msi(struct window *w, unsigned int reg, unsigned int size, uint32_t value)
 {
-	pci_config_write(w->dev, pci_find_capability(w->dev, PCI_CAPABILITY_MSI) + reg, size,
+	pci_config_write(w->dev, pci_find_capability(w->dev, PCI_CAP_ID_MSI) + reg, size,
 			 value);
 }
 
@@ -86,10 +86,10 @@ static int msi_setup(void **state)
 	static struct window w;
 
 	open_window(&w, DOORBELL_ITS, 0, MSI_VECTORS);
-	write_msi(&w, PCI_MSI_ADDRESS, 4, (uint32_t)hw_doorbell_iova(w.hw));
-	write_msi(&w, PCI_MSI_ADDRESS_HIGH, 4, hw_doorbell_iova(w.hw) >> 32);
+	write_msi(&w, PCI_MSI_ADDRESS_LO, 4, (uint32_t)hw_doorbell_iova(w.hw));
+	write_msi(&w, PCI_MSI_ADDRESS_HI, 4, hw_doorbell_iova(w.hw) >> 32);
 	write_msi(&w, PCI_MSI_DATA_32 + 4, 2, 0);
-	write_msi(&w, PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE | 2 << 4);
+	write_msi(&w, PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
 	*state = &w;
 	return 0;
 }
@@ -241,12 +241,12 @@ static void vector_unmasked(void **state)
 static void mask_function(struct window *w)
 {
 	take_all(w);
-	hw_msix_control(w->dev, PCI_MSIX_ENABLE | PCI_MSIX_FUNCTION_MASK);
+	hw_msix_control(w->dev, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
 
 static void unmask_function(struct window *w)
 {
-	hw_msix_control(w->dev, PCI_MSIX_ENABLE);
+	hw_msix_control(w->dev, PCI_MSIX_FLAGS_ENABLE);
 }
 
 static void function_unmasked(void **state)
@@ -508,7 +508,7 @@ static void msix_off(struct window *w)
 
 static void bus_master_off(struct window *w)
 {
-	pci_config_write(w->dev, PCI_CFG_COMMAND, 2, 0);
+	pci_config_write(w->dev, PCI_COMMAND, 2, 0);
 }
 
 static void reset(struct window *w)
@@ -543,7 +543,7 @@ static void no_events(struct window *w)
 
 static void disable_msi(struct window *w)
 {
-	write_msi(w, PCI_MSI_CONTROL, 2, 0);
+	write_msi(w, PCI_MSI_FLAGS, 2, 0);
 }
 
 #define ROW(fn) { #fn, fn }
