@@ -116,16 +116,25 @@ void its_route_add(struct its *its, struct its_route *route)
 	struct its_set *set = set_of(its, key);
 	struct its_slot *slot = NULL;
 
-	/* Its own place, or the first free one, which look-ups come to first. */
+	/*
+	 * Replaces its own old entry, else takes the first free way, which look-ups try before the
+	 * others.
+	 */
 	for (unsigned int i = ITS_ROUTE_WAYS; i-- && (!slot || slot->key != key || !slot->valid);) {
 		if (!set->way[i].valid || set->way[i].key == key)
 			slot = &set->way[i];
 	}
 	if (!slot)
 		slot = &set->way[set->next++ % ITS_ROUTE_WAYS];
-	/* Another caller may have been first; what it found still holds, as every change drops. */
+	/*
+	 * Another thread may have entered it first. What it found still holds, since every change
+	 * drops the route.
+	 */
 	if (!slot->valid || slot->key != key) {
-		/* One that is pushed out may be in use, and no command will find it here any more. */
+		/*
+		 * A route that is pushed out may still be in use, and commands will not find it
+		 * here any more: it is counted as dropped, and its users are waited for.
+		 */
 		its->dropped += slot->valid;
 		its->held += !slot->valid;
 		slot_write(slot, 1, key, (uint64_t)route->rdbase << 32 | route->intid);

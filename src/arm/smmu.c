@@ -53,8 +53,8 @@ struct smmu *smmu_init(void *memory, const struct smmu_config *config)
 	tlb_init(&smmu->tlb, sets, entries);
 	cache_init(&smmu->cache, sets + tlb_footprint(entries), entries / TLB_PER_CONFIG);
 	/*
-	 * Until smmu_set_stream_table() no StreamID is in range but 0, whose STE at address 0 is
-	 * hardly memory.
+	 * Before smmu_set_stream_table() only StreamID 0 is in range; its STE would be at address
+	 * 0, which is not memory on any machine that we know.
 	 */
 	return smmu;
 }
@@ -144,8 +144,8 @@ static inline int hit_result(const struct tlb_hit *hit, uint64_t va, struct smmu
 }
 
 /*
- * Not the likeliest hit: other sizes and places, overridden attributes, addresses of which the top
- * byte is ignored; and misses.
+ * Everything but the likeliest hit: other sizes and places in the TLB, overridden attributes,
+ * addresses whose top byte is ignored, and misses.
  */
 static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu,
 							const struct smmu_txn *txn,
@@ -168,8 +168,8 @@ static __attribute__((noinline)) int translate_unlikely(struct smmu *smmu,
 }
 
 /*
- * The likeliest hit is all here, so that it needs few registers and no stack, and waits for nothing
- * that a predicted branch can pass.
+ * The likeliest hit is decided in this one function, so that it needs few registers, no stack, and
+ * no load that a predicted branch has to wait for.
  */
 __attribute__((hot)) int smmu_translate(struct smmu *smmu, const struct smmu_txn *txn, struct smmu_result *res)
 {

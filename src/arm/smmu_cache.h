@@ -86,8 +86,8 @@ static inline uint64_t cache_key(uint32_t sid, uint32_t ssid, bool ssid_valid)
 }
 
 /*
- * StreamIDs of one SMMU are dense, or, with one function a device, dense multiples of 8: neither
- * kind meets in this.
+ * Spreads StreamIDs over the sets. Those of one SMMU are usually dense, or multiples of 8 when each
+ * device has one function: neither kind collides here.
  */
 static inline uint64_t cache_index(const struct cache *c, uint64_t key)
 {

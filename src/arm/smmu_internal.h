@@ -18,7 +18,9 @@ struct smmu {
 	bool strtab_2level;
 	bool two_level_streams;	/* IDR0.ST_LEVEL */
 
-	/* In this order what each look-up reads of both lies close together. */
+	/*
+	 * The order of members matters: what each look-up reads of both caches lies close together.
+	 */
 	struct cache cache;
 	struct tlb tlb;
 };

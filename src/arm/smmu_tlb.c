@@ -35,7 +35,7 @@ void tlb_flush(struct tlb *t)
 
 /* --- Looking up --- */
 
-/* A look at the key alone first: mostly it is another, and nothing else need be read. */
+/* Compares the key first: in most cases it is another entry's, and nothing else need be read. */
 static inline bool probe(const struct tlb *t, const struct tlb_set *set, unsigned int way,
 			 uint64_t key, uint32_t context, uint64_t addr, uint64_t *data)
 {
@@ -123,7 +123,7 @@ static struct place nth_place(const struct tlb *t, uint64_t place, unsigned int 
 
 /*
  * Where to enter @key: the same region's old place, else the first free one, else the next in turn.
- * Without the sets taken: a good guess.
+ * The sets are not locked here, so the answer is only a good guess.
  */
 static struct place choose_place(const struct tlb *t, uint64_t hash, uint64_t key, uint32_t context)
 {
@@ -255,8 +255,8 @@ static void set_purge(struct tlb_set *set, const struct tlb_scope *scope)
 	unsigned int way;
 
 	/*
-	 * Nobody writes it, and it holds nothing to remove: an insertion that comes later has seen
-	 * the epoch.
+	 * Skips a set that nobody is writing and that holds nothing to remove: an insertion that
+	 * begins later will see the new epoch.
 	 */
 	if (!(seq & 1) && !set_has(set, scope) &&
 	    atomic_load_explicit(&set->seq, memory_order_relaxed) == seq)

@@ -73,8 +73,8 @@ enum tlb_kind {
 };
 
 /*
- * Tables are looked for, and entered, in one set only: not to find one costs a walk little, to look
- * further nearly as much.
+ * A table is looked for, and entered, in one set only: a walk without it costs little more, and
+ * looking in a second set would cost nearly as much.
  */
 static inline bool tlb_kind_of_table(enum tlb_kind kind)
 {

@@ -7,7 +7,7 @@
 
 #include "arm/smmu_internal.h"
 
-/* log2 of the leaf of a stage that does not translate: larger than any. */
+/* Stands for the leaf size (log2) of a stage that does not translate: larger than any real one. */
 #define NO_LEAF 63
 
 struct s2_result {
@@ -76,7 +76,10 @@ VMSA_SPECIALISED enum vmsa_status start_walk(const struct smmu_walk *w, struct v
 	struct tlb_hit hit;
 	uint64_t hierarchy;
 
-	/* Another granule's table, if this VMID or ASID was given to two address spaces, is none. */
+	/*
+	 * If a VMID or ASID was given to two address spaces, the table found may be of another
+	 * granule: it does not count then.
+	 */
 	*skipped = s->cacheable && !smmu_traced(w) && vmsa_in_range(s->regime, s->ia, s->upper) &&
 		   tlb_lookup_table(&w->smmu->tlb, s->tables, context, tlb_mix(context), s->ia,
 				    &hit) &&
@@ -240,7 +243,8 @@ struct s1_result {
 };
 
 /*
- * A table of stage 1 that stage 2 may scatter has no one PA: its pages are larger than stage 2's.
+ * A stage-1 table larger than stage 2's pages may lie in several of them, so it has no single PA to
+ * remember.
  */
 static inline bool scattered(const struct smmu_walk *w, unsigned int granule_shift)
 {

@@ -106,7 +106,7 @@ static int pool_take(struct vmsa_table *t, struct pool *pool, uint64_t *table)
 {
 	int rc;
 
-	/* Only if the tables were changed behind our back since they were counted. */
+	/* Happens only if somebody else changed the tables after they were counted. */
 	if (!pool->head)
 		return -EFAULT;
 	*table = pool->head;

@@ -21,7 +21,7 @@
 
 /* --- Enable and disable: under nvme->lock --- */
 
-/* Every queue ends; what they were doing is done first, as their locks are waited for. */
+/* Ends every queue. Commands under way finish first, since their queue locks are waited for. */
 static void stop(struct nvme *nvme)
 {
 	for (unsigned int i = 0; i <= nvme->io_queues; i++) {

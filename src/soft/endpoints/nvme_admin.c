@@ -227,7 +227,8 @@ void nvme_async_event(struct nvme *nvme, uint32_t event)
 
 	pthread_mutex_lock(&admin->lock);
 	/*
-	 * One event at a time waits for a request, so that who causes many does not fill anything.
+	 * At most one event waits for a request, so a host that causes many cannot make them pile
+	 * up.
 	 */
 	if (admin->live && !nvme->event_waits) {
 		nvme->event = NVME_EVENT_DW0(event);

@@ -105,8 +105,8 @@ void nvme_cq_start(struct nvme_cq *cq, uint64_t base, uint32_t entries, uint16_t
 		   bool interrupts);
 
 /*
- * A completion of the admin queue that no command just fetched stands for; under the admin queue's
- * lock. False: no room.
+ * Posts a completion on the admin queue for a command fetched earlier, such as a request for
+ * events. Under the admin queue's lock. False: the queue is full.
  */
 bool nvme_admin_complete(struct nvme *nvme, uint16_t cid, uint32_t result, uint16_t status);
 

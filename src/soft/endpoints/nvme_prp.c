@@ -32,7 +32,10 @@ static uint16_t list_fill(struct list *list, unsigned int wanted)
 {
 	uint64_t left = (list->page - (list->addr & (list->page - 1))) / 8;
 
-	/* With more entries wanted than the page has, its last one leads on. */
+	/*
+	 * If the page does not have all entries that are wanted, its last one leads to the next
+	 * page.
+	 */
 	if (left == 1 && wanted > 1) {
 		uint64_t next;
 

@@ -85,8 +85,8 @@ static void cq_post(struct nvme *nvme, struct nvme_cq *cq, struct nvme_cqe *cqe,
 		cq->phase = !cq->phase;
 	}
 	/*
-	 * Under the lock, so that entries appear in order; the entry's last dword has the phase and
-	 * is written last (bus.c).
+	 * The queue's lock is held, so that entries appear in order. The last dword of an entry has
+	 * the phase bit; the bus writes it last.
 	 */
 	cqe->status = htole16(status << 1 | phase);
 	if (pci_dma_write(nvme->dev, cq->base + ((uint64_t)at << NVME_CQE_BITS), cqe, sizeof(*cqe)))

@@ -28,7 +28,10 @@
 
 struct bus {
 	unsigned int n_frames;
-	/* Sorted by base; in here, since each access goes by them. */
+	/*
+	 * Sorted by base address. Kept in the struct, not behind a pointer, since each access
+	 * searches it.
+	 */
 	struct bus_frame frames[BUS_FRAMES];
 	size_t allocated;		/* atomic */
 	/* Told of each write to memory; NULL: nobody. Set before any device works. */

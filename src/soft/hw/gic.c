@@ -53,7 +53,8 @@ bool gic_pend_lpi(struct gic *gic, uint32_t rd, uint32_t intid, struct bus_effec
 {
 	pending_set(gic, rd, intid);
 	/*
-	 * Pairs with lpi_invalidate(): enabled meanwhile, perhaps after it looked for pending ones.
+	 * Pairs with lpi_invalidate(): the interrupt may have been enabled after that looked for
+	 * pending ones and before this one was marked as pending.
 	 */
 	if (!gic_lpi_enabled(gic, intid) || !pending_clear(gic, rd, intid))
 		return false;
@@ -78,7 +79,7 @@ static void lpi_read_configuration(struct gic *gic, uint32_t intid)
 {
 	uint8_t property = __atomic_load_n(&gic->property[intid - GIC_LPI_FIRST], __ATOMIC_ACQUIRE);
 
-	/* Most are as they were; a line that is not in use is not touched. */
+	/* Most have not changed: the cache line of one that is not in use is then not written. */
 	if (gic->lines[intid].configured != property)
 		__atomic_store_n(&gic->lines[intid].configured, property, __ATOMIC_SEQ_CST);
 }
@@ -119,7 +120,10 @@ static void lpi_invalidate(void *ctx, uint32_t rd, uint32_t intid)
 		lpi_take_if_pending(gic, rd, intid);
 		return;
 	}
-	/* The redistributors here remember the configuration together, so all of it is read. */
+	/*
+	 * All redistributors of this model share one copy of the configuration, so it is read
+	 * whole.
+	 */
 	for (uint32_t i = GIC_LPI_FIRST; i < gic->intids; i++)
 		lpi_read_configuration(gic, i);
 	lpi_for_pending(gic, rd, take_one, 0);
@@ -210,7 +214,10 @@ int gic_set_handler(struct gic *gic, uint32_t intid, void (*fn)(void *ctx), void
 	pthread_mutex_lock(&gic->handler_lock);
 	old = line->handler;
 	if (fn) {
-		/* The slot that is not @old is in nobody's use: its end was waited for. */
+		/*
+		 * Of the two slots, the one that is not @old is free: the change before waited
+		 * until nobody used it any more.
+		 */
 		handler = old == &line->slot[0] ? &line->slot[1] : &line->slot[0];
 		*handler = (struct gic_handler){ .fn = fn, .ctx = ctx };
 	}

@@ -61,7 +61,8 @@ struct its_dev {
 	size_t size;			/* of it all */
 
 	/*
-	 * The engine's one caller has it (commands, and translations that no route is at hand for).
+	 * Held by whoever calls the engine, which takes one caller at a time: for commands, and for
+	 * translations that are not in the route cache.
 	 */
 	pthread_mutex_t lock;
 	uint64_t settled;		/* routes dropped that nobody uses any more */
@@ -91,7 +92,10 @@ static inline void gic_take(struct gic *gic, uint32_t intid, struct bus_effect *
 		__atomic_fetch_add(&gic->unhandled, 1, __ATOMIC_RELAXED);
 }
 
-/* A disabled LPI: pending on @rd, or taken after all if it was enabled meanwhile. */
+/*
+ * A disabled LPI arrives: it becomes pending on @rd, or is taken after all if it was enabled
+ * meanwhile.
+ */
 bool gic_pend_lpi(struct gic *gic, uint32_t rd, uint32_t intid, struct bus_effect *effect);
 
 /*

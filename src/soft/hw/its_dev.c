@@ -42,7 +42,7 @@ static void discard(struct its_dev *its)
 	__atomic_fetch_add(&its->discarded, 1, __ATOMIC_RELAXED);
 }
 
-/* No route is at hand: from the tables. False: there is none. */
+/* The route cache does not have the event: looks it up in the tables. False: it is not mapped. */
 static __attribute__((cold, noinline)) bool resolve(struct its_dev *its, uint32_t device_id,
 						    uint32_t event_id, struct its_route *route)
 {
@@ -56,7 +56,10 @@ static __attribute__((cold, noinline)) bool resolve(struct its_dev *its, uint32_
 	return !err;
 }
 
-/* What was left pending must be where the mapping leads now. */
+/*
+ * A command changed the mapping while the interrupt was being signalled: if it was left pending, it
+ * has to move to where the mapping leads now.
+ */
 static __attribute__((cold, noinline)) void repair(struct its_dev *its,
 						   const struct its_route *route)
 {
@@ -159,8 +162,8 @@ static int add_frames(struct its_dev *its)
 	struct bus_frame frame = { .ctx = its, .read = translater_read };
 
 	/*
-	 * Only the page(s) that a device may be given are there: a write to the control registers
-	 * is an abort.
+	 * Only the page(s) with the doorbell are on the bus: a device that writes to the control
+	 * registers gets an abort.
 	 */
 	if (c->kind == DOORBELL_PRE_ITS) {
 		frame.base = c->pre_its_base;
@@ -323,7 +326,7 @@ static void prepare_device_page(struct its_dev *its, const uint64_t cmd[4])
 		.write64(its->gic->bus, its->device_table + index * 8ull, ITS_L1_VALID | pa);
 }
 
-/* Waits for who may still be using one of the first @dropped routes that were dropped. */
+/* Waits for devices that may still be using one of the first @dropped routes that were dropped. */
 static void settle(struct its_dev *its, uint64_t dropped)
 {
 	hw_synchronize();
@@ -341,7 +344,7 @@ int its_dev_commands(struct its_dev *its, const uint64_t (*cmds)[4], size_t coun
 
 	if (!its->its)
 		return -EOPNOTSUPP;
-	/* A section, since a command may make a pending interrupt be taken. */
+	/* In a read-side section, since a command may cause a pending interrupt to be taken. */
 	hw_read_lock();
 	pthread_mutex_lock(&its->lock);
 	for (size_t i = 0; i < count; i++) {

@@ -11,8 +11,8 @@
 #include "soft/hw/pci_priv.h"
 
 /*
- * A hostile owner of the table could change it under each look; after this many his own mixture is
- * sent.
+ * Whoever owns the table could change it between any two looks. After this many, the mixture is
+ * sent that he made himself.
  */
 #define SNAPSHOT_TRIES 4
 
@@ -34,7 +34,10 @@ static inline void send(struct pci_dev *dev, const struct message *message,
 				.addr = message->address & ~3ull };
 	struct smmu_result res;
 
-	/* A message that goes nowhere is lost without a trace, but for the SMMU's event. */
+	/*
+	 * A message that reaches nothing is lost without a trace, except for the event that the
+	 * SMMU records.
+	 */
 	if (!slot->smmu)
 		bus_post32(slot->bus, txn.addr, message->data, slot->device_id, effect);
 	else if (!smmu_dev_translate(slot->smmu, &txn, &res))
@@ -191,7 +194,7 @@ static inline void raise_vector(struct pci_dev *dev, unsigned int vector)
 	struct bus_effect effect = { 0 };
 	uint32_t mode;
 
-	/* On the way of nearly every message; together rather than one after the other. */
+	/* Nearly every message needs all three: fetched at once, not one after the other. */
 	__builtin_prefetch(dev->slot.smmu);
 	__builtin_prefetch(dev->slot.bus);
 	__builtin_prefetch(dev->slot.its);

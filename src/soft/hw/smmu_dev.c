@@ -334,7 +334,7 @@ __attribute__((hot)) int smmu_dev_translate(struct smmu_dev *smmu, const struct 
 	if (!smmu_translate(smmu->smmu, txn, res))
 		return 0;
 	handler = __atomic_load_n(&smmu->handler, __ATOMIC_ACQUIRE);
-	/* A traced access is somebody's question, not the device's doing. */
+	/* Tracing asks what would happen; the device did nothing, so no event is recorded. */
 	if (res->record && handler && !txn->tracer)
 		handler->fn(handler->ctx, &res->event);
 	return res->abort ? -EFAULT : -ENXIO;

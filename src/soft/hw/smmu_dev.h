@@ -42,9 +42,9 @@ int smmu_dev_write_ste(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste[8
 int smmu_dev_commands(struct smmu_dev *smmu, const uint64_t (*cmds)[2], size_t count, size_t *done);
 
 /*
- * Who takes the event records; called in the faulting access's thread inside the RCU section: must
- * not block. When the call returns, the handler before it runs no more. -ENOMEM: then there is
- * none.
+ * Sets the function that gets the event records. It is called in the thread of the faulting access,
+ * inside the RCU section, and must not block. When this call returns, the previous handler is not
+ * running any more. -ENOMEM: there is no handler then.
  */
 int smmu_dev_set_event_handler(struct smmu_dev *smmu,
 			       void (*handler)(void *ctx, const struct smmu_event *event),
