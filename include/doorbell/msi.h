@@ -24,6 +24,7 @@ enum db_msi_kind {
 struct db_msi_config {
 	size_t size;	/* doorbell/api.h */
 	struct db_device *dev;
+	/* Native: where the doorbell is mapped. Stock, rmr: may be NULL. */
 	struct db_space *space;
 	enum db_mode mode;
 	enum db_msi_kind kind;
