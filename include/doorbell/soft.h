@@ -17,9 +17,15 @@ DB_API_BEGIN
  * docs/machine-file.md; NULL for the built-in default) and returns its seam in *out. The caller
  * owns it and ends it by out->ops->release().
  *
- * Errors: -EINVAL (the description is wrong; db_error_message() names line and reason), -ENOMEM.
+ * Errors: -EINVAL (the description is wrong; db_error_message() names line and reason), -ENOMEM; those of
+ * a disk's file (-ENOENT, -EACCES, -EISDIR, ...; -EINVAL when it cannot be a disk), which
+ * db_error_message() names.
  */
 int db_soft_host_create(const char *text, size_t len, struct db_sys **out);
+
+/* The same; relative names of files in @text are below @directory (NULL: where the process is). */
+int db_soft_host_create_in(const char *directory, const char *text, size_t len,
+			   struct db_sys **out);
 
 /*
  * @fn is called after each write of the machine's devices to memory that was mapped for them: @len

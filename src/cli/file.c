@@ -80,6 +80,7 @@ int cli_read_file(const char *path, size_t max, char **out, size_t *len)
 	/* A FIFO that nobody holds open for writing is at its end at once. */
 	if (!err && !*len && S_ISFIFO(st.st_mode)) {
 		free(*out);
+		*out = NULL;
 		err = -EPIPE;
 	}
 	close(fd);

@@ -8,6 +8,7 @@
 
 #include "cli/file.h"
 #include "soft/machine.h"
+#include "soft/machine_lex.h"
 
 #define FILE_MAX (16u << 20)
 
@@ -32,62 +33,55 @@ static int builtin_nvmes(char **text, size_t *len)
 	return !out || fclose(out) ? -ENOMEM : 0;
 }
 
-/*
- * "device ADDRESS nvme ..."? Words are as in docs/machine-file.md; what is wrong otherwise, the
- * parser will say.
- */
-static bool is_nvme_line(const char *line, size_t len)
+static bool is_own(const struct word *word)
 {
-	char words[3][32] = { "", "", "" }, copy[128];
-
-	snprintf(copy, sizeof(copy), "%.*s", (int)(len < sizeof(copy) ? len : sizeof(copy) - 1),
-		 line);
-	return sscanf(copy, "%31s %31s %31s", words[0], words[1], words[2]) == 3 &&
-	       !strcmp(words[0], "device") && !strcmp(words[2], "nvme");
-}
-
-/* Where a line's comment starts, or its end; '#' within quotes is none. */
-static size_t without_comment(const char *line, size_t len)
-{
-	bool quoted = false;
+	static const char *const options[] = { "disk", "size", "seed", "read-only" };
 	size_t i;
 
-	for (i = 0; i < len; i++) {
-		if (line[i] == '"')
-			quoted = !quoted;
-		else if (line[i] == '#' && !quoted &&
-			 (!i || line[i - 1] == ' ' || line[i - 1] == '\t'))
-			return i;
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (slice_is(word->key, options[i]))
+			return true;
+	return false;
+}
+
+/* A line as it is; of an NVMe device with this disk in place of its own. */
+static int copy_line(struct machine_lex *lex, const char *disk, FILE *out)
+{
+	const char *line = lex->p;
+	struct word word = { 0 };
+	bool nvme = true;
+	unsigned int n;
+	int ret;
+
+	for (n = 0; (ret = lex_word(lex, &word)) > 0; n++) {
+		nvme &= (n || slice_is(word.key, "device")) && (n != 2 || slice_is(word.key, "nvme"));
+		if (n < 3 || !nvme || !is_own(&word))
+			fprintf(out, "%.*s ", (int)(lex->p - word.key.p), word.key.p);
 	}
-	return len;
+	/* What is wrong with a line, the host will say of the line itself. */
+	if (ret < 0)
+		fprintf(out, "%.*s", (int)(lex->line_end - line), line);
+	else if (nvme && n > 2)
+		fprintf(out, "read-only disk=\"%s\"", disk);
+	fputc('\n', out);
+	return ret;
 }
 
 /*
- * Adds disk= to every NVMe device: the last one of a line counts. Read-only, since the guest only
- * reads and the file is the user's.
+ * Every NVMe device serves the file @disk. Read-only, since the guest only reads and the file is the
+ * user's.
  */
 static int put_disk(struct cli_machine *machine, const char *disk)
 {
-	const char *at = machine->text, *end = at + machine->len;
+	struct machine_lex lex = { .p = machine->text, .end = machine->text + machine->len };
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
 	if (!out)
 		return -ENOMEM;
-	while (at < end) {
-		const char *newline = memchr(at, '\n', end - at);
-		size_t n = (newline ? newline : end) - at;
-
-		if (is_nvme_line(at, n)) {
-			fwrite(at, 1, without_comment(at, n), out);
-			fprintf(out, " read-only disk=\"%s\"\n", disk);
-		} else {
-			fwrite(at, 1, n, out);
-			fputc('\n', out);
-		}
-		at += n + (newline != NULL);
-	}
+	while (lex_line(&lex) && copy_line(&lex, disk, out) >= 0)
+		;
 	if (fclose(out)) {
 		free(text);
 		return -ENOMEM;
@@ -116,16 +110,25 @@ static bool has_nvme(const struct cli_machine *machine)
 int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why,
 		     size_t size)
 {
-	char reason[512];
+	char reason[512], *path;
 	int err = 0;
 
 	*machine = (struct cli_machine){ 0 };
 	if (file)
 		err = cli_read_file(file, FILE_MAX, &machine->text, &machine->len);
+	if (!err && file && machine->len >= 3 && !memcmp(machine->text, "\xef\xbb\xbf", 3))
+		memmove(machine->text, machine->text + 3, machine->len -= 3);
 	if (err) {
 		cli_file_error(err, file, reason, sizeof(reason));
 		snprintf(why, size, "--machine %s", reason);
 		return err;
+	}
+	if (file && strchr(file, '/')) {
+		machine->directory = strndup(file, strrchr(file, '/') - file + 1);
+		if (!machine->directory) {
+			snprintf(why, size, "out of memory");
+			return -ENOMEM;
+		}
 	}
 	if (!disk)
 		return 0;
@@ -137,8 +140,13 @@ int cli_machine_load(struct cli_machine *machine, const char *file, const char *
 	}
 	if (!machine->text)
 		err = builtin_nvmes(&machine->text, &machine->len);
+	/* The user's file, named from where the user is. */
+	path = err ? NULL : realpath(disk, NULL);
+	if (!err && !path)
+		err = -errno;
 	if (!err)
-		err = put_disk(machine, disk);
+		err = put_disk(machine, path);
+	free(path);
 	if (err) {
 		snprintf(why, size, "--disk %s: %s", disk, strerror(-err));
 		return err;
@@ -150,10 +158,30 @@ int cli_machine_load(struct cli_machine *machine, const char *file, const char *
 	return 0;
 }
 
+int cli_machine_host(const struct cli_machine *machine, struct db_sys **out)
+{
+	return db_soft_host_create_in(machine->directory, machine->text, machine->len, out);
+}
+
 void cli_machine_free(struct cli_machine *machine)
 {
 	free(machine->text);
-	machine->text = NULL;
+	free(machine->directory);
+	*machine = (struct cli_machine){ 0 };
+}
+
+/* As the host will see it. */
+static int parse(const struct cli_machine *machine, struct machine *out)
+{
+	char why[128];
+	int err = machine_parse(machine->text, machine->len, out, why, sizeof(why));
+
+	if (err || !machine->directory)
+		return err;
+	err = machine_resolve(out, machine->directory);
+	if (err)
+		machine_free(out);
+	return err;
 }
 
 /* A disk without a file: its content follows from the seed. */
@@ -180,12 +208,12 @@ int cli_machine_disk(const struct cli_machine *machine, const char *address, uin
 		     char hex[SHA256_HEX])
 {
 	struct machine parsed;
-	int err = -ENOENT;
-	char why[128];
+	int err = parse(machine, &parsed);
 	unsigned int i;
 
-	if (machine_parse(machine->text, machine->len, &parsed, why, sizeof(why)))
-		return -EINVAL;
+	if (err)
+		return err;
+	err = -ENOENT;
 	for (i = 0; i < parsed.n_devices; i++) {
 		const struct machine_device *d = &parsed.devices[i];
 

@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <doorbell/doorbell.h>
+
 #include "cli/sha256.h"
 
 struct cli_machine {
 	char *text;	/* NULL: the built-in one */
 	size_t len;
+	char *directory;	/* of its file, where the disks that it names are; NULL: here */
 };
 
 /*
@@ -22,6 +25,10 @@ struct cli_machine {
  */
 int cli_machine_load(struct cli_machine *machine, const char *file, const char *disk, char *why,
 		     size_t size);
+/*
+ * The software host of it; -errno, db_error_message().
+ */
+int cli_machine_host(const struct cli_machine *machine, struct db_sys **out);
 void cli_machine_free(struct cli_machine *machine);
 
 /*

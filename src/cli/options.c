@@ -140,8 +140,8 @@ static unsigned int disturbances(const char *word, size_t len)
 
 static int parse_disturb(struct options *o, const char *name, const char *value)
 {
+	unsigned int which, left_out = 0;
 	const char *word = value;
-	unsigned int which;
 	size_t len, minus;
 
 	for (;; word += len + 1) {
@@ -153,13 +153,15 @@ static int parse_disturb(struct options *o, const char *name, const char *value)
 				   "all, or some of mask,remap,cd,abort,bypass,reset,fault, "
 				   "separated by commas; -fault leaves one out");
 		if (minus)
-			o->disturb &= ~which;
+			left_out |= which;
 		else
 			o->disturb |= which;
 		o->disturb_all |= which & (which - 1) && !minus;
 		if (!word[len])
-			return 0;
+			break;
 	}
+	o->disturb &= ~left_out;
+	return o->disturb ? 0 : bad(name, value, "nothing is left to be done");
 }
 
 static int parse_iova(struct options *o, const char *name, const char *value)
@@ -251,13 +253,14 @@ static const struct option_def {
 	unsigned int commands;
 	int (*parse)(struct options *o, const char *name, const char *value);
 	const char *help;
+	bool many;		/* more than one makes sense */
 } defs[] = {
 	{ "host", "soft|linux", ALL, parse_host,
 	  "the software host (default), or the running kernel" },
 	{ "machine", "FILE", ALL, parse_machine,
 	  "description of the software host's machine (default: built in)" },
 	{ "device", "ADDR", ALL, parse_device,
-	  "PCI address, such as 0000:01:00.0; may be given several times" },
+	  "PCI address, such as 0000:01:00.0; may be given several times", true },
 	{ "rebind", NULL, ALL, set_rebind, "take a device away from the driver that uses it" },
 	{ "mode", "MODE", PASS, parse_mode, "auto (default), native, stock or rmr" },
 	{ "vectors", "N", PASS, parse_vectors,
@@ -271,7 +274,7 @@ static const struct option_def {
 	{ "fall-through", NULL, PASS, set_fall_through,
 	  "native: the kernel reads the address back from the device's registers" },
 	{ "disk", "FILE", PASS, parse_disk,
-	  "the disk's content: served by the software host, compared on a real one" },
+	  "the disk's content: served by the software host, compared on a real one", true },
 	{ "disturb", "WHAT", OPTIONS_RUN, parse_disturb,
 	  "disturb the I/O: all, or of mask,remap,cd,abort,bypass,reset,fault" },
 	{ "iova", "ADDR", OPTIONS_EXPLAIN, parse_iova,
@@ -350,6 +353,7 @@ static int check_together(enum options_command command, const struct options *o)
 
 int options_parse(enum options_command command, int argc, char **argv, struct options *out)
 {
+	const char *given[N_DEFS] = { 0 };
 	struct option longs[N_DEFS + 1] = { 0 };
 	int which, c, err;
 	size_t i, n = 0;
@@ -384,6 +388,12 @@ int options_parse(enum options_command command, int argc, char **argv, struct op
 				word, argv[0], argv[0]);
 			return EXIT_USAGE;
 		}
+		if (given[c - 1] && !defs[c - 1].many && strcmp(given[c - 1], optarg)) {
+			fprintf(stderr, "doorbell: --%s is given twice: %s and %s\n",
+				defs[c - 1].name, given[c - 1], optarg);
+			return EXIT_USAGE;
+		}
+		given[c - 1] = optarg;
 		err = defs[c - 1].parse(out, defs[c - 1].name, optarg);
 		if (err)
 			return err;

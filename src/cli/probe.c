@@ -226,7 +226,7 @@ static int make_sys(struct probe *p, const struct options *o)
 	err = cli_machine_load(&machine, o->machine, NULL, p->why, sizeof(p->why));
 	if (err)
 		return err;
-	err = db_soft_host_create(machine.text, machine.len, &p->sys);
+	err = cli_machine_host(&machine, &p->sys);
 	if (err)
 		probe_fail(p, err, "%s: %s", o->machine ? o->machine : "built-in machine",
 			   db_error_message());

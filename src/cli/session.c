@@ -35,7 +35,7 @@ static int make_host(struct session *s)
 	err = cli_machine_load(&s->machine, o->machine, o->disks[0], s->why, sizeof(s->why));
 	if (err)
 		return err;
-	err = db_soft_host_create(s->machine.text, s->machine.len, &s->sys);
+	err = cli_machine_host(&s->machine, &s->sys);
 	if (err)
 		return session_fail(s, err, "%s: %s", o->machine ? o->machine : "built-in machine",
 				    db_error_message());

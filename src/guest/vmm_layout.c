@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RESERVED_MAX 64
+#define IPA_BITS 48
 #define VITS_SIZE (2ull * VMM_ITS_FRAME)
 /* away from the physical ITS's address of common machines, so that a mix-up shows */
 #define VITS_DEFAULT 0x0a080000ull
@@ -23,6 +24,11 @@ struct layout {
 	unsigned int n_reserved;
 	uint64_t vits_size;
 };
+
+static bool fits(uint64_t start, uint64_t size)
+{
+	return start < 1ull << IPA_BITS && size <= (1ull << IPA_BITS) - start;
+}
 
 static bool overlaps(uint64_t start, uint64_t last, uint64_t start2, uint64_t last2)
 {
@@ -150,10 +156,14 @@ static int place_vitses(struct vmm *vmm, const struct layout *layout)
 		return vmm_fail_lib(vmm, err, vmm->devices[0]->info.address);
 	if (vmm->config.vits_given) {
 		base = vmm->config.vits_base;
-		if (base % VMM_ITS_FRAME || base + vmm->n_vitses * layout->vits_size < base)
+		if (base % VMM_ITS_FRAME)
 			return vmm_fail(vmm, -EINVAL,
 					"--vits 0x%llx: an ITS lies at a multiple of 64 KiB",
 					(unsigned long long)base);
+		if (!fits(base, vmm->n_vitses * layout->vits_size))
+			return vmm_fail(vmm, -EINVAL,
+					"--vits 0x%llx: %u ITSes from there on do not fit into %u bits",
+					(unsigned long long)base, vmm->n_vitses, IPA_BITS);
 	} else if (fixed && vmm->mode == DB_MODE_STOCK) {
 		base = ipa - VMM_ITS_FRAME;
 	} else {
@@ -205,6 +215,11 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 	last = first + vmm->n_vitses * layout->vits_size - 1;
 	if (vmm->config.ram_base) {
 		vmm->ram_base = vmm->config.ram_base;
+		if (!fits(vmm->ram_base, size))
+			return vmm_fail(vmm, -EINVAL,
+					"--ram 0x%llx: %llu MiB from there on do not fit into %u bits",
+					(unsigned long long)vmm->ram_base,
+					(unsigned long long)size >> 20, IPA_BITS);
 		if (in_given_ram(vmm, first, last - first + 1))
 			return vmm_fail(
 				vmm, -EADDRINUSE,

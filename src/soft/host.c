@@ -514,6 +514,17 @@ int soft_host_plug(struct soft_host *host, const char *address)
 	return ret;
 }
 
+/* Of a disk's file the last message has the reason, after the error's name. */
+static void explain_function(int err, const struct machine_device *desc)
+{
+	const char *why = strstr(db_error_message(), ": disk ");
+
+	if (err == -ENOMEM || !why)
+		db_error_set(err, "cannot make device %s", desc->address);
+	else
+		db_error_set(err, "device %s%s", desc->address, why);
+}
+
 static int create_devices(struct soft_host *host)
 {
 	int ret;
@@ -535,7 +546,7 @@ static int create_devices(struct soft_host *host)
 	for (unsigned int i = 0; i < host->machine.n_devices && !ret; i++) {
 		ret = create_function(&host->devices[i], &host->devices[i].pci);
 		if (ret)
-			db_error_set(ret, "cannot make device %s", host->devices[i].desc->address);
+			explain_function(ret, host->devices[i].desc);
 		else
 			bind_at_start(&host->devices[i]);
 	}
@@ -643,7 +654,8 @@ static const struct db_sys_ops soft_ops = {
 	.release = soft_release,
 };
 
-int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
+int db_soft_host_create_in(const char *directory, const char *text, size_t len,
+			   struct db_sys **out)
 {
 	struct soft_host *host = soft_calloc(1, sizeof(*host));
 	char why[256];
@@ -654,6 +666,11 @@ int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
 		return -ENOMEM;
 	}
 	ret = machine_parse(text, len, &host->machine, why, sizeof(why));
+	if (!ret && directory) {
+		ret = machine_resolve(&host->machine, directory);
+		if (ret)
+			machine_free(&host->machine);
+	}
 	if (ret) {
 		db_error_set(ret, "machine description, %s", ret == -EINVAL ? why : "no memory");
 		soft_free(host);
@@ -674,6 +691,11 @@ int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
 	}
 	*out = &host->sys;
 	return 0;
+}
+
+int db_soft_host_create(const char *text, size_t len, struct db_sys **out)
+{
+	return db_soft_host_create_in(NULL, text, len, out);
 }
 
 int db_soft_host_on_dma_write(struct db_sys *sys, void (*fn)(void *ctx, void *addr, size_t len),

@@ -41,6 +41,8 @@ static const char default_devices[] =
 #define DEFAULT_IO_QUEUES 64
 #define DEFAULT_DISK (16ull << 20)
 
+#define OPTIONS_MAX 32		/* of a statement; there are fewer */
+
 /* --- Options --- */
 
 static int bad_value(struct machine_parser *p, const struct word *word, const char *want)
@@ -94,10 +96,20 @@ static int argument(struct machine_parser *p, const char *statement, struct word
 static int options(struct machine_parser *p,
 		   int (*option)(struct machine_parser *p, const struct word *word, void *arg), void *arg)
 {
+	struct slice said[OPTIONS_MAX];
+	unsigned int n = 0, i;
 	struct word word;
 	int ret;
 
 	while ((ret = lex_word(&p->lex, &word)) > 0) {
+		for (i = 0; i < n; i++)
+			if (said[i].len == word.key.len &&
+			    !memcmp(said[i].p, word.key.p, word.key.len))
+				return lex_error(&p->lex, 0, "%.*s is given twice",
+						 SLICE_ARG(word.key));
+		if (n == OPTIONS_MAX)
+			return lex_error(&p->lex, 0, "more than %u options", OPTIONS_MAX);
+		said[n++] = word.key;
 		ret = option(p, &word, arg);
 		if (ret)
 			return ret;
@@ -285,7 +297,7 @@ struct device_spec {
 	struct machine_device dev;
 	struct slice disk;
 	uint32_t count;
-	bool sid, device_id, group;	/* given, not the default */
+	bool sid, device_id, group, seed;	/* given, not the default */
 };
 
 /* "0000:01:00.0": segment, bus, device (5 bits), function (3 bits), in hexadecimal. */
@@ -328,12 +340,9 @@ static int bell_option(struct machine_parser *p, const struct word *word, struct
 {
 	int ret;
 
-	if (slice_is(word->key, "vectors")) {
-		bell->msi_vectors = 0;
+	if (slice_is(word->key, "vectors"))
 		return number_u32(p, word, 1, PCI_MSIX_MAX, &bell->msix_vectors);
-	}
 	if (slice_is(word->key, "msi")) {
-		bell->msix_vectors = 0;
 		ret = number_u32(p, word, 1, 32, &bell->msi_vectors);
 		if (!ret && bell->msi_vectors & (bell->msi_vectors - 1))
 			return bad_value(p, word, "a power of two");
@@ -348,8 +357,10 @@ static int nvme_option(struct machine_parser *p, const struct word *word, struct
 
 	if (slice_is(word->key, "io-queues"))
 		return number_u32(p, word, 1, 255, &nvme->io_queues);
-	if (slice_is(word->key, "seed"))
+	if (slice_is(word->key, "seed")) {
+		spec->seed = true;
 		return number(p, word, 0, UINT64_MAX, &nvme->seed);
+	}
 	if (slice_is(word->key, "size")) {
 		if (slice_number(word->value, true, 512, 1ull << 40, &nvme->size) ||
 		    nvme->size % 512)
@@ -426,6 +437,26 @@ static int device_option(struct machine_parser *p, const struct word *word, void
 					 : nvme_option(p, word, spec);
 }
 
+/* What the options of a device leave open, and what they say against each other. */
+static int complete_device(struct machine_parser *p, struct device_spec *spec)
+{
+	struct bell_config *bell = &spec->dev.bell;
+	struct nvme_config *nvme = &spec->dev.nvme;
+
+	if (bell->msi_vectors && bell->msix_vectors)
+		return lex_error(&p->lex, 0, "bell: vectors= (MSI-X) and msi= exclude each other");
+	if (!bell->msi_vectors && !bell->msix_vectors)
+		bell->msix_vectors = PCI_MSIX_MAX;
+	if (spec->disk.p && (nvme->size || spec->seed))
+		return lex_error(&p->lex, 0,
+				 "nvme: a disk= has its own size and content, without size= and seed=");
+	if (!nvme->size)
+		nvme->size = DEFAULT_DISK;
+	if (!spec->seed)
+		nvme->seed = 1;
+	return 0;
+}
+
 static int grow_devices(struct machine_parser *p, unsigned int want)
 {
 	unsigned int room = p->device_room ? p->device_room : 8;
@@ -479,8 +510,7 @@ static int device_statement(struct machine_parser *p)
 	struct device_spec spec = {
 		.count = 1,
 		.dev = {
-			.bell = { .msix_vectors = PCI_MSIX_MAX },
-			.nvme = { .io_queues = DEFAULT_IO_QUEUES, .size = DEFAULT_DISK, .seed = 1 },
+			.nvme = { .io_queues = DEFAULT_IO_QUEUES },
 			.msix_mappable = true, .resettable = true,
 		},
 	};
@@ -504,6 +534,8 @@ static int device_statement(struct machine_parser *p)
 		return bad_value(p, &word, "bell or nvme");
 
 	ret = options(p, device_option, &spec);
+	if (!ret)
+		ret = complete_device(p, &spec);
 	if (ret)
 		return ret;
 	if (spec.count > MACHINE_DEVICES - p->m->n_devices)
@@ -640,13 +672,14 @@ static int statement(struct machine_parser *p)
 	static const struct {
 		const char *name;
 		int (*parse)(struct machine_parser *p);
-	} statements[] = {
-		{ "kernel", kernel_statement },
-		{ "page-size", page_size_statement },
-		{ "ram", ram_statement },
-		{ "processors", processors_statement },
-		{ "lpi-bits", lpi_bits_statement },
-		{ "sw-msi", sw_msi_statement },
+		bool once;
+	} statements[MACHINE_STATEMENTS] = {
+		{ "kernel", kernel_statement, true },
+		{ "page-size", page_size_statement, true },
+		{ "ram", ram_statement, true },
+		{ "processors", processors_statement, true },
+		{ "lpi-bits", lpi_bits_statement, true },
+		{ "sw-msi", sw_msi_statement, true },
 		{ "smmu", smmu_statement },
 		{ "its", its_statement },
 		{ "device", device_statement },
@@ -661,6 +694,10 @@ static int statement(struct machine_parser *p)
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
 		if (word.has_value || !slice_is(word.key, statements[i].name))
 			continue;
+		if (statements[i].once && p->said[i])
+			return lex_error(&p->lex, 0, "%s: line %u says it already",
+					 statements[i].name, p->said[i]);
+		p->said[i] = p->lex.line;
 		ret = statements[i].parse(p);
 		if (ret)
 			return ret;
@@ -677,6 +714,11 @@ static int parse_text(struct machine_parser *p, const char *text, size_t len)
 {
 	int ret = 0;
 
+	/* Some editors put a byte order mark before what is UTF-8 anyway. */
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+		text += 3;
+		len -= 3;
+	}
 	p->lex.p = text;
 	p->lex.end = text + len;
 	p->lex.line = 0;
@@ -723,6 +765,26 @@ int machine_parse(const char *text, size_t len, struct machine *out, char *why, 
 	if (ret)
 		machine_free(out);
 	return ret;
+}
+
+int machine_resolve(struct machine *m, const char *directory)
+{
+	for (unsigned int i = 0; i < m->n_devices; i++) {
+		const char *name = m->devices[i].nvme.disk;
+		size_t size;
+		char *path;
+
+		if (!name || name[0] == '/')
+			continue;
+		size = strlen(directory) + strlen(name) + 2;
+		path = soft_calloc(1, size);
+		if (!path)
+			return -ENOMEM;
+		snprintf(path, size, "%s/%s", directory, name);
+		soft_free((void *)name);
+		m->devices[i].nvme.disk = path;
+	}
+	return 0;
 }
 
 void machine_free(struct machine *m)

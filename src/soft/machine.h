@@ -67,4 +67,10 @@ struct machine {
 int machine_parse(const char *text, size_t len, struct machine *out, char *why, size_t size);
 void machine_free(struct machine *m);
 
+/*
+ * Relative names of disks are those of files in @directory from now on. -ENOMEM; then some are still
+ * as they were.
+ */
+int machine_resolve(struct machine *m, const char *directory);
+
 #endif

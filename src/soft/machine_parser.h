@@ -6,6 +6,8 @@
 #include "soft/machine.h"
 #include "soft/machine_lex.h"
 
+#define MACHINE_STATEMENTS 10	/* kinds of them */
+
 struct machine_parser {
 	struct machine_lex lex;
 	struct machine *m;
@@ -14,6 +16,7 @@ struct machine_parser {
 		reserved_lines[MACHINE_RESERVED];
 	unsigned int *device_lines;
 	bool *own_group;
+	unsigned int said[MACHINE_STATEMENTS];	/* line of the last of each kind; 0: none */
 };
 
 /*

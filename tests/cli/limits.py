@@ -5,6 +5,7 @@ What the command does where something ends: output that cannot be written, more 
 files that are not what they should be, signals. Nothing is lost silently, and no part is called the whole.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -142,9 +143,81 @@ def dumps_of_another_machine(doorbell):
         equal(doorbell.call("probe", *arguments).status, 2, f"exit status of {arguments}")
 
 
+def disks_that_cannot_be(doorbell):
+    """Each reason names the file, whoever named it: a machine file or --disk."""
+    folder = doorbell.directory.name
+    empty, odd = doorbell.file("", "empty.img"), doorbell.file("x" * 1000, "odd.img")
+    fifo = os.path.join(folder, "fifo.img")
+    os.mkfifo(fifo)
+    for path, code, reason in ((empty, "EINVAL", "it is empty"), (odd, "EINVAL", "multiple of 512"), (folder, "EISDIR", "directory"),
+                               (fifo, "EINVAL", "not a regular file"), (folder + "/none.img", "ENOENT", "No such file")):
+        text = f'device 0000:01:00.0 nvme disk="{path}"\n'
+        doorbell.run(text).refused(code, path, reason)
+        doorbell.run(text.replace(" disk", " read-only disk")).refused(code if path != folder else "EINVAL", path, reason)
+        doorbell.call("probe", "--json", "--machine", doorbell.file(text)).refused(code, path, reason)
+        result = doorbell.call("run", "--json", "--disk", path)
+        equal(result.status, 1, "exit status")
+        check(path in result.stderr and reason in result.stderr, f"the reason of --disk {path}: {result.stderr}")
+
+
+def disks_beside_the_machine_file(doorbell):
+    folder = os.path.join(doorbell.directory.name, "elsewhere")
+    os.mkdir(folder)
+    content = os.urandom(8192)
+    with open(os.path.join(folder, "a disk.img"), "wb") as disk:
+        disk.write(content)
+    path = os.path.join(folder, "m.machine")
+    with open(path, "w", encoding="utf-8") as machine:
+        machine.write('device 0000:01:00.0 nvme disk="a disk.img" io-queues=1\n')
+    report = doorbell.call("run", "--json", "--machine", path).good()
+    equal(report["devices"][0]["io"]["sha256"], hashlib.sha256(content).hexdigest(), "the disk's content")
+    # --disk is relative to where the user is, and takes the place of the machine's own
+    other = doorbell.file(bytes(1024), "other.img")
+    process = subprocess.run([os.path.abspath(doorbell.path), "run", "--json", "--machine", path, "--disk", os.path.basename(other)],
+                             cwd=os.path.dirname(other), capture_output=True, timeout=120, check=False)
+    equal(json.loads(process.stdout)["devices"][0]["io"]["sha256"], hashlib.sha256(bytes(1024)).hexdigest(), "the other disk's")
+
+
+def byte_order_marks(doorbell):
+    disk = doorbell.file(bytes(1024), "disk")
+    doorbell.run("\ufeffdevice 0000:01:00.0 nvme size=1m io-queues=1\n").good()
+    equal(doorbell.run("\ufeffdevice 0000:01:00.0 nvme size=1m\n", "--disk", disk).good()["devices"][0]["io"]["bytes"], 1024, "bytes")
+
+
+def fifos_do_not_hang(doorbell):
+    """Nobody writes to it, and nobody reads from it."""
+    fifo = os.path.join(doorbell.directory.name, "fifo")
+    os.mkfifo(fifo)
+    for arguments in (["run", "--machine"], ["explain", "--case"], ["probe", "--iort"], ["run", "--disk"], ["explain", "--svg"]):
+        result = doorbell.call(*arguments, fifo)
+        equal(result.status, 1, f"exit status of {arguments}")
+        check(fifo in result.stderr, f"{arguments} names it: {result.stderr}")
+    process = subprocess.run(["bash", "-c", f'"{doorbell.path}" run --machine <(sleep 0.2; echo "{SMALL}")'],
+                             capture_output=True, timeout=120, check=False)
+    equal(process.returncode, 0, "exit status with a pipe that something comes from")
+
+
+def places_beyond_the_end(doorbell):
+    for option in ("--vits", "--ram"):
+        for at in ("0xffffffffffe00000", "0x1000000000000", "0xffffffff0000" if option == "--vits" else "0xffffffe00000"):
+            doorbell.run(SMALL, option, at).refused("EINVAL", f"{option} {at}", "48 bits")
+
+
+def options_that_contradict(doorbell):
+    for arguments, reason in ((["--disturb", "all,-all"], "nothing is left"), (["--disturb", "-fault"], "nothing is left"),
+                              (["--mode", "rmr", "--mode", "native"], "given twice: rmr and native"),
+                              (["--vectors", "1", "--vectors", "2"], "given twice")):
+        result = doorbell.call("run", *arguments)
+        equal(result.status, 2, f"exit status of {arguments}")
+        check(reason in result.stderr, f"{arguments}: {result.stderr}")
+    doorbell.run(SMALL, "--mode", "rmr", "--mode", "rmr", "--json").good()
+    doorbell.run("device 0000:01:00.0 bell msi=1 vectors=1\n").refused("EINVAL", "line 1", "exclude each other")
+
+
 CASES = [
     output_that_is_lost, closed_output_is_not_a_file, names_that_are_not_utf8, probe_that_fails, more_devices_than_a_few,
-    more_of_a_group_than_a_few, dumps_of_another_machine,
+    more_of_a_group_than_a_few, dumps_of_another_machine, disks_that_cannot_be, disks_beside_the_machine_file,
+    byte_order_marks, fifos_do_not_hang, places_beyond_the_end, options_that_contradict,
 ]
 
 if __name__ == "__main__":

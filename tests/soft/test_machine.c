@@ -161,17 +161,17 @@ static void device_statements(void **state)
 
 	(void)state;
 	parse_ok(
-		"smmu\nsmmu\ndevice 0000:0a:1f.7 nvme io-queues=8 disk=\"a b.img\" size=4m seed=0x10 read-only\r\n"
+		"smmu\nsmmu\ndevice 0000:0a:1f.7 nvme io-queues=8 disk=\"a b.img\" read-only\r\n"
 		"device 0000:03:00.0 bell vectors=5 smmu=1 sid=7 device-id=9 group=40 noresize not-mappable no-reset in-use\n"
 		"device 0000:04:00.0 bell msi=4\n"
-		"device 0000:05:00.0 bell msi=4 vectors=3",
+		"device 0000:05:00.0 bell vectors=3\ndevice 0000:06:00.0 nvme size=4m seed=0x10",
 		&m);
-	assert_int_equal(m.n_devices, 4);
+	assert_int_equal(m.n_devices, 5);
 	assert_string_equal(m.devices[0].nvme.disk, "a b.img");
 	assert_int_equal(m.devices[0].requester_id, 0x0aff);
 	assert_int_equal(m.devices[0].sid, 0x0aff);
-	assert_int_equal(m.devices[0].nvme.size, 4 << 20);
-	assert_int_equal(m.devices[0].nvme.seed, 16);
+	assert_int_equal(m.devices[4].nvme.size, 4 << 20);
+	assert_int_equal(m.devices[4].nvme.seed, 16);
 	assert_true(m.devices[0].nvme.read_only);
 	assert_int_equal(m.devices[1].bell.msix_vectors, 5);
 	assert_int_equal(m.devices[1].smmu, 1);
@@ -277,6 +277,14 @@ static void mistakes_are_named(void **state)
 		{ "device 0000:01:00.0 bell vectors=2049", "from 1 to 2048" },
 		{ "device 0000:01:00.0 bell msi=3", "a power of two" },
 		{ "device 0000:01:00.0 bell io-queues=3", "unknown option" },
+		{ "device 0000:01:00.0 bell msi=1 vectors=1", "exclude each other" },
+		{ "device 0000:01:00.0 bell vectors=1 msi=1", "exclude each other" },
+		{ "device 0000:01:00.0 bell vectors=1 smmu=0 vectors=1", "vectors is given twice" },
+		{ "its its base=0x8080000 base=0x80a0000", "base is given twice" },
+		{ "device 0000:01:00.0 nvme disk=a size=1m", "without size= and seed=" },
+		{ "device 0000:01:00.0 nvme seed=1 disk=a", "without size= and seed=" },
+		{ "kernel stock\npage-size 4k\nkernel doorbell", "line 3: kernel: line 1 says it" },
+		{ "sw-msi 0 1m\nsw-msi 0 1m", "line 2: sw-msi: line 1 says it already" },
 		{ "device 0000:01:00.0 nvme io-queues=256", "from 1 to 255" },
 		{ "device 0000:01:00.0 nvme size=1000", "512-byte blocks" },
 		{ "device 0000:01:00.0 nvme disk=", "unknown option \"disk\"" },

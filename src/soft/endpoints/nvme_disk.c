@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "soft/endpoints/nvme_priv.h"
+#include "sys/error.h"
 
 /*
  * A well-mixed word for each position: the finaliser of MurmurHash3 over a Weyl sequence (as
@@ -54,18 +55,38 @@ static int open_memory(struct nvme_disk *disk, const struct nvme_config *config)
 	return 0;
 }
 
+/* Why a file cannot be a disk; NULL: it can. */
+static const char *check_file(const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		return "it is a directory";
+	if (!S_ISREG(st->st_mode))
+		return "it is not a regular file";
+	if (!st->st_size)
+		return "it is empty";
+	if (st->st_size % (1 << NVME_BLOCK_BITS))
+		return "its size is not a multiple of 512 bytes";
+	return NULL;
+}
+
 static int open_file(struct nvme_disk *disk, const struct nvme_config *config)
 {
+	int flags = config->read_only ? O_RDONLY : O_RDWR;
+	const char *reason;
 	struct stat st;
-	int err;
+	int err = 0;
 
-	disk->fd = open(config->disk, (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	if (disk->fd < 0)
-		return -errno;
-	err = fstat(disk->fd, &st) ? -errno : 0;
-	if (!err && (!S_ISREG(st.st_mode) || st.st_size < 1 << NVME_BLOCK_BITS))
-		err = -EINVAL;
-	if (err) {
+	/* Opening a FIFO would wait for its other end. */
+	disk->fd = open(config->disk, flags | O_NONBLOCK | O_CLOEXEC);
+	if (disk->fd < 0 || fstat(disk->fd, &st)) {
+		err = -errno;
+		reason = err == -EISDIR ? "it is a directory" : strerror(-err);
+	} else {
+		reason = check_file(&st);
+	}
+	if (reason) {
+		err = err ? err : -EINVAL;
+		db_error_set(err, "disk \"%s\": %s", config->disk, reason);
 		nvme_disk_close(disk);
 		return err;
 	}
