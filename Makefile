@@ -11,7 +11,7 @@ endif
 SETUP ?= yes
 PREFIX ?= /usr/local
 
-.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate deb install clean help
+.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate deb prefix install uninstall dist clean help
 
 all: build/build.ninja
 	@ninja -C build --quiet
@@ -60,8 +60,22 @@ ifeq ($(SETUP),yes)
 endif
 	tools/deb
 
-install: all
+# What was built for another prefix is configured anew where one is asked for.
+prefix: all
+ifneq ($(origin PREFIX),file)
+	@meson setup build --reconfigure --prefix=$(PREFIX) >build/setup.log 2>&1 || { cat build/setup.log; exit 1; }
+endif
+
+install: prefix
 	@meson install -C build
+
+# What the last `make install` put there.
+uninstall:
+	@ninja -C build --quiet uninstall
+
+# What is committed, as build/meson-dist/doorbell-VERSION.tar.xz: it builds without git.
+dist: all
+	@meson dist -C build --no-tests
 
 clean:
 	rm -rf build build-*
@@ -79,4 +93,6 @@ help:
 	@echo 'make coverage      line and branch coverage of the tests'
 	@echo 'make mutate        breaks the code in known ways, and sees that the tests notice'
 	@echo 'make deb           the Debian packages, into build-deb/; lintian looks at them'
-	@echo 'make install       PREFIX=/usr/local'
+	@echo 'make install       PREFIX=/usr/local; DESTDIR=DIR to put it together elsewhere'
+	@echo 'make uninstall     takes away what the last make install put there'
+	@echo 'make dist          a tarball of what is committed, in build/meson-dist/'

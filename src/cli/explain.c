@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/file.h"
 #include "cli/json.h"
+#include "cli/signals.h"
 
 void explain_fields(const struct trace *trace, const struct smmu_step *step,
 		    struct decode_fields *out)
@@ -264,6 +265,7 @@ int command_explain(int argc, char **argv)
 	}
 	term_init(&term, options.json);
 	json_begin();
+	signals_catch();
 	if (options.case_file)
 		err = explain_case(trace, s, options.case_file, &term);
 	else
@@ -280,5 +282,5 @@ int command_explain(int argc, char **argv)
 	session_close(s);
 	free(trace);
 	free(s);
-	return err ? EXIT_FAILED : 0;
+	return signals_status(err ? EXIT_FAILED : 0);
 }

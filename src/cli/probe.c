@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/session.h"
+#include "cli/signals.h"
 #include "cli/sysfs.h"
 
 static int probe_fail(struct probe *p, int err, const char *format, ...)
@@ -193,6 +194,7 @@ static bool any_possible(const struct probe *p)
 
 static int probe_all(struct probe *p, const struct options *o)
 {
+	char reason[48];
 	unsigned int i;
 	int err;
 
@@ -201,6 +203,10 @@ static int probe_all(struct probe *p, const struct options *o)
 		return probe_fail(p, err, "%s", db_error_message());
 	err = find_devices(p, o);
 	for (i = 0; !err && i < p->n; i++) {
+		if (signals_caught()) {
+			err = probe_fail(p, -EINTR, "%s", signals_reason(reason));
+			break;
+		}
 		p->devices[i].group = -1;
 		if (to_open(p, &p->devices[i], o))
 			look_at(p, &p->devices[i], o);
@@ -286,6 +292,7 @@ int command_probe(int argc, char **argv)
 	}
 	term_init(&term, options.json);
 	json_begin();
+	signals_catch();
 	if (options.iort)
 		err = probe_dump(&options, &good, p->why, sizeof(p->why));
 	else
@@ -296,5 +303,5 @@ int command_probe(int argc, char **argv)
 			json_print(json_pack("{s:o}", "error", json_error(err, p->why)));
 	}
 	free_probe(p);
-	return good ? 0 : EXIT_FAILED;
+	return signals_status(good ? 0 : EXIT_FAILED);
 }

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/disturb.h"
 #include "cli/json.h"
+#include "cli/signals.h"
 #include "cli/term.h"
 #include "guest/disturb.h"
 
@@ -47,8 +48,11 @@ static int take_data(void *ctx, const void *buf, size_t len, uint64_t done, uint
 /* One step of device @index, and what disturbs it. 1: there is more to do; 0; -errno, s->why. */
 static int step(struct session *s, unsigned int index, struct run_device *d, bool disturb)
 {
-	int more = guest_device_step(s->devices[index]), err;
+	int more, err;
 
+	if (session_stopped(s))
+		return -EINTR;
+	more = guest_device_step(s->devices[index]);
 	if (more < 0)
 		return session_fail(s, more, "%s", guest_why(s->guest));
 	err = more && disturb ? disturb_step(s, index, d) : 0;
@@ -92,7 +96,9 @@ static int transfer(struct session *s, struct term *term, struct run_result *res
 			result->devices[i].running = false;
 			running--;
 			if (one) {
-				term_error(term, "%s", s->why);
+				/* A signal ends all of them, and is said once. */
+				if (one != err || one != -EINTR)
+					term_error(term, "%s", s->why);
 				err = one;
 			}
 		}
@@ -354,6 +360,7 @@ int command_run(int argc, char **argv)
 	}
 	term_init(&term, options.json);
 	json_begin();
+	signals_catch();
 	report = term_report(&term);
 	err = session_host(s, &options, &report);
 	if (!err)
@@ -373,5 +380,5 @@ int command_run(int argc, char **argv)
 		free(result->devices[i].messages);
 	free(result);
 	free(s);
-	return good ? 0 : EXIT_FAILED;
+	return signals_status(good ? 0 : EXIT_FAILED);
 }

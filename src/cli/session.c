@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/signals.h"
 #include "cli/sysfs.h"
 
 #define RAM_SIZE (128ull << 20)
@@ -20,6 +21,13 @@ int session_fail(struct session *s, int err, const char *format, ...)
 	vsnprintf(s->why, sizeof(s->why), format, args);
 	va_end(args);
 	return err;
+}
+
+int session_stopped(struct session *s)
+{
+	char reason[48];
+
+	return signals_caught() ? session_fail(s, -EINTR, "%s", signals_reason(reason)) : 0;
 }
 
 static int make_host(struct session *s)
@@ -203,6 +211,8 @@ static int boot_vmm(struct session *s)
 		cli_sysfs_driver(s->sys, s->addresses[i], s->drivers[i], sizeof(s->drivers[i]));
 	err = vmm_create(&config, &s->vmm);
 	for (i = 0; !err && i < s->n; i++) {
+		if (session_stopped(s))
+			return -EINTR;
 		err = vmm_add(s->vmm, s->addresses[i], &dev);
 		if (!err)
 			say_host(s, vmm_device_info(dev));
@@ -231,9 +241,12 @@ int session_boot(struct session *s)
 		return err;
 	config.vmm = s->vmm;
 	err = guest_create(&config, &s->guest);
-	for (i = 0; !err && i < s->n; i++)
+	for (i = 0; !err && i < s->n; i++) {
+		if (session_stopped(s))
+			return -EINTR;
 		err = guest_device_add(s->guest, vmm_device(s->vmm, i), s->options->vectors,
 				       &s->devices[i]);
+	}
 	if (err)
 		return session_fail(s, err, "%s", s->guest ? guest_why(s->guest) : strerror(-err));
 	return 0;

@@ -35,6 +35,9 @@ int session_boot(struct session *s);
 
 void session_close(struct session *s);
 
+/* -EINTR and the sentence once a signal has come that is to end the command, else 0. */
+int session_stopped(struct session *s);
+
 /* Leaves the sentence and returns @err. */
 int session_fail(struct session *s, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

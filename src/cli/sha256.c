@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/signals.h"
+
 #define CHUNK (1u << 20)
 
 struct sha256 {
@@ -42,13 +44,13 @@ static int add_file(struct sha256 *sha, int fd, unsigned int block, uint64_t *by
 {
 	unsigned char *buf = malloc(CHUNK);
 	size_t have = 0, whole;
-	ssize_t n;
+	ssize_t n = 0;
 	int ret = 0;
 
 	if (!buf)
 		return -ENOMEM;
 	*bytes = 0;
-	while ((n = read(fd, buf + have, CHUNK - have)) > 0) {
+	while (!signals_caught() && (n = read(fd, buf + have, CHUNK - have)) > 0) {
 		have += n;
 		if (have < CHUNK)
 			continue;
@@ -56,7 +58,9 @@ static int add_file(struct sha256 *sha, int fd, unsigned int block, uint64_t *by
 		*bytes += CHUNK;
 		have = 0;
 	}
-	if (n < 0)
+	if (signals_caught())
+		ret = -EINTR;
+	else if (n < 0)
 		ret = -errno;
 	whole = have - have % block;
 	sha256_add(sha, buf, whole);

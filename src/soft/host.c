@@ -626,6 +626,7 @@ static void soft_release(struct db_sys *sys)
 	destroy_hardware(host);
 	machine_free(&host->machine);
 	pthread_mutex_destroy(&host->doorbells_lock);
+	pthread_mutex_destroy(&host->its_lock);
 	pthread_mutex_destroy(&host->lock);
 	soft_free(host->files);
 	soft_free(host);
@@ -680,6 +681,7 @@ int db_soft_host_create_in(const char *directory, const char *text, size_t len,
 	host->sys.ops = &soft_ops;
 	pthread_mutex_init(&host->lock, NULL);
 	pthread_mutex_init(&host->doorbells_lock, NULL);
+	pthread_mutex_init(&host->its_lock, NULL);
 	db_error_set(-ENOMEM, "no memory for the machine");
 	host->mappings = mappings_create();
 	ret = host->mappings ? create_hardware(host) : -ENOMEM;

@@ -62,6 +62,8 @@ struct soft_host {
 	struct mappings *mappings;
 	pthread_mutex_t doorbells_lock;	/* below soft_device.lock, above iommufd's */
 	void *doorbells;		/* that users have asked for: a tree (tsearch) */
+	pthread_mutex_t its_lock;	/* below soft_device.lock, above the hardware's */
+	struct irq_events *its_events;	/* of each DeviceID in use */
 };
 
 /*

@@ -95,9 +95,13 @@ static uint64_t device_id_key(const struct machine_device *dev)
 	return (uint64_t)dev->its << 32 | dev->device_id;
 }
 
-/* No two devices may have the same of what @key gives. */
+/*
+ * No two devices may have the same of what @key gives, except, where it is @shared, in one group:
+ * functions behind a PCIe-to-PCI bridge, which stands in for all of them.
+ */
 static int check_unique(struct machine_parser *p, struct claim *claims,
-			uint64_t (*key)(const struct machine_device *dev), const char *what)
+			uint64_t (*key)(const struct machine_device *dev), const char *what,
+			bool shared)
 {
 	unsigned int n = p->m->n_devices;
 
@@ -107,11 +111,14 @@ static int check_unique(struct machine_parser *p, struct claim *claims,
 	for (unsigned int i = 1; i < n; i++) {
 		unsigned int first = claims[i - 1].device, second = claims[i].device;
 
-		if (claims[i].key == claims[i - 1].key)
-			return lex_error(&p->lex, p->device_lines[second],
-					 "device %s: %s is taken by %s (line %u)",
-					 p->m->devices[second].address, what,
-					 p->m->devices[first].address, p->device_lines[first]);
+		if (claims[i].key != claims[i - 1].key ||
+		    (shared && p->m->devices[first].group == p->m->devices[second].group))
+			continue;
+		return lex_error(&p->lex, p->device_lines[second],
+				 "device %s: %s is taken by %s (line %u)%s",
+				 p->m->devices[second].address, what, p->m->devices[first].address,
+				 p->device_lines[first],
+				 shared ? "; only one group= can share it" : "");
 	}
 	return 0;
 }
@@ -205,11 +212,11 @@ static int check_devices(struct machine_parser *p)
 	claims = soft_calloc(p->m->n_devices, sizeof(*claims));
 	if (!claims)
 		return -ENOMEM;
-	ret = check_unique(p, claims, address_key, "the address");
+	ret = check_unique(p, claims, address_key, "the address", false);
 	if (!ret)
-		ret = check_unique(p, claims, sid_key, "the StreamID");
+		ret = check_unique(p, claims, sid_key, "the StreamID", true);
 	if (!ret)
-		ret = check_unique(p, claims, device_id_key, "the DeviceID");
+		ret = check_unique(p, claims, device_id_key, "the DeviceID", true);
 	if (!ret)
 		ret = check_groups(p, claims);
 	soft_free(claims);

@@ -8,6 +8,8 @@ files that are not what they should be, signals. Nothing is lost silently, and n
 import hashlib
 import json
 import os
+import re
+import signal
 import struct
 import subprocess
 import sys
@@ -214,10 +216,50 @@ def options_that_contradict(doorbell):
     doorbell.run("device 0000:01:00.0 bell msi=1 vectors=1\n").refused("EINVAL", "line 1", "exclude each other")
 
 
+def start(doorbell, output, number, *arguments):
+    """The status of a command that gets this signal in the middle of its I/O, and what it wrote to the pipe or terminal."""
+    disk = os.path.join(doorbell.directory.name, f"large-{number}.img")
+    with open(disk, "wb") as image:
+        image.truncate(64 << 30)
+    machine = doorbell.file(f'device 0000:01:00.0 nvme disk="{disk}" read-only in-use\n')
+    reader, writer = output()
+    process = subprocess.Popen([doorbell.path, "run", "--machine", machine, "--device", "0000:01:00.0", "--rebind", *arguments],
+                               stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    said = b""
+    while True:
+        try:
+            part = os.read(reader, 65536)
+        except OSError:     # a terminal that nobody has open any more
+            break
+        if not part:
+            break
+        said += part
+        if number and (b"% of 64 GiB" in said or b" of 64 GiB" in said):
+            process.send_signal(number)
+            number = 0
+    errors = process.stderr.read().decode()
+    os.close(reader)
+    return process.wait(120), said.decode(), errors
+
+
+def signals_end_it_in_order(doorbell):
+    """Devices are back with their drivers, and a terminal's progress line is at its end before anything else is written."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        status, said, errors = start(doorbell, os.openpty, number)
+        equal(status, 128 + number, "exit status")
+        name = signal.Signals(number).name
+        check(f"stopped by {name}" in errors, f"that is said: {errors}")
+        check("nvme drives it again" in said, f"that is shown: {said[-600:]}")
+        check(re.search(r" of 64 GiB\x1b\[K\r\x1b\[K", said.rpartition("FAIL")[0][-300:]), f"the line ends: {said[-300:]!r}")
+        check(f"FAIL it was stopped by {name}" in said.replace("\x1b[1;31m", "").replace("\x1b[0m", ""), "the verdict")
+
+
 CASES = [
     output_that_is_lost, closed_output_is_not_a_file, names_that_are_not_utf8, probe_that_fails, more_devices_than_a_few,
     more_of_a_group_than_a_few, dumps_of_another_machine, disks_that_cannot_be, disks_beside_the_machine_file,
     byte_order_marks, fifos_do_not_hang, places_beyond_the_end, options_that_contradict,
+    signals_end_it_in_order,
 ]
 
 if __name__ == "__main__":

@@ -303,7 +303,12 @@ static void mistakes_are_named(void **state)
 		{ "device 0000:01:00.0 bell\ndevice 0000:01:00.0 nvme",
 		  "line 2: device 0000:01:00.0: the address is taken by" },
 		{ "device 0000:01:00.0 bell sid=1\ndevice 0000:02:00.0 bell sid=1",
-		  "the StreamID is taken by 0000:01:00.0 (line 1)" },
+		  "the StreamID is taken by 0000:01:00.0 (line 1); only one group= can share it" },
+		{ "device 0000:01:00.0 bell sid=1 group=1\ndevice 0000:02:00.0 bell sid=1 group=2",
+		  "the StreamID is taken by" },
+		{ "device 0000:01:00.0 bell device-id=1 group=1\n"
+		  "device 0000:02:00.0 bell device-id=1 group=2",
+		  "the DeviceID is taken by" },
 		{ "device 0000:01:00.0 bell device-id=1\ndevice 0000:02:00.0 bell device-id=1",
 		  "the DeviceID is taken" },
 		{ "smmu\nsmmu\ndevice 0000:01:00.0 bell group=1\ndevice 0000:02:00.0 bell group=1 smmu=1",

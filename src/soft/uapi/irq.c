@@ -9,6 +9,7 @@
 #include "abi/vfio.h"
 #include "soft/alloc.h"
 #include "soft/hw/rcu.h"
+#include "soft/uapi/irq_events.h"
 
 struct irq_vector {
 	uint32_t event;		/* EventID on an ITS */
@@ -37,9 +38,7 @@ struct irq_domain {
 	/* VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX; 0: none yet */
 	unsigned int kind;
 	unsigned int size;		/* vectors of the capability */
-	unsigned int n_events;		/* of the ITT, and LPIs from first_lpi; 0 for a v2m frame */
-	uint32_t first_lpi;
-	uint64_t events[PCI_MSIX_MAX / 64];	/* in use */
+	struct irq_events *events;	/* NULL for a v2m frame */
 	struct irq_vector *vectors;	/* size of them */
 
 	bool enabled;
@@ -95,51 +94,13 @@ static void its_invalidate(struct irq_domain *domain, uint32_t event)
 		its_dev_commands(domain->its, inv, 1);
 }
 
-/*
- * The device's ITT and its LPIs, of which there may be fewer than events: vectors beyond these
- * cannot be allocated.
- */
-static int its_create_device(struct irq_domain *domain)
-{
-	unsigned int events = round_up_pow2(domain->size), lpis;
-	unsigned int most = 1u << its_dev_config(domain->its)->event_bits;
-	int ret;
-
-	/*
-	 * DeviceID 0 is what a machine without wired DeviceIDs has for all: Linux leaves room for
-	 * more than one device.
-	 */
-	if (!domain->device_id && events < 32)
-		events = 32;
-	if (events > most)
-		events = most;
-
-	for (lpis = events; lpis; lpis /= 2) {
-		ret = gic_alloc_interrupts(domain->gic, domain->its, lpis, &domain->first_lpi);
-		if (ret != -ENOSPC)
-			break;
-	}
-	if (!lpis || ret)
-		return -ENODEV;
-
-	ret = its_dev_map_device(domain->its, domain->device_id, events < 2 ? 2 : events);
-	if (ret) {
-		gic_free_interrupts(domain->gic, domain->its, domain->first_lpi, lpis);
-		return -ENODEV;
-	}
-	domain->n_events = lpis;
-	return 0;
-}
-
 static void release_kind(struct irq_domain *domain)
 {
-	if (domain->n_events) {
-		its_dev_unmap_device(domain->its, domain->device_id);
-		gic_free_interrupts(domain->gic, domain->its, domain->first_lpi, domain->n_events);
-	}
+	if (domain->events)
+		irq_events_put(domain->events);
 	soft_free(domain->vectors);
 	domain->vectors = NULL;
-	domain->n_events = 0;
+	domain->events = NULL;
 	domain->kind = 0;
 }
 
@@ -165,7 +126,7 @@ static int setup_kind(struct irq_domain *domain, unsigned int kind)
 	if (!domain->vectors)
 		return -ENODEV;
 	if (!is_v2m(domain)) {
-		ret = its_create_device(domain);
+		ret = irq_events_get(domain->dev, domain->size, &domain->events);
 		if (ret) {
 			release_kind(domain);
 			return ret;
@@ -180,35 +141,6 @@ static int setup_kind(struct irq_domain *domain, unsigned int kind)
 		domain->msi_maskable = flags & PCI_MSI_FLAGS_MASKBIT;
 	}
 	return 0;
-}
-
-static bool event_in_use(const struct irq_domain *domain, unsigned int event)
-{
-	return domain->events[event / 64] >> (event % 64) & 1;
-}
-
-/* The first @count (a power of two) free events at a multiple of @count. */
-static int alloc_events(struct irq_domain *domain, unsigned int count, uint32_t *first)
-{
-	unsigned int base, i;
-
-	for (base = 0; base + count <= domain->n_events; base += count) {
-		for (i = 0; i < count && !event_in_use(domain, base + i); i++)
-			;
-		if (i < count)
-			continue;
-		for (i = 0; i < count; i++)
-			domain->events[(base + i) / 64] |= 1ull << ((base + i) % 64);
-		*first = base;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-static void free_events(struct irq_domain *domain, uint32_t first, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		domain->events[(first + i) / 64] &= ~(1ull << ((first + i) % 64));
 }
 
 /*
@@ -226,14 +158,14 @@ static int alloc_interrupts(struct irq_domain *domain, unsigned int vector, unsi
 		if (ret)
 			return ret;
 	} else {
-		ret = alloc_events(domain, span, &event);
+		ret = irq_events_alloc(domain->events, span, &event);
 		if (ret)
 			return ret;
-		intid = domain->first_lpi + event;
+		intid = irq_events_lpi(domain->events) + event;
 		ret = its_dev_map_events(domain->its, domain->device_id, event, span, intid,
 					 event % domain->dev->host->machine.processors);
 		if (ret) {
-			free_events(domain, event, span);
+			irq_events_free(domain->events, event, span);
 			return ret;
 		}
 	}
@@ -257,7 +189,7 @@ static void free_interrupts(struct irq_domain *domain, unsigned int vector, unsi
 		gic_free_interrupts(domain->gic, domain->its, first->intid, span);
 	} else {
 		its_dev_unmap_events(domain->its, domain->device_id, first->event, span);
-		free_events(domain, first->event, span);
+		irq_events_free(domain->events, first->event, span);
 	}
 	memset(&domain->vectors[vector], 0, count * sizeof(domain->vectors[0]));
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "soft/alloc.h"
+#include "soft/endpoints/bell.h"
 
 /* the first doorbell page in the SW_MSI window, and the register's offset */
 #define WINDOW 0x8000040
@@ -627,6 +628,41 @@ static void changes_in_a_storm(void **state)
 	assert_int_equal(take(fds[0]), 0);
 }
 
+/*
+ * Two functions behind a PCIe-to-PCI bridge have one StreamID and one DeviceID: each has interrupts
+ * and DMA of its own nevertheless, whichever comes and goes first.
+ */
+static void behind_a_bridge(void **state)
+{
+	struct fixture_device other;
+
+	(void)state;
+	one_device("device 0008:02:00.0 bell sid=0x200 device-id=0x200 vectors=2 group=1\n"
+		   "device 0008:02:02.0 bell sid=0x200 device-id=0x200 vectors=40 group=1\n",
+		   "0008:02:00.0");
+	device_start(&f, "0008:02:02.0", &other);
+	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
+	assert_int_equal(arm(&other, MSIX, 0, 40, &fds[2]), 0);
+	assert_int_equal(msix_address(&dev, 1), msix_address(&other, 1));
+	for (unsigned int i = 0; i < 40; i++) {
+		bar_set(&other, 0, BELL_RING, i);
+		for (unsigned int j = 0; j < 42; j++)
+			assert_int_equal(take(fds[j]), j == i + 2);
+	}
+	ring(1);
+	assert_int_equal(take(fds[1]), 1);
+	/* what one gives back, the other keeps */
+	device_close(&dev);
+	bar_set(&other, 0, BELL_RING, 39);
+	assert_int_equal(take(fds[41]), 1);
+	device_start(&f, "0008:02:00.0", &dev);
+	assert_int_equal(arm(&dev, MSIX, 0, 2, fds), 0);
+	device_close(&other);
+	ring(0);
+	assert_int_equal(take(fds[0]), 1);
+	assert_int_equal(disarm_all(&dev, MSIX), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +688,7 @@ int main(void)
 		cmocka_unit_test_teardown(few_events, teardown_device),
 		cmocka_unit_test_teardown(few_lpis, teardown_device),
 		cmocka_unit_test_teardown(pre_its, teardown_device),
+		cmocka_unit_test_teardown(behind_a_bridge, teardown_device),
 		cmocka_unit_test_setup_teardown(detached, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(without_bus_master, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(fails_whole, setup_bell, teardown_device),
