@@ -143,6 +143,8 @@ void guest_rebind(void)
 	char path[128];
 
 	for (count = 0; (disk = guest_disk(count)); count++) {
+		if (!disk->nvme)
+			continue;
 		device_path(path, sizeof(path), disk, "driver/unbind");
 		change(path, disk->address);
 		change("/sys/bus/pci/drivers/nvme/bind", disk->address);
@@ -158,6 +160,8 @@ void guest_reset(void)
 	char path[128];
 
 	for (count = 0; (disk = guest_disk(count)); count++) {
+		if (!disk->nvme)
+			continue;
 		device_path(path, sizeof(path), disk, "reset");
 		change(path, "1");
 	}
@@ -222,7 +226,7 @@ void guest_fault(void)
 	char path[128];
 	int fd;
 
-	if (!disk)
+	if (!disk || !disk->nvme)
 		return;
 	device_path(path, sizeof(path), disk, "driver/unbind");
 	change(path, disk->address);

@@ -48,34 +48,40 @@ int guest_write(const char *path, const char *value)
 	return length < 0 ? -1 : 0;
 }
 
-static void add_disk(const char *name)
+static void add_disk(const char *name, const char *function)
 {
 	struct guest_disk *disk = &disks[found];
-	char link[64], target[512];
-	ssize_t length;
+	char path[320], *real;
 
 	snprintf(disk->name, sizeof(disk->name), "%s", name);
-	/* .../0000:01:00.0/nvme/nvme0/nvme0n1/device/device is the PCI function. */
-	snprintf(link, sizeof(link), "/sys/block/%s/device/device", disk->name);
-	length = readlink(link, target, sizeof(target) - 1);
-	if (length < 0)
+	disk->nvme = !strncmp(name, "nvme", 4);
+	/* Where the PCI function is, seen from the disk's device. */
+	snprintf(path, sizeof(path), "/sys/block/%s/device/%s", disk->name, function);
+	real = realpath(path, NULL);
+	if (!real)
 		return;
-	target[length] = '\0';
-	snprintf(disk->address, sizeof(disk->address), "%s", basename(target));
+	snprintf(disk->address, sizeof(disk->address), "%s", basename(real));
+	free(real);
 	found++;
 }
 
-static void scan(void)
+static void scan_for(const char *prefix, const char *function)
 {
 	DIR *dir = opendir("/sys/block");
 	struct dirent *entry;
 
-	found = 0;
 	while (dir && found < MAX_DISKS && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "nvme", 4))
-			add_disk(entry->d_name);
+		if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+			add_disk(entry->d_name, function);
 	if (dir)
 		closedir(dir);
+}
+
+static void scan(void)
+{
+	found = 0;
+	scan_for("nvme", "device");
+	scan_for("vd", "..");
 }
 
 unsigned int guest_find_disks(unsigned int count)
@@ -162,7 +168,7 @@ static void *read_pieces(void *arg)
 
 static bool open_disk(const struct guest_disk *disk, struct reader *first)
 {
-	char path[64];
+	char path[300];
 	uint64_t *buf;
 	bool ret = false;
 

@@ -3,6 +3,7 @@
 #ifndef GUEST_H
 #define GUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,14 +22,15 @@ int guest_write(const char *path, const char *value);
 /* --- disks (disks.c) --- */
 
 struct guest_disk {
-	char name[32];		/* nvme0n1 */
+	char name[256];		/* nvme0n1, vda */
+	bool nvme;		/* else virtio */
 	char address[16];	/* of its PCI function: 0000:01:00.0 */
 };
 
-/* Waits until there are @count NVMe disks, for a minute at the most, and returns how many there are. */
+/* Waits until there are @count disks, NVMe and virtio together, for a minute at the most, and returns how many there are. */
 unsigned int guest_find_disks(unsigned int count);
 
-/* The disk of number @index, or NULL. */
+/* The disk of number @index, or NULL; NVMe disks come first. */
 struct guest_disk *guest_disk(unsigned int index);
 
 /* Reads all of it by a thread on each CPU and compares every word with what it must be. */

@@ -11,8 +11,11 @@
  *                           affinity moves each interrupt of the disks from CPU to CPU meanwhile
  *                           fault    lets a controller read where nothing is mapped (its driver
  *                                    is taken away: comes last)
- *   doorbell.disks=N        how many NVMe disks there are to be waited for (1)
+ *   doorbell.disks=N        how many disks there are to be waited for (1)
+ *
+ * Modules of the guest's kernel that lie in /modules are loaded first.
  */
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +26,8 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <fcntl.h>
+#include <linux/module.h>
+#include <sys/syscall.h>
 
 #include "guest.h"
 
@@ -50,6 +55,27 @@ static void mount_all(void)
 		for (int fd = 0; fd < 3; fd++)
 			dup2(console, fd);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static void load_modules(void)
+{
+	DIR *dir = opendir("/modules");
+	struct dirent *entry;
+	char path[300];
+	int fd, flags;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/modules/%s", entry->d_name);
+		flags = strstr(path, ".ko.") ? MODULE_INIT_COMPRESSED_FILE : 0;
+		fd = open(path, O_RDONLY);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", flags))
+			guest_fail(path);
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* The value of @key on the kernel's command line, or @otherwise. */
@@ -117,6 +143,7 @@ int main(void)
 	char *words;
 
 	mount_all();
+	load_modules();
 	uname(&name);
 	guest_say("kernel %s, %ld CPUs, pages of %ld KiB", name.release, sysconf(_SC_NPROCESSORS_ONLN),
 		  sysconf(_SC_PAGESIZE) / 1024);

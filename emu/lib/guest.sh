@@ -39,10 +39,17 @@ unpack_guest_kernel() {
 	mv "$dir/Image.new" "$dir/Image"
 }
 
-# guest_initramfs OUT : the guest's init and nothing else.
+# guest_initramfs OUT [MODULE...] : the guest's init, and modules of its kernel.
 guest_initramfs() {
-	local init=$SCRATCH/guest-init
+	local out=$1 init=$SCRATCH/guest-init module file
+	local -a files=()
+	shift
+	for module; do
+		file=$(find "$GUEST_MODULES/" -name "$module.ko*" -print -quit)
+		[ -n "$file" ] || die "the guest's kernel has no module $module"
+		files+=("modules/$(basename "$file")=$file")
+	done
 	"${CROSS}gcc" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -static -pthread \
 		-o "$init" "$EMU"/guest/*.c || die "cannot compile the guest's init"
-	python3 "$EMU/lib/cpio.py" "$1" "init=$init" || die "cannot make the guest's initramfs"
+	python3 "$EMU/lib/cpio.py" "$out" "init=$init" "${files[@]}" || die "cannot make the guest's initramfs"
 }

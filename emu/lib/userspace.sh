@@ -11,7 +11,7 @@ own_program() {
 	local target=${OWN_PROGRAMS[$1]} tree build
 	tree=$(realpath "$EMU/..")
 	get_sysroot
-	build=$CACHE/userspace/$({ echo "$tree"; echo "$SYSROOT"; } | key)
+	build=$CACHE/userspace/$({ echo "$tree"; echo "$SYSROOT"; cross_file; } | key)
 	PROGRAM=$build/tree/$target
 	lock "userspace-$(basename "$build")"
 	[ -e "$build/tree/build.ninja" ] || set_up "$tree" "$build"
@@ -34,7 +34,8 @@ set_up() {
 	}
 }
 
-# There is no C library in the machine, so everything is linked statically.
+# There is no C library in the machine, so everything is linked statically; to any address, since the
+# software host has the devices of its machine where such a program would be.
 cross_file() {
 	local lib=$SYSROOT/usr/lib/aarch64-linux-gnu include=$SYSROOT/usr/include
 	cat <<-END
@@ -45,8 +46,8 @@ cross_file() {
 		pkgconfig = 'pkg-config'
 
 		[built-in options]
-		c_args = ['-isystem', '$include', '-isystem', '$include/aarch64-linux-gnu']
-		c_link_args = ['-static', '-L$lib']
+		c_args = ['-fPIE', '-isystem', '$include', '-isystem', '$include/aarch64-linux-gnu']
+		c_link_args = ['-static-pie', '-L$lib']
 
 		[properties]
 		pkg_config_libdir = '$lib/pkgconfig:$SYSROOT/usr/share/pkgconfig'
