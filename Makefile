@@ -11,7 +11,7 @@ endif
 SETUP ?= yes
 PREFIX ?= /usr/local
 
-.PHONY: all setup run check check-native check-arm bench fuzz coverage mutate deb prefix install uninstall dist clean help
+.PHONY: all setup run vm check check-native check-arm bench fuzz coverage mutate deb prefix install uninstall dist clean help
 
 all: build/build.ninja
 	@ninja -C build --quiet
@@ -32,6 +32,9 @@ else
 run: all
 	build/doorbell run $(ARGS)
 endif
+
+vm:
+	emu/vm $(EMU_ARGS)
 
 check: setup
 	tools/check
@@ -85,6 +88,8 @@ help:
 	@echo 'make run           pass an NVMe device through to the in-process guest, on the software host'
 	@echo 'make run HOST=arm  the same on a real Linux kernel, on an emulated Arm machine;'
 	@echo '                   EMU_ARGS="--kernel doorbell" with our kernel series (emu/run --help: more)'
+	@echo 'make vm            boot doorbell vm, our VMM, on that machine, in it a Linux guest with'
+	@echo '                   its disk passed through; EMU_ARGS="--kernel doorbell" (emu/vm --help)'
 	@echo 'make check         all tests: gcc and clang, sanitizers, short fuzzing, the emulated Arm machine'
 	@echo 'make check-native  the same without the emulated machine'
 	@echo 'make bench         measure against named limits; COMPARE=REV against another revision;'
