@@ -55,7 +55,7 @@ int db_msi_doorbell_ipa(struct db_device *dev, enum db_mode mode, bool *fixed, u
  * stock is tried, and never rmr instead of these, as the guest would have to be told.
  *
  * Errors: -EOPNOTSUPP (mode not possible), -EXDEV, -EADDRINUSE, -EBUSY (the capability has a db_msi
- * already), -EINVAL (doorbell_ipa, kind, size), -E2BIG, -ENOMEM.
+ * already), -EINVAL (doorbell_ipa, kind, size, no space), -E2BIG, -ENOMEM.
  */
 int db_msi_create(const struct db_msi_config *config, struct db_msi **out);
 

@@ -541,6 +541,16 @@ static void release(struct db_msi *msi)
 	free(msi);
 }
 
+static int start(struct db_msi *msi)
+{
+	if (msi->mode == DB_MODE_NATIVE && !msi->space) {
+		db_error_set(-EINVAL, "mode native maps the doorbell of %s, and needs a db_space "
+			     "for that (db_space_adopt() takes an IOAS)", msi->dev->address);
+		return -EINVAL;
+	}
+	return msi->ops->start(msi);
+}
+
 static bool is_about_layout(int error)
 {
 	return error == -EXDEV || error == -EADDRINUSE || error == -EINVAL || error == -EOPNOTSUPP;
@@ -555,7 +565,7 @@ static bool is_about_layout(int error)
 static int start_auto(struct db_msi *msi)
 {
 	char why[sizeof(msi->caps.why_not[0])];
-	int ret = msi->ops->start(msi), other;
+	int ret = start(msi), other;
 
 	if (msi->mode != DB_MODE_NATIVE || msi->fall_through || !is_about_layout(ret))
 		return ret;
@@ -637,7 +647,7 @@ static int create(const struct db_msi_config *config, struct db_msi **out)
 			log_say(DB_LOG_DEBUG, "%s: its MSI-X table cannot be mapped: vectors are "
 				"masked by exchanging their eventfds", msi->dev->address);
 	}
-	ret = config->mode == DB_MODE_AUTO ? start_auto(msi) : msi->ops->start(msi);
+	ret = config->mode == DB_MODE_AUTO ? start_auto(msi) : start(msi);
 	if (ret)
 		goto leave;
 	*out = msi;

@@ -341,6 +341,19 @@ static void one_of_a_capability(void **state)
 	assert_int_equal(db_msi_create(&config, &second), -EINVAL);
 	config.kind = DB_MSIX;
 	db_msi_destroy(rig.msi);
+	rig.msi = NULL;
+	/* The doorbell is mapped somewhere in mode native only. */
+	config.space = NULL;
+	assert_int_equal(db_msi_create(&config, &second), -EINVAL);
+	assert_message_has("db_space_adopt()");
+	config.mode = DB_MODE_AUTO;
+	config.doorbell_ipa = MOCK_WINDOW;
+	assert_int_equal(db_msi_create(&config, &second), 0);
+	assert_int_equal(db_msi_mode(second), DB_MODE_STOCK);
+	db_msi_destroy(second);
+	config.mode = DB_MODE_NATIVE;
+	config.space = rig.space;
+	config.doorbell_ipa = 0x20090000;
 	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
 	rig_close(&rig);
 }
