@@ -212,7 +212,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	uintptr_t addr = (uintptr_t)info->si_addr;
 	int was = errno, turned = sig;
 
-	if (user_fault(context))
+	if (user_fault(info, context))
 		return;
 	if (host && sig == SIGSEGV && info->si_code > 0 &&
 	    mappings_overlap(host->mappings, addr, 1)) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "soft/alloc.h"
@@ -108,35 +109,45 @@ struct soft_device **soft_host_group(struct soft_host *host, unsigned int group,
 
 /* --- Paths --- */
 
-static int open_vfio(struct soft_host *host, const char *number, int flags, int *fd)
+/* A number as it stands in a path, below @end; false: it is none. */
+static bool parse_number(const char *text, unsigned long end, unsigned int *out)
 {
-	unsigned long index;
-	char *end;
+	unsigned long number;
+	char *rest;
 
-	if (*number < '0' || *number > '9' || (*number == '0' && number[1]))
-		return -ENOENT;
+	if (*text < '0' || *text > '9' || (*text == '0' && text[1]))
+		return false;
 	errno = 0;
-	index = strtoul(number, &end, 10);
-	if (*end || errno || index >= host->machine.n_devices)
-		return -ENOENT;
-	return vfio_open(&host->devices[index], flags, fd);
+	number = strtoul(text, &rest, 10);
+	*out = (unsigned int)number;
+	return !*rest && !errno && number < end;
+}
+
+static const char iommu_node[] = "/dev/iommu", container_node[] = "/dev/vfio/vfio";
+static const char cdev_nodes[] = "/dev/vfio/devices/vfio", group_nodes[] = "/dev/vfio/";
+
+static bool begins_with(const char *path, const char *prefix)
+{
+	return !strncmp(path, prefix, strlen(prefix));
 }
 
 static int soft_open(struct db_sys *sys, const char *path, int flags)
 {
-	static const char cdev[] = "/dev/vfio/devices/vfio";
 	struct soft_host *host = to_host(sys);
-	int fd, ret;
+	unsigned int number;
+	int fd, ret = -ENOENT;
 
-	/* VFIO groups (/dev/vfio/N, /dev/vfio/vfio) are not configured into this kernel. */
-	if (!strcmp(path, "/dev/iommu"))
+	/* Containers are iommufd's: this kernel has no type1 of VFIO's own. */
+	if (!strcmp(path, iommu_node) || !strcmp(path, container_node))
 		ret = iommufd_open(host, flags, &fd);
-	else if (!strncmp(path, cdev, sizeof(cdev) - 1))
-		ret = open_vfio(host, path + sizeof(cdev) - 1, flags, &fd);
-	else if (!strncmp(path, "/sys/", 5))
+	else if (begins_with(path, "/sys/"))
 		ret = sysfs_open(host, path, flags, &fd);
-	else
-		ret = -ENOENT;
+	else if (begins_with(path, cdev_nodes) &&
+		 parse_number(path + strlen(cdev_nodes), host->machine.n_devices, &number))
+		ret = vfio_open(&host->devices[number], flags, &fd);
+	else if (begins_with(path, group_nodes) &&
+		 parse_number(path + strlen(group_nodes), UINT32_MAX, &number))
+		ret = vfio_group_open(host, number, &fd);
 	return ret ? ret : fd;
 }
 
@@ -328,16 +339,22 @@ int soft_host_rewind(struct soft_host *host, int fd, int64_t offset)
 
 int soft_host_stat(struct soft_host *host, const char *path, bool follow, struct stat *st)
 {
-	static const char iommu[] = "/dev/iommu";
+	unsigned int number;
 
 	*st = (struct stat){ .st_nlink = 1, .st_blksize = 4096 };
 	/* One number for each path. */
 	for (const char *at = path; *at; at++)
 		st->st_ino = st->st_ino * 31 + (unsigned char)*at;
-	if (strcmp(path, iommu))
-		return sysfs_stat(host, path, follow, st);
 	st->st_mode = S_IFCHR | 0600;
-	st->st_rdev = iommufd_rdev();
+	if (!strcmp(path, iommu_node) || !strcmp(path, container_node)) {
+		st->st_rdev = iommufd_rdev();
+	} else if (begins_with(path, group_nodes) &&
+		   parse_number(path + strlen(group_nodes), UINT32_MAX, &number)) {
+		st->st_rdev = makedev(VFIO_GROUP_MAJOR, number);
+		return vfio_group_there(host, number) ? 0 : -ENOENT;
+	} else {
+		return sysfs_stat(host, path, follow, st);
+	}
 	return 0;
 }
 

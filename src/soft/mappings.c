@@ -111,6 +111,7 @@ static int isolate(struct mappings *maps, uintptr_t start, size_t len, size_t *f
 {
 	int ret = make_room(maps, 2);
 
+	*first = *last = 0;
 	if (ret)
 		return ret;
 	split(maps, start);
@@ -133,41 +134,37 @@ int mappings_add(struct mappings *maps, const struct mapping *mapping)
 	return ret;
 }
 
-/* Takes the first mapping within out of the list, and what it maps too. */
-static int remove_one(struct mappings *maps, uintptr_t start, size_t len, struct soft_file **file)
+int mappings_remove(struct mappings *maps, uintptr_t start, size_t len)
 {
-	struct mapping gone;
-	size_t first, last;
+	struct soft_file *few[8], **files = few;
+	size_t first, last, n = 0;
 	int ret;
 
 	pthread_rwlock_wrlock(&maps->lock);
 	ret = isolate(maps, start, len, &first, &last);
+	if (!ret && last - first > sizeof(few) / sizeof(few[0])) {
+		files = soft_calloc(last - first, sizeof(*files));
+		ret = files ? 0 : -ENOMEM;
+	}
+	/*
+	 * All of it under the lock: another mmap must not get the addresses while they are still in
+	 * the list, nor its own be taken for what is to go.
+	 */
+	for (size_t i = first; !ret && i < last; i++) {
+		munmap((void *)maps->sorted[i].start, maps->sorted[i].len);
+		files[n++] = maps->sorted[i].file;
+	}
 	if (!ret) {
-		gone = maps->sorted[first];
-		maps->count--;
-		memmove(&maps->sorted[first], &maps->sorted[first + 1],
-			(maps->count - first) * sizeof(gone));
-		/*
-		 * Under the lock: another mmap must not get the address while it is still in the
-		 * list.
-		 */
-		munmap((void *)gone.start, gone.len);
-		*file = gone.file;
+		maps->count -= n;
+		memmove(&maps->sorted[first], &maps->sorted[last],
+			(maps->count - first) * sizeof(maps->sorted[0]));
 	}
 	pthread_rwlock_unlock(&maps->lock);
-	return ret;
-}
-
-int mappings_remove(struct mappings *maps, uintptr_t start, size_t len)
-{
-	struct soft_file *file;
-	int ret = remove_one(maps, start, len, &file), removed = ret;
-
-	while (!removed) {
-		/* Not under the lock: the last reference takes those of its device. */
-		soft_file_put(file);
-		removed = remove_one(maps, start, len, &file);
-	}
+	/* Not under the lock: the last reference takes those of its device. */
+	for (size_t i = 0; i < n; i++)
+		soft_file_put(files[i]);
+	if (files != few)
+		soft_free(files);
 	return ret;
 }
 

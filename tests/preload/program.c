@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "abi/iommufd.h"
-#include "abi/vfio.h"
+#include "abi/vfio_container.h"
 
 #define NVME "/sys/bus/pci/devices/0000:01:00.0"
 #define CONFIG (7ull << 40)
@@ -275,6 +275,122 @@ static void bars(void)
 	munmap((void *)readable, 0x1000);
 }
 
+/* --- Memory that devices write to --- */
+
+#define BELL_ID 0x4c4c4542u
+
+static volatile uint8_t *bell;
+
+/* The bell copies @len bytes by DMA. */
+static void bell_copy(uint64_t from, uint64_t to, uint32_t len)
+{
+	*(volatile uint64_t *)(bell + 0x10) = from;
+	*(volatile uint64_t *)(bell + 0x18) = to;
+	*(volatile uint32_t *)(bell + 0x20) = len;
+	*(volatile uint32_t *)(bell + 0x24) = ~0u;
+	__asm__ volatile("" : : : "memory");
+}
+
+static char low[8192] __attribute__((aligned(4096)));
+
+static void memory(void)
+{
+	int fd = open("/dev/vfio/devices/vfio1", O_RDWR | O_CLOEXEC);
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommu };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach), .pt_id = ioas };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map), .ioas_id = ioas, .length = 0x10000, .iova = 0x40000000,
+		.flags = IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_FIXED_IOVA,
+	};
+	char *ram = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint16_t command;
+#ifdef MAP_32BIT
+	char *small = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+#else
+	char *small = low + 4096;
+#endif
+
+	CHECK("bell", !ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) &&
+	      !ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+	pread(fd, &command, 2, CONFIG + PCI_COMMAND);
+	command |= PCI_COMMAND_MASTER;
+	pwrite(fd, &command, 2, CONFIG + PCI_COMMAND);
+	bell = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK("its registers", *(volatile uint32_t *)bell == BELL_ID);
+
+	map.user_va = (uintptr_t)ram;
+	CHECK("IOAS_MAP", !ioctl(iommu, IOMMU_IOAS_MAP, &map));
+	strcpy(ram, "by DMA");
+	bell_copy(0x40000000, 0x40001000, 16);
+	CHECK("DMA", !strcmp(ram + 0x1000, "by DMA"));
+	mprotect(ram + 0x2000, 0x1000, PROT_READ);
+	bell_copy(0x40000000, 0x40002000, 16);
+	CHECK("to what the process may only read by now", !strcmp(ram + 0x2000, "by DMA"));
+	munmap(ram + 0x3000, 0x1000);
+	bell_copy(0x40000000, 0x40003000, 16);
+	bell_copy(0x40003000, 0x40004000, 16);
+	CHECK("to and from what it gave up", !strcmp(ram + 0x4000, "by DMA"));
+
+	map.length = 4096;
+	map.iova = 0x50000000;
+	map.user_va = (uintptr_t)low;
+	CHECK("IOAS_MAP of the program's own", !ioctl(iommu, IOMMU_IOAS_MAP, &map));
+	bell_copy(0x40000000, 0x50000000, 16);
+	CHECK("DMA to it", !strcmp(low, "by DMA"));
+	map.iova = 0x60000000;
+	map.user_va = (uintptr_t)small;
+	CHECK("IOAS_MAP below 4 GiB", !ioctl(iommu, IOMMU_IOAS_MAP, &map));
+	bell_copy(0x50000000, 0x60000000, 16);
+	CHECK("DMA there", !strcmp(small, "by DMA"));
+	munmap((void *)bell, 4096);
+	close(fd);
+}
+
+/* --- Groups and containers --- */
+
+static void groups(void)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR), group, fd;
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)low, .iova = 0x10000000, .size = 4096,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = 0x10000000, .size = 4096,
+	};
+	char path[PATH_MAX], target[PATH_MAX] = "";
+
+	CHECK("VFIO_GET_API_VERSION", ioctl(container, VFIO_GET_API_VERSION) == VFIO_API_VERSION);
+	CHECK("VFIO_CHECK_EXTENSION",
+	      ioctl(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1);
+	REFUSED("no group yet", ENODEV, ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	readlink("/sys/bus/pci/devices/0000:02:00.0/iommu_group", target, sizeof(target) - 1);
+	snprintf(path, sizeof(path), "/dev/vfio/%.100s", strrchr(target, '/') + 1);
+	group = open(path, O_RDWR);
+	CHECK("group", group >= 0 && !ioctl(group, VFIO_GROUP_GET_STATUS, &status) &&
+	      status.flags == VFIO_GROUP_FLAGS_VIABLE);
+	REFUSED("a device before there is a container", EINVAL,
+		ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "0000:02:00.0"));
+	CHECK("container", !ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) &&
+	      !ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	REFUSED("no device of it", ENODEV, ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0"));
+	fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "0000:02:00.0");
+	CHECK("its device", fd >= 0);
+	REFUSED("which keeps the container", EBUSY, ioctl(group, VFIO_GROUP_UNSET_CONTAINER));
+	CHECK("VFIO_IOMMU_GET_INFO", !ioctl(container, VFIO_IOMMU_GET_INFO, &info) &&
+	      info.iova_pgsizes & 4096 && info.argsz > sizeof(info) && !info.cap_offset);
+	CHECK("VFIO_IOMMU_MAP_DMA", !ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	REFUSED("twice", EEXIST, ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	CHECK("VFIO_IOMMU_UNMAP_DMA", !ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) &&
+	      unmap.size == 4096);
+	CHECK("closed", !close(fd) && !ioctl(group, VFIO_GROUP_UNSET_CONTAINER) &&
+	      !close(group) && !close(container));
+}
+
 /* --- sysfs --- */
 
 static int is_nvme(const struct dirent *dirent)
@@ -355,6 +471,8 @@ int main(void)
 	child();
 	pointers();
 	bars();
+	memory();
+	groups();
 	sysfs();
 	CHECK("close", !close(dev) && !close(iommu));
 	printf("1..%d\n", count);

@@ -3,8 +3,10 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "soft/alloc.h"
 
@@ -115,46 +117,89 @@ static const struct bus_frame *frame_for(const struct bus *bus, uint64_t pa, siz
 	return find_frame(bus, pa);
 }
 
+/* Keeps blocks of stage 2 aligned. */
+#define LOW_ALIGN (1ull << 30)
+
+/* Where PAs of memory below 4 GiB begin; 0: not needed yet. */
+static uint64_t low_base;
+
+static uint64_t reserve_low(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	void *room;
+
+	pthread_mutex_lock(&lock);
+	if (!low_base) {
+		room = mmap(NULL, BUS_MMIO_TOP + LOW_ALIGN, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (room != MAP_FAILED)
+			__atomic_store_n(&low_base, ((uintptr_t)room + LOW_ALIGN - 1) &
+					 ~(LOW_ALIGN - 1), __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&lock);
+	return low_base;
+}
+
+uint64_t bus_pa(const void *memory)
+{
+	uint64_t va = (uintptr_t)memory, low;
+
+	if (va >= BUS_MMIO_TOP)
+		return va;
+	low = reserve_low();
+	return low ? low + va : 0;
+}
+
+void *bus_memory(uint64_t pa)
+{
+	uint64_t low = __atomic_load_n(&low_base, __ATOMIC_RELAXED);
+
+	/* Without one, nothing is: a PA of memory is not below 4 GiB. */
+	return (void *)(uintptr_t)(pa - low < BUS_MMIO_TOP ? pa - low : pa);
+}
+
 static void ram_read(uint64_t pa, void *buf, size_t len)
 {
+	const char *at = bus_memory(pa);
 	char *to = buf;
 
 	if (len <= BUS_ORDERED && pa % 8 == 0) {
-		for (; len >= 8; len -= 8, pa += 8, to += 8) {
-			uint64_t v = __atomic_load_n((uint64_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE);
+		for (; len >= 8; len -= 8, at += 8, to += 8) {
+			uint64_t v = __atomic_load_n((uint64_t *)at, __ATOMIC_ACQUIRE);
 
 			memcpy(to, &v, 8);
 		}
 	}
 	if (len == 4 && pa % 4 == 0) {
-		uint32_t v = __atomic_load_n((uint32_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE);
+		uint32_t v = __atomic_load_n((uint32_t *)at, __ATOMIC_ACQUIRE);
 
 		memcpy(to, &v, 4);
 		return;
 	}
-	memcpy(to, (const void *)(uintptr_t)pa, len);
+	memcpy(to, at, len);
 }
 
 static void ram_write(uint64_t pa, const void *buf, size_t len)
 {
 	const char *from = buf;
+	char *at = bus_memory(pa);
 
 	if (len <= BUS_ORDERED && pa % 8 == 0) {
-		for (; len >= 8; len -= 8, pa += 8, from += 8) {
+		for (; len >= 8; len -= 8, at += 8, from += 8) {
 			uint64_t v;
 
 			memcpy(&v, from, 8);
-			__atomic_store_n((uint64_t *)(uintptr_t)pa, v, __ATOMIC_RELEASE);
+			__atomic_store_n((uint64_t *)at, v, __ATOMIC_RELEASE);
 		}
 	}
 	if (len == 4 && pa % 4 == 0) {
 		uint32_t v;
 
 		memcpy(&v, from, 4);
-		__atomic_store_n((uint32_t *)(uintptr_t)pa, v, __ATOMIC_RELEASE);
+		__atomic_store_n((uint32_t *)at, v, __ATOMIC_RELEASE);
 		return;
 	}
-	memcpy((void *)(uintptr_t)pa, from, len);
+	memcpy(at, from, len);
 }
 
 int bus_read(struct bus *bus, uint64_t pa, void *buf, size_t len)
@@ -188,7 +233,7 @@ int bus_write(struct bus *bus, uint64_t pa, const void *buf, size_t len, uint32_
 	if (is_ram(pa, len)) {
 		ram_write(pa, buf, len);
 		if (bus->written)
-			bus->written(bus->written_ctx, (void *)(uintptr_t)pa, len);
+			bus->written(bus->written_ctx, bus_memory(pa), len);
 		return 0;
 	}
 	frame = frame_for(bus, pa, len);
@@ -216,7 +261,7 @@ static int arm_read64(void *ctx, uint64_t pa, uint64_t *value)
 	(void)ctx;
 	if (pa % 8 || !is_ram(pa, 8))
 		return -EFAULT;
-	*value = le64toh(__atomic_load_n((uint64_t *)(uintptr_t)pa, __ATOMIC_ACQUIRE));
+	*value = le64toh(__atomic_load_n((uint64_t *)bus_memory(pa), __ATOMIC_ACQUIRE));
 	return 0;
 }
 
@@ -225,7 +270,7 @@ static int arm_write64(void *ctx, uint64_t pa, uint64_t value)
 	(void)ctx;
 	if (pa % 8 || !is_ram(pa, 8))
 		return -EFAULT;
-	__atomic_store_n((uint64_t *)(uintptr_t)pa, htole64(value), __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)bus_memory(pa), htole64(value), __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -243,13 +288,12 @@ void *bus_alloc(struct bus *bus, size_t size, size_t align, uint64_t *pa)
 	memory = soft_calloc_aligned(1, size, align);
 	if (!memory)
 		return NULL;
-	/* Only a position-dependent program has its heap down here, among the device frames. */
-	if (!is_ram((uintptr_t)memory, size)) {
+	*pa = bus_pa(memory);
+	if (!*pa) {
 		soft_free(memory);
 		return NULL;
 	}
 	__atomic_fetch_add(&bus->allocated, size, __ATOMIC_RELAXED);
-	*pa = (uintptr_t)memory;
 	return memory;
 }
 
@@ -258,7 +302,7 @@ void bus_free(struct bus *bus, uint64_t pa, size_t size)
 	if (!pa)
 		return;
 	__atomic_fetch_sub(&bus->allocated, size, __ATOMIC_RELAXED);
-	soft_free((void *)(uintptr_t)pa);
+	soft_free(bus_memory(pa));
 }
 
 size_t bus_allocated(const struct bus *bus)

@@ -5,7 +5,8 @@
  * Below 4 GiB lie the device frames that the machine description places; from there up, a page of
  * memory has the process's own virtual address as its PA. (Model choice: pinning then costs nothing
  * and a contiguous buffer is physically contiguous. Nothing trusts it: only what the kernel side
- * put into stage 2 is reachable for a device behind it.) User memory below 4 GiB cannot be pinned.
+ * put into stage 2 is reachable for a device behind it.) Memory of the process that lies below 4 GiB itself, as that of a program that is not
+ * position-independent, has its PAs in a part of the process's addresses that is kept free for it.
  */
 #ifndef SOFT_HW_BUS_H
 #define SOFT_HW_BUS_H
@@ -46,6 +47,13 @@ struct bus_frame {
 	int (*read)(void *ctx, uint64_t off, unsigned int size, uint64_t *value);
 	void *ctx;
 };
+
+/*
+ * The PA of memory of this process, and back. 0: there is none, since no room could be kept free
+ * for memory below 4 GiB.
+ */
+uint64_t bus_pa(const void *memory);
+void *bus_memory(uint64_t pa);
 
 struct bus *bus_create(void);
 void bus_destroy(struct bus *bus);

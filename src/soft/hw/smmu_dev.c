@@ -56,7 +56,7 @@ struct smmu_dev {
 
 static void store_dword(uint64_t pa, unsigned int n, uint64_t value)
 {
-	__atomic_store_n((uint64_t *)(uintptr_t)pa + n, htole64(value), __ATOMIC_RELEASE);
+	__atomic_store_n((uint64_t *)bus_memory(pa) + n, htole64(value), __ATOMIC_RELEASE);
 }
 
 /* Dword 0 last: it has the valid bit. */
@@ -210,7 +210,7 @@ static int replace_in_l2(struct smmu_dev *smmu, uint32_t sid, const uint64_t ste
 	if (!l2)
 		return -ENOMEM;
 	if (old)
-		memcpy((void *)(uintptr_t)l2->pa, (const void *)(uintptr_t)old->pa, L2_BYTES);
+		memcpy(bus_memory(l2->pa), bus_memory(old->pa), L2_BYTES);
 	fill_ste(l2->pa + sid % L2_ENTRIES * STE_BYTES, ste);
 
 	store_dword(smmu->table, index, l2->pa | L1STD_SPAN_FULL);

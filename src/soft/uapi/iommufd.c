@@ -95,16 +95,6 @@ static int ioctl_noiommu_get_pa(struct iommufd_cmd *cmd)
 	return -EOPNOTSUPP;
 }
 
-/* The VFIO container's way in is not built into this kernel: there is never an IOAS for it. */
-static int ioctl_vfio_ioas(struct iommufd_cmd *cmd)
-{
-	const struct iommu_vfio_ioas *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return -EOPNOTSUPP;
-	return arg->op == IOMMU_VFIO_IOAS_GET ? -ENODEV : -EOPNOTSUPP;
-}
-
 union any_arg {
 	struct iommu_destroy destroy;
 	struct iommu_fault_alloc fault;
@@ -181,6 +171,8 @@ static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg
 	union any_arg copy;
 	int rc;
 
+	if (_IOC_NR(number) < IOMMUFD_CMD_BASE)
+		return iommufd_vfio_ioctl(cmd.ctx, number, arg);
 	if (index >= sizeof(requests) / sizeof(requests[0]))
 		return -ENOTTY;
 	rc = copy_from_user(&cmd.user_size, arg, sizeof(cmd.user_size));
@@ -267,6 +259,11 @@ int iommufd_ctx_from_fd(struct soft_host *host, int fd, struct iommufd_ctx **out
 	}
 	*out = file->priv;
 	return 0;
+}
+
+void iommufd_ctx_get(struct iommufd_ctx *ctx)
+{
+	soft_file_hold(ctx->file);
 }
 
 void iommufd_ctx_put(struct iommufd_ctx *ctx)

@@ -26,7 +26,15 @@ dev_t iommufd_rdev(void);
 
 /* The context behind @fd with a reference. -EBADF: no open file; -EBADFD: not an iommufd. */
 int iommufd_ctx_from_fd(struct soft_host *host, int fd, struct iommufd_ctx **out);
+void iommufd_ctx_get(struct iommufd_ctx *ctx);	/* one more reference */
 void iommufd_ctx_put(struct iommufd_ctx *ctx);
+
+/*
+ * The IOAS of the VFIO container that it is: made unless there is one; its id, -ENODEV: there is
+ * none.
+ */
+int iommufd_vfio_make_ioas(struct iommufd_ctx *ctx);
+int iommufd_vfio_ioas_id(struct iommufd_ctx *ctx, uint32_t *id);
 
 /*
  * VFIO_DEVICE_BIND_IOMMUFD: takes the device's group for @ctx; DMA is blocked until attach. *id is

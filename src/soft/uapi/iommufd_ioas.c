@@ -9,6 +9,23 @@
 #define MAP_FLAGS (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 #define MAP_RIGHTS (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 
+int ioas_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
+{
+	struct iommufd_ioas *ioas;
+	int rc = object_alloc(ctx, OBJ_IOAS, sizeof(*ioas), &ioas);
+
+	if (rc)
+		return rc;
+	ioas->iopt = iopt_create(ctx->host);
+	if (!ioas->iopt) {
+		object_abort(ctx, &ioas->obj);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&ioas->mutex, NULL);
+	*out = ioas;
+	return 0;
+}
+
 int ioctl_ioas_alloc(struct iommufd_cmd *cmd)
 {
 	struct iommu_ioas_alloc *arg = cmd->arg;
@@ -17,15 +34,9 @@ int ioctl_ioas_alloc(struct iommufd_cmd *cmd)
 
 	if (arg->flags)
 		return -EOPNOTSUPP;
-	rc = object_alloc(cmd->ctx, OBJ_IOAS, sizeof(*ioas), &ioas);
+	rc = ioas_create(cmd->ctx, &ioas);
 	if (rc)
 		return rc;
-	ioas->iopt = iopt_create(cmd->ctx->host);
-	if (!ioas->iopt) {
-		object_abort(cmd->ctx, &ioas->obj);
-		return -ENOMEM;
-	}
-	pthread_mutex_init(&ioas->mutex, NULL);
 	arg->out_ioas_id = ioas->obj.id;
 	rc = iommufd_respond(cmd, sizeof(*arg));
 	if (rc) {

@@ -4,10 +4,10 @@
  * process's memory as arguments of requests.
  *
  * Pinning is a model choice throughout. A page of the process has its address as PA
- * (soft/hw/bus.h), so nothing has to be done to find it; what a kernel's pin guarantees, that the
- * page stays, is up to the process here: it must not unmap what it has mapped for a device. That
- * the memory exists is checked whole, that it may be written only at both ends, since more would
- * populate it. Nothing is locked either, so RLIMIT_MEMLOCK, which the kernel charges to users
+ * (soft/hw/bus.h), so nothing has to be done to find it. A kernel's pin keeps the page for the
+ * device; here DMA to what the process has given up since goes to a page in its place (user.c), and
+ * to a moved or replaced one, to what is there now. That the memory exists is checked whole, that it
+ * may be written only at both ends, since more would populate it. Nothing is locked either, so RLIMIT_MEMLOCK, which the kernel charges to users
  * without CAP_IPC_LOCK, does not count: what may be pinned is bounded by the machine's "ram".
  */
 #include <errno.h>
@@ -27,7 +27,11 @@
 #endif
 
 /* End of what a process can have. */
+#ifdef __x86_64__
 #define PROCESS_TOP (1ull << 47)
+#else
+#define PROCESS_TOP (1ull << 48)
+#endif
 
 #define BLOCK (2ull << 20)
 
@@ -209,8 +213,8 @@ static int pin_process(const struct iova_area *area)
 	uint64_t first = area->addr & ~(page - 1), last = (area->addr + len - 1) & ~(page - 1);
 	int how = area->may_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 
-	/* Below lie the device frames (soft/hw/bus.h). */
-	if (area->addr < BUS_MMIO_TOP || last >= PROCESS_TOP)
+	if (last >= PROCESS_TOP || !bus_pa((const void *)(uintptr_t)area->addr) ||
+	    (area->addr < BUS_MMIO_TOP && last >= BUS_MMIO_TOP))
 		return -EFAULT;
 	if (!may_access(first, page, how) || (last != first && !may_access(last, page, how)))
 		return -EFAULT;
@@ -261,6 +265,6 @@ uint64_t area_pa(const struct iova_area *area)
 	const struct memory_source *s = area->source;
 
 	if (!s)
-		return area->addr;
+		return bus_pa((const void *)(uintptr_t)area->addr);
 	return area->addr + (s->dmabuf ? dmabuf_pa(s->dmabuf) + s->start : (uintptr_t)s->va);
 }

@@ -52,6 +52,8 @@ static int take_id(struct iommufd_ctx *ctx, uint32_t *id)
 
 static void give_id(struct iommufd_ctx *ctx, uint32_t id)
 {
+	if (ctx->vfio_ioas == id)
+		ctx->vfio_ioas = 0;
 	ctx->objects[id] = NULL;
 	ctx->n_live--;
 	if (id < ctx->first_free)

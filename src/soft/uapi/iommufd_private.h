@@ -62,6 +62,7 @@ struct iommufd_ctx {
 	struct iommufd_object **objects;	/* by id */
 	uint32_t n_objects, first_free, n_live;
 	bool account_process;			/* RLIMIT_MODE */
+	uint32_t vfio_ioas;			/* id of the container's; 0: none */
 	void *groups;				/* under lock; a tree (tsearch) by dma */
 	pthread_mutex_t msi_lock;
 	struct sw_msi_page msi_pages[SW_MSI_PAGES];
@@ -316,6 +317,13 @@ int ioctl_hw_queue_alloc(struct iommufd_cmd *cmd);
 
 int option_huge_pages(struct iommufd_ctx *ctx, struct iommu_option *opt);
 int option_sw_msi(struct iommufd_ctx *ctx, struct iommu_option *opt);
+
+/* A new IOAS that is not published yet; ioas_destroy() and object_abort() undo it. */
+int ioas_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out);
+
+/* As a VFIO container (iommufd_vfio.c). */
+int ioctl_vfio_ioas(struct iommufd_cmd *cmd);
+int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned long number, void *arg);
 
 /* --- I/O page table (iopt.c) --- */
 

@@ -3,7 +3,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
+
+#include "soft/hw/rcu.h"
 
 /*
  * Copies @len bytes; non-zero: a fault, and nothing is known of what was copied. It uses no stack,
@@ -86,13 +90,38 @@ __asm__(".pushsection .text\n"
 #error "user_copy() has to be written for this architecture"
 #endif
 
-bool user_fault(void *ucontext)
+/*
+ * A device accesses memory that was mapped for it, and that the process has given up or protected
+ * since. Linux has it pinned, and DMA goes on: here to a page in its place, which nobody will see,
+ * or to the page, which can be accessed again from then on (model choice). A file that is shared
+ * and may not be written is left alone.
+ */
+static bool replace_page(const siginfo_t *info)
+{
+	uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+	void *page = (void *)((uintptr_t)info->si_addr & ~(size - 1));
+	int where = info->si_signo == SIGBUS ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+
+	if (info->si_code <= 0 || !urcu_memb_read_ongoing())
+		return false;
+	if (info->si_signo == SIGSEGV && !mprotect(page, size, PROT_READ | PROT_WRITE))
+		return true;
+	return mmap(page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | where, -1,
+		    0) == page;
+}
+
+bool user_fault(const siginfo_t *info, void *ucontext)
 {
 	ucontext_t *uc = ucontext;
 	uintptr_t pc = (uintptr_t)PROGRAM_COUNTER(uc);
+	int was = errno;
+	bool done;
 
-	if (pc < (uintptr_t)user_copy || pc >= (uintptr_t)user_copy_end)
-		return false;
+	if (pc < (uintptr_t)user_copy || pc >= (uintptr_t)user_copy_end) {
+		done = replace_page(info);
+		errno = was;
+		return done;
+	}
 	PROGRAM_COUNTER(uc) = (__typeof__(PROGRAM_COUNTER(uc)))(uintptr_t)user_copy_fault;
 	return true;
 }
@@ -105,7 +134,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	const struct sigaction *before = sig == SIGBUS ? &before_bus : &before_segv;
 
-	if (user_fault(context))
+	if (user_fault(info, context))
 		return;
 	if (before->sa_flags & SA_SIGINFO && before->sa_sigaction) {
 		before->sa_sigaction(sig, info, context);

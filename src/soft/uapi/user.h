@@ -8,6 +8,7 @@
 #define SOFT_UAPI_USER_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,9 +34,10 @@ void user_start(void);
 
 /*
  * For a program's own handler of these: whether the fault was one of the above's, which goes on
- * with -EFAULT when the handler returns. @ucontext: its third argument.
+ * with -EFAULT when the handler returns; or a device's, whose memory the process has given up since
+ * it was mapped for it: that goes on, too. The handler's arguments.
  */
-bool user_fault(void *ucontext);
+bool user_fault(const siginfo_t *info, void *ucontext);
 
 /* Bytes of a struct up to and including @member. */
 #define sizeof_through(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))

@@ -357,3 +357,43 @@ int vfio_open(struct soft_device *dev, int flags, int *fd)
 	*fd = soft_file_install(file);
 	return 0;
 }
+
+/* A file has a reference of the context that it is bound to: take one of the same context. */
+int vfio_open_in_container(struct soft_device *dev, struct iommufd_ctx *ctx)
+{
+	struct vfio_file *vfile = soft_calloc(1, sizeof(*vfile));
+	struct soft_file *file;
+	uint32_t id;
+	int ret;
+
+	if (!vfile)
+		return -ENOMEM;
+	vfile->dev = dev;
+	ret = soft_file_new(dev->host, &vfio_ops, vfile, &file);
+	if (ret) {
+		soft_free(vfile);
+		return ret;
+	}
+	iommufd_ctx_get(ctx);
+	pthread_mutex_lock(&dev->lock);
+	ret = bind_locked(file, ctx, &id);
+	pthread_mutex_unlock(&dev->lock);
+	if (ret) {
+		iommufd_ctx_put(ctx);
+		soft_file_abandon(file);
+		soft_free(vfile);
+		return ret;
+	}
+	pthread_mutex_lock(&dev->lock);
+	ret = iommufd_vfio_ioas_id(ctx, &id);
+	ret = ret ? ret : iommufd_device_attach(vfile->vdev->idev, &id);
+	vfile->vdev->attached = !ret;
+	pthread_mutex_unlock(&dev->lock);
+	if (ret) {
+		close_device(vfile->vdev);
+		soft_file_abandon(file);
+		soft_free(vfile);
+		return ret;
+	}
+	return soft_file_install(file);
+}

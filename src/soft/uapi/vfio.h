@@ -17,6 +17,13 @@
 int vfio_open(struct soft_device *dev, int flags, int *fd);
 
 /*
+ * /dev/vfio/N: a group, which is there as long as one of its devices is bound to vfio-pci. -ENOENT.
+ */
+#define VFIO_GROUP_MAJOR 510
+bool vfio_group_there(struct soft_host *host, unsigned int number);
+int vfio_group_open(struct soft_host *host, unsigned int number, int *fd);
+
+/*
  * The device goes away (hot-unplug, unbind): waits for nothing, signals the request eventfd,
  * revokes dma-bufs, disarms vectors; later calls on its file give -ENODEV or -EIO, and closing
  * works. With soft_device.lock held.

@@ -58,6 +58,12 @@ struct vfio_device {
 	struct vfio_doorbell *doorbell;	/* that it asked for, or NULL */
 };
 
+/*
+ * VFIO_GROUP_GET_DEVICE_FD: a new file, bound to the container and attached to its IOAS. The
+ * descriptor, or -errno. Takes soft_device.lock.
+ */
+int vfio_open_in_container(struct soft_device *dev, struct iommufd_ctx *ctx);
+
 /* vfio_config.c */
 void vfio_config_init(struct vfio_device *vdev);
 ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset,

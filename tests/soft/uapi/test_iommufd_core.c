@@ -374,6 +374,11 @@ static void not_supported(void **state)
 	assert_int_equal(fx_ioctl(&fx, IOMMU_HWPT_GET_DIRTY_BITMAP, &bitmap), -EOVERFLOW);
 	assert_int_equal(fx_ioctl(&fx, IOMMU_VFIO_IOAS, &vfio), -ENODEV);
 	vfio.op = IOMMU_VFIO_IOAS_CLEAR;
+	assert_int_equal(fx_ioctl(&fx, IOMMU_VFIO_IOAS, &vfio), 0);
+	vfio.op = IOMMU_VFIO_IOAS_SET;
+	vfio.ioas_id = 12345;
+	assert_int_equal(fx_ioctl(&fx, IOMMU_VFIO_IOAS, &vfio), -ENOENT);
+	vfio.op = 77;
 	assert_int_equal(fx_ioctl(&fx, IOMMU_VFIO_IOAS, &vfio), -EOPNOTSUPP);
 	assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_NOIOMMU_GET_PA, &get_pa), -EOPNOTSUPP);
 	fx_stop(&fx);
