@@ -348,6 +348,12 @@ static int bell_option(struct machine_parser *p, const struct word *word, struct
 			return bad_value(p, word, "a power of two");
 		return ret;
 	}
+	if (slice_is(word->key, "intx")) {
+		if (word->has_value)
+			return lex_error(&p->lex, 0, "intx takes no value");
+		bell->intx = true;
+		return 0;
+	}
 	return unknown_option(p, word, "bell");
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -833,6 +834,89 @@ static void test_intx(void **state)
 	assert_int_equal(vm.front.intx, -1);
 }
 
+static bool signalled(struct vm *vm, unsigned int index, int timeout_ms)
+{
+	struct pollfd wait = { .fd = vm->fd[index], .events = POLLIN };
+	eventfd_t count;
+
+	return poll(&wait, 1, timeout_ms) == 1 && !eventfd_read(vm->fd[index], &count);
+}
+
+static int raw_intx(struct vm *vm, uint32_t flags, uint32_t start, uint32_t count, int fd)
+{
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} cmd = {
+		.set = { .argsz = sizeof(cmd), .flags = flags, .index = VFIO_PCI_INTX_IRQ_INDEX,
+			 .start = start, .count = count },
+		.fd = fd,
+	};
+
+	return front_ioctl(&vm->front.sys, db_device_fd(vm->dev), VFIO_DEVICE_SET_IRQS, &cmd);
+}
+
+/* The pin of a device that has one: level-triggered, masked until the end of interrupt. */
+static void test_intx_pin(void **state)
+{
+	const uint32_t mask = VFIO_IRQ_SET_ACTION_MASK, none = VFIO_IRQ_SET_DATA_NONE,
+		       unmask_it = VFIO_IRQ_SET_ACTION_UNMASK, event = VFIO_IRQ_SET_DATA_EVENTFD;
+	struct vm vm;
+
+	(void)state;
+	start(&vm, "device 0000:01:00.0 bell vectors=8 intx\n");
+	assert_int_equal(db_device_irq_count(vm.dev, DB_IRQ_INTX), 1);
+	assert_int_equal(rd(&vm, PCI_INTERRUPT_PIN, 1), 0);
+	assert_int_equal(raw_intx(&vm, none | mask, 0, 1, 0), -EINVAL);
+	assert_int_equal(db_vpci_set_intx(vm.vpci, vm.fd[0], -1), 0);
+	assert_int_equal(rd(&vm, PCI_INTERRUPT_PIN, 1), 1);
+	place_bars(&vm);
+	bar_wr(&vm, 0, BELL_INTX, 4, 1);
+	assert_true(signalled(&vm, 0, 0));
+	bar_wr(&vm, 0, BELL_INTX, 4, 1);
+	assert_false(signalled(&vm, 0, 0));
+	assert_int_equal(db_vpci_intx_unmask(vm.vpci), 0);
+	assert_true(signalled(&vm, 0, 0));
+	bar_wr(&vm, 0, BELL_INTX, 4, 0);
+	assert_int_equal(db_vpci_intx_unmask(vm.vpci), 0);
+	assert_false(signalled(&vm, 0, 0));
+	/* The guest's own bit. */
+	wr(&vm, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+	bar_wr(&vm, 0, BELL_INTX, 4, 1);
+	assert_int_equal(db_vpci_intx_unmask(vm.vpci), 0);
+	assert_false(signalled(&vm, 0, 0));
+	wr(&vm, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(signalled(&vm, 0, 0));
+	assert_int_equal(db_device_intx_mask(vm.dev), 0);
+	/* By an eventfd, as KVM does it. */
+	assert_int_equal(db_vpci_set_intx(vm.vpci, vm.fd[0], vm.fd[1]), 0);
+	assert_true(signalled(&vm, 0, 0));
+	eventfd_write(vm.fd[1], 1);
+	assert_true(signalled(&vm, 0, 5000));
+	bar_wr(&vm, 0, BELL_INTX, 4, 0);
+	eventfd_write(vm.fd[1], 1);
+	assert_false(signalled(&vm, 0, 20));
+	bar_wr(&vm, 0, BELL_INTX, 4, 1);
+	assert_true(signalled(&vm, 0, 5000));
+	assert_int_equal(raw_intx(&vm, event | unmask_it, 0, 1, vm.fd[1]), -EBUSY);
+	assert_int_equal(raw_intx(&vm, event | mask, 0, 1, vm.fd[1]), -ENOTTY);
+	assert_int_equal(raw_intx(&vm, none | unmask_it, 0, 0, 0), -EINVAL);
+	assert_int_equal(raw_intx(&vm, none | unmask_it, 1, 1, 0), -EINVAL);
+	/* MSI-X takes its place. */
+	enable_vectors(&vm);
+	assert_int_equal(ring(&vm, 3), 1);
+	assert_int_equal(raw_intx(&vm, event | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, vm.fd[0]),
+			 -EINVAL);
+	assert_int_equal(db_device_irq_set(vm.dev, DB_IRQ_INTX, vm.fd[0]), -EBUSY);
+	wr(&vm, MSIX_CAP + PCI_MSIX_FLAGS, 2, 0);
+	assert_true(signalled(&vm, 0, 0));
+	/* A reset takes the pin down. */
+	wr(&vm, EXP_CAP + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+	eventfd_write(vm.fd[1], 1);
+	assert_false(signalled(&vm, 0, 20));
+	stop(&vm);
+}
+
 static void test_regions(void **state)
 {
 	static const struct {
@@ -1065,6 +1149,7 @@ int main(void)
 		cmocka_unit_test(test_messages_hidden),
 		cmocka_unit_test(test_msi),
 		cmocka_unit_test(test_intx),
+		cmocka_unit_test(test_intx_pin),
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_more_capabilities),
 		cmocka_unit_test(test_hot_reset),

@@ -291,6 +291,7 @@ static void mistakes_are_named(void **state)
 		{ "device 0000:01:00.0 nvme disk=\"x", "closing quote" },
 		{ "device 0000:01:00.0 nvme disk=\"x\"y", "a blank is missing" },
 		{ "device 0000:01:00.0 nvme noresize=yes", "takes no value" },
+		{ "device 0000:01:00.0 bell intx=1", "takes no value" },
 		{ "device 0000:01:00.0 bell count=4097", "from 1 to 4096" },
 		{ "device 0000:01:00.0 bell count=4096\ndevice 0001:00:00.0 bell sid=1 device-id=1",
 		  "line 2: more than 4096 devices" },

@@ -94,7 +94,7 @@ static uint64_t bell_read(void *state, unsigned int bar, uint64_t off, unsigned 
 		value = bell->len;
 		break;
 	case BELL_STATUS:
-		value = bell->status;
+		value = bell->status | (uint64_t)pci_intx_asserted(bell->dev) << 32;
 		break;
 	case BELL_RUNG:
 		value = __atomic_load_n(&bell->rung, __ATOMIC_RELAXED);
@@ -155,6 +155,9 @@ static void bell_write(void *state, unsigned int bar, uint64_t off, unsigned int
 	case BELL_GO:
 		go(bell, value);
 		break;
+	case BELL_INTX:
+		pci_set_intx(bell->dev, value & 1);
+		break;
 	}
 }
 
@@ -167,6 +170,7 @@ static void bell_reset(void *state)
 	bell->len = bell->status = 0;
 	__atomic_store_n(&bell->rung, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&bell->lock);
+	pci_set_intx(bell->dev, false);
 }
 
 static void bell_destroy(void *state)
@@ -197,6 +201,7 @@ int bell_create(const struct pci_slot *slot, const struct bell_config *config, s
 		.msi_vectors = config->msi_vectors,
 		.msi_64bit = true,
 		.msi_maskable = true,
+		.intx = config->intx,
 	};
 	struct bell *bell;
 	int err;

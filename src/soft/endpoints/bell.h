@@ -13,6 +13,7 @@
  *   0x20  LEN      RW  32  bytes, at most 1 MiB
  *   0x24  GO       WO  32  copies LEN bytes from SRC to DST, then raises this vector (~0: none)
  *   0x28  STATUS   RO  32  0 idle or done, 1 the read was aborted, 2 the write, 3 LEN out of range
+ *   0x2c  INTX     RW  32  1: the INTx pin is asserted (if it has one)
  *   0x30  RUNG     RO  64  vectors raised since reset
  * MSI-X table in BAR2 at 0, PBA in BAR2 at 0x8000.
  */
@@ -34,12 +35,14 @@ enum bell_reg {
 	BELL_LEN = 0x20,
 	BELL_GO = 0x24,
 	BELL_STATUS = 0x28,
+	BELL_INTX = 0x2c,
 	BELL_RUNG = 0x30,
 };
 
 struct bell_config {
 	unsigned int msix_vectors;	/* 1..2048, or 0 and ... */
 	unsigned int msi_vectors;	/* ... 1..32, a power of two */
+	bool intx;			/* it has a pin */
 };
 
 int bell_create(const struct pci_slot *slot, const struct bell_config *config,

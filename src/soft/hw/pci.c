@@ -73,6 +73,7 @@ static void free_memory(struct pci_dev *dev)
 	if (dev->memfd >= 0)
 		close(dev->memfd);
 	pthread_mutex_destroy(&dev->config_lock);
+	pthread_mutex_destroy(&dev->intx_lock);
 	soft_free(dev);
 }
 
@@ -97,6 +98,7 @@ int pci_dev_create(const struct pci_slot *slot, const struct pci_shape *shape,
 		.msi_count = 1,
 	};
 	pthread_mutex_init(&dev->config_lock, NULL);
+	pthread_mutex_init(&dev->intx_lock, NULL);
 	if (shape->msix_vectors) {
 		err = make_msix_memory(dev);
 		if (err)
@@ -149,6 +151,32 @@ void pci_dev_reset(struct pci_dev *dev)
 	hw_synchronize();
 	dev->model->reset(dev->state);
 	pci_msi_reset(dev);
+}
+
+/* --- INTx --- */
+
+void pci_set_intx(struct pci_dev *dev, bool asserted)
+{
+	if (!dev->shape.intx)
+		return;
+	pthread_mutex_lock(&dev->intx_lock);
+	__atomic_store_n(&dev->intx, asserted, __ATOMIC_SEQ_CST);
+	if (dev->intx_changed)
+		dev->intx_changed(dev->intx_ctx);
+	pthread_mutex_unlock(&dev->intx_lock);
+}
+
+void pci_intx_hook(struct pci_dev *dev, void (*changed)(void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&dev->intx_lock);
+	dev->intx_changed = changed;
+	dev->intx_ctx = ctx;
+	pthread_mutex_unlock(&dev->intx_lock);
+}
+
+bool pci_intx_asserted(const struct pci_dev *dev)
+{
+	return __atomic_load_n(&dev->intx, __ATOMIC_SEQ_CST);
 }
 
 void pci_thread_exit(void)

@@ -54,6 +54,7 @@ struct pci_shape {
 	/* 0: no MSI; a power of two <= 32. Granted fewer, vectors share (vector modulo granted) */
 	unsigned int msi_vectors;
 	bool msi_64bit, msi_maskable;
+	bool intx;			/* a pin, INTA */
 };
 
 struct pci_slot {
@@ -96,7 +97,17 @@ void pci_raise(struct pci_dev *dev, unsigned int vector);
 /* The same for vectors 0 to @count - 1, one after the other. */
 void pci_raise_first(struct pci_dev *dev, unsigned int count);
 
+/* The INTx pin: level-triggered. */
+void pci_set_intx(struct pci_dev *dev, bool asserted);
+
 /* --- Used by the kernel side --- */
+
+/*
+ * @changed is called after each pci_set_intx(), by whoever made that; NULL: nobody is. When it
+ * returns the former is not running any more: not to be called from there.
+ */
+void pci_intx_hook(struct pci_dev *dev, void (*changed)(void *ctx), void *ctx);
+bool pci_intx_asserted(const struct pci_dev *dev);
 
 /*
  * (Model choice: BARs answer by number whatever Memory Space Enable and the BAR registers say; that

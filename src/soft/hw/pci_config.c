@@ -43,6 +43,7 @@ static void init_header(struct pci_dev *dev)
 	put(dev->config, PCI_SUBSYSTEM_VENDOR_ID, 2, shape->vendor);
 	put(dev->config, PCI_SUBSYSTEM_ID, 2, shape->device);
 
+	put(dev->config, PCI_INTERRUPT_PIN, 1, shape->intx);
 	put(dev->writable, PCI_COMMAND, 2,
 	    PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
 		    PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);

@@ -47,6 +47,11 @@ struct pci_dev {
 	uint64_t msi_address;
 	uint32_t msi_data, msi_count, msi_mask, msi_pending;
 
+	bool intx;			/* atomic */
+	pthread_mutex_t intx_lock;	/* what follows */
+	void (*intx_changed)(void *ctx);
+	void *intx_ctx;
+
 	/* Covers config space. Models and messages are called without it. */
 	pthread_mutex_t config_lock;
 	uint8_t config[PCI_STANDARD_CONFIG], writable[PCI_STANDARD_CONFIG];

@@ -55,6 +55,7 @@ static int device_enable(struct soft_device *dev, struct iommufd_device *idev,
 	vdev->dev = dev;
 	vdev->idev = idev;
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
+	pthread_mutex_init(&vdev->intx.lock, NULL);
 	vdev->reset_works = dev->desc->resettable;
 	set_command(dev, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
 	vfio_config_init(vdev);
@@ -157,6 +158,7 @@ static void close_device(struct vfio_device *vdev)
 	dev->idev = NULL;
 	pthread_mutex_unlock(&dev->lock);
 	iommufd_ctx_put(ctx);
+	pthread_mutex_destroy(&vdev->intx.lock);
 	soft_free(vdev);
 }
 

@@ -73,7 +73,6 @@ static void init_header(struct vfio_device *vdev)
 	set_bits(vdev, PCI_INTERRUPT_LINE, 1, UINT8_MAX, UINT8_MAX);
 	set_bits(vdev, PCI_INTERRUPT_PIN, 1, UINT8_MAX, 0);
 	put(vdev->vconfig + PCI_ROM_ADDRESS, 4, 0);
-	vdev->vconfig[PCI_INTERRUPT_PIN] = 0;	/* no INTx on this machine */
 }
 
 static unsigned int init_msi(struct vfio_device *vdev, unsigned int cap)
@@ -267,6 +266,9 @@ static void config_write(struct vfio_device *vdev, unsigned int off, unsigned in
 				 __ATOMIC_RELAXED);
 		pthread_rwlock_unlock(&vdev->dev->access);
 	}
+	if (touches(off, size, PCI_COMMAND, 2))
+		vfio_intx_disable_bit(vdev, get(vdev->vconfig + PCI_COMMAND, 2) &
+					    PCI_COMMAND_INTX_DISABLE);
 	if (touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
 		fix_bars(vdev);
 	if (touches(off, size, PCI_ROM_ADDRESS, 4))

@@ -65,7 +65,7 @@ __attribute__((hot)) static void signal_nonblocking(void *ctx)
 	(void)done;
 }
 
-static int trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out)
+int vfio_trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out)
 {
 	struct vfio_trigger *trigger;
 	int ret;
@@ -90,7 +90,7 @@ static int trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out
 	return 0;
 }
 
-static void trigger_put(struct vfio_trigger *trigger)
+void vfio_trigger_put(struct vfio_trigger *trigger)
 {
 	if (!trigger || --trigger->refs)
 		return;
@@ -117,8 +117,10 @@ unsigned int vfio_irq_count(const struct vfio_device *vdev, unsigned int index)
 	case VFIO_PCI_ERR_IRQ_INDEX:
 	case VFIO_PCI_REQ_IRQ_INDEX:
 		return 1;
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return shape->intx;
 	default:
-		return 0;	/* no INTx on this machine */
+		return 0;
 	}
 }
 
@@ -148,7 +150,7 @@ static void disarm(struct vfio_device *vdev, unsigned int start, unsigned int co
 {
 	irq_stop_vectors(vdev->irqs, start, count);
 	for (unsigned int i = start; i < start + count; i++) {
-		trigger_put(vdev->vectors[i]);
+		vfio_trigger_put(vdev->vectors[i]);
 		vdev->vectors[i] = NULL;
 	}
 }
@@ -168,13 +170,13 @@ static int arm(struct vfio_device *vdev, unsigned int vector, int fd, struct vfi
 	if (same)
 		same->refs++;
 	else
-		ret = trigger_get(vdev->dev->host, fd, &same);
+		ret = vfio_trigger_get(vdev->dev->host, fd, &same);
 	if (ret)
 		return ret;
 	vdev->vectors[vector] = same;
 	ret = irq_start_vector(vdev->irqs, vector, same->signal, same);
 	if (ret) {
-		trigger_put(vdev->vectors[vector]);
+		vfio_trigger_put(vdev->vectors[vector]);
 		vdev->vectors[vector] = NULL;
 	}
 	return ret;
@@ -230,6 +232,7 @@ static int enable(struct vfio_device *vdev, unsigned int index, unsigned int nve
 
 void vfio_irqs_disable(struct vfio_device *vdev)
 {
+	vfio_intx_disable(vdev);
 	if (vdev->irq_type == VFIO_PCI_NUM_IRQS)
 		return;
 	disarm(vdev, 0, vdev->n_vectors);
@@ -308,11 +311,11 @@ static int set_single_eventfd(struct vfio_device *vdev, struct vfio_trigger **sl
 	if (fd < -1)
 		return -EINVAL;
 	if (fd >= 0) {
-		ret = trigger_get(vdev->dev->host, fd, &trigger);
+		ret = vfio_trigger_get(vdev->dev->host, fd, &trigger);
 		if (ret)
 			return ret;
 	}
-	trigger_put(*slot);
+	vfio_trigger_put(*slot);
 	*slot = trigger;
 	return 0;
 }
@@ -346,8 +349,8 @@ void vfio_irqs_request_device(struct vfio_device *vdev)
 void vfio_irqs_free(struct vfio_device *vdev)
 {
 	vfio_irqs_disable(vdev);
-	trigger_put(vdev->err);
-	trigger_put(vdev->req);
+	vfio_trigger_put(vdev->err);
+	vfio_trigger_put(vdev->req);
 	vdev->err = NULL;
 	vdev->req = NULL;
 }
@@ -356,7 +359,9 @@ void vfio_irqs_free(struct vfio_device *vdev)
 
 static int dispatch(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *data)
 {
-	/* Masking is not for MSI, and for what there is of the rest neither. */
+	if (set->index == VFIO_PCI_INTX_IRQ_INDEX)
+		return vfio_intx_set(vdev, set, data);
+	/* Masking is not for the others. */
 	if ((set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -ENOTTY;
 	switch (set->index) {

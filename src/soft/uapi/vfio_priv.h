@@ -25,6 +25,18 @@ struct vfio_trigger {
 	unsigned int refs;
 };
 
+/* Its lock is taken under those of the device. */
+struct vfio_intx {
+	pthread_mutex_t lock;
+	struct vfio_trigger *trigger;	/* NULL: not enabled, or no eventfd */
+	bool masked;
+	bool disabled;			/* by the user's command register */
+	/* What unmasks it, and who waits for that; under soft_device.lock. */
+	struct vfio_trigger *resample;
+	pthread_t thread;
+	int stop;
+};
+
 struct vfio_doorbell;
 
 struct vfio_device {
@@ -54,6 +66,7 @@ struct vfio_device {
 	struct vfio_trigger **vectors;	/* of irq_type: NULL where none is set */
 	unsigned int n_vectors;
 	struct vfio_trigger *err, *req;
+	struct vfio_intx intx;
 
 	struct vfio_doorbell *doorbell;	/* that it asked for, or NULL */
 };
@@ -85,6 +98,15 @@ int vfio_set_irqs(struct vfio_device *vdev, void *arg);
 void vfio_irqs_request_device(struct vfio_device *vdev);	/* signals the request eventfd */
 void vfio_irqs_disable(struct vfio_device *vdev);
 void vfio_irqs_free(struct vfio_device *vdev);
+
+/* A descriptor of the host's own for an eventfd. -EBADF, -EINVAL, -ENOMEM, -EMFILE. */
+int vfio_trigger_get(struct soft_host *host, int fd, struct vfio_trigger **out);
+void vfio_trigger_put(struct vfio_trigger *trigger);
+
+/* vfio_intx.c */
+int vfio_intx_set(struct vfio_device *vdev, const struct vfio_irq_set *set, const void *data);
+void vfio_intx_disable(struct vfio_device *vdev);
+void vfio_intx_disable_bit(struct vfio_device *vdev, bool disabled);
 
 /* vfio_prepare.c: SET_IRQS with ACTION_PREPARE. */
 int vfio_prepare_irqs(struct vfio_device *vdev, struct vfio_irq_set *set, const void *arg);
