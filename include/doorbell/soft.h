@@ -17,8 +17,8 @@ DB_API_BEGIN
  * docs/machine-file.md; NULL for the built-in default) and returns its seam in *out. The caller
  * owns it and ends it by out->ops->release().
  *
- * Errors: -EINVAL (the description is wrong; db_error_message() names line and reason), -ENOMEM; those of
- * a disk's file (-ENOENT, -EACCES, -EISDIR, ...; -EINVAL when it cannot be a disk), which
+ * Errors: -EINVAL (the description is wrong; db_error_message() names line and reason), -ENOMEM;
+ * those of a disk's file (-ENOENT, -EACCES, -EISDIR, ...; -EINVAL when it cannot be a disk), which
  * db_error_message() names.
  */
 int db_soft_host_create(const char *text, size_t len, struct db_sys **out);

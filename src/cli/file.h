@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 /*
- * The whole of a file of at most @max bytes, malloc'ed. A FIFO without a writer is refused (-EPIPE),
- * one with a writer has some seconds (-ETIMEDOUT). -errno.
+ * The whole of a file of at most @max bytes, malloc'ed. A FIFO without a writer is refused
+ * (-EPIPE), one with a writer has some seconds (-ETIMEDOUT). -errno.
  */
 int cli_read_file(const char *path, size_t max, char **out, size_t *len);
 

@@ -339,8 +339,8 @@ static void take_smmu(struct firmware_route *out, const uint8_t *node, size_t le
 }
 
 /*
- * From the root complex to an SMMU, whatever else is on the way, and to an ITS group. The first SMMU
- * is the one that translates.
+ * From the root complex to an SMMU, whatever else is on the way, and to an ITS group. The first
+ * SMMU is the one that translates.
  */
 static void follow(const struct firmware *fw, const uint8_t *node, size_t len, struct walk *w,
 		   struct firmware_route *out)

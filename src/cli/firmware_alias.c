@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * By which requester ID a function's DMA and messages arrive: its own, or that of a bridge on the way
- * (PCI Express to PCI/PCI-X Bridge Specification 1.0, 2.3). What Linux's pci_for_each_dma_alias() and
- * pci_msi_domain_get_msi_rid() make of it.
+ * By which requester ID a function's DMA and messages arrive: its own, or that of a bridge on the
+ * way (PCI Express to PCI/PCI-X Bridge Specification 1.0, 2.3). What Linux's
+ * pci_for_each_dma_alias() and pci_msi_domain_get_msi_rid() make of it.
  */
 #include <fcntl.h>
 #include <linux/pci_regs.h>

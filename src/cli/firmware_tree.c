@@ -231,8 +231,8 @@ static const struct target *find_target(const struct firmware_tree *tree, uint32
 }
 
 /*
- * @id by the map @name and its mask. A map that says nothing of it sends it nowhere. False: there is
- * no such map.
+ * @id by the map @name and its mask. A map that says nothing of it sends it nowhere. False: there
+ * is no such map.
  */
 static bool map_id(struct db_sys *sys, const char *node, const char *name, uint32_t id,
 		   uint32_t *phandle, uint32_t *out)

@@ -11,8 +11,8 @@
 #define REPLACEMENT "\xef\xbf\xbd"	/* U+FFFD in UTF-8 */
 
 /*
- * jansson leaves out what it has no memory for, and what is left is valid JSON all the same: so that
- * a part is not taken for the whole, it is remembered that memory was refused.
+ * jansson leaves out what it has no memory for, and what is left is valid JSON all the same: so
+ * that a part is not taken for the whole, it is remembered that memory was refused.
  */
 static bool starved;
 

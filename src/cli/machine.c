@@ -68,8 +68,8 @@ static int copy_line(struct machine_lex *lex, const char *disk, FILE *out)
 }
 
 /*
- * Every NVMe device serves the file @disk. Read-only, since the guest only reads and the file is the
- * user's.
+ * Every NVMe device serves the file @disk. Read-only, since the guest only reads and the file is
+ * the user's.
  */
 static int put_disk(struct cli_machine *machine, const char *disk)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SIGINT, SIGTERM and SIGHUP end a command in its own time: devices go back to their drivers first. A
- * second one of them ends it at once.
+ * SIGINT, SIGTERM and SIGHUP end a command in its own time: devices go back to their drivers first.
+ * A second one of them ends it at once.
  */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H

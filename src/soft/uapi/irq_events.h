@@ -11,8 +11,8 @@
 struct irq_events;
 
 /*
- * Those of @dev's DeviceID, with room for @vectors of it. There may be fewer LPIs than that: vectors
- * beyond these cannot be allocated. -ENOMEM; -ENODEV.
+ * Those of @dev's DeviceID, with room for @vectors of it. There may be fewer LPIs than that:
+ * vectors beyond these cannot be allocated. -ENOMEM; -ENODEV.
  */
 int irq_events_get(struct soft_device *dev, unsigned int vectors, struct irq_events **out);
 

@@ -119,6 +119,38 @@ static void test_frames(void **state)
 	bus_destroy(bus);
 }
 
+/* In whatever order frames come, each is found by its own addresses alone. */
+static void test_frame_order(void **state)
+{
+	static const unsigned int order[] = { 4, 0, 6, 2, 7, 1, 5, 3 };
+	struct bus *bus = bus_create();
+	struct frame_log logs[8] = { 0 };
+	uint32_t v = 1;
+
+	(void)state;
+	for (unsigned int i = 0; i < 8; i++) {
+		unsigned int n = order[i];
+
+		assert_int_equal(add(bus, 0x10000 + n * 0x2000, 0x1000, &logs[n]), 0);
+		for (unsigned int j = 0; j <= i; j++) {
+			uint64_t base = 0x10000 + order[j] * 0x2000;
+
+			v = 100 * i + j;
+			assert_int_equal(bus_write(bus, base + 4, &v, 4, 0), 0);
+			assert_int_equal(logs[order[j]].value, v);
+			assert_int_equal(bus_write(bus, base + 0xffc, &v, 4, 0), 0);
+			assert_int_equal(logs[order[j]].off, 0xffc);
+			assert_int_equal(bus_write(bus, base + 0x1000, &v, 4, 0), -EFAULT);
+			assert_int_equal(bus_write(bus, base - 4, &v, 4, 0), -EFAULT);
+		}
+	}
+	/* over the end of one and the start of the next, and exactly between two */
+	assert_int_equal(add(bus, 0x10000, 0x3000, &logs[0]), -EADDRINUSE);
+	assert_int_equal(add(bus, 0x11000, 0x2000, &logs[0]), -EADDRINUSE);
+	assert_int_equal(add(bus, 0x11000, 0x1000, &logs[0]), 0);
+	bus_destroy(bus);
+}
+
 static void test_memory(void **state)
 {
 	struct bus *bus = bus_create();
@@ -172,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_frame_order),
 		cmocka_unit_test(test_written),
 		cmocka_unit_test(test_memory),
 	};

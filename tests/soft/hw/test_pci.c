@@ -169,6 +169,43 @@ static void test_shapes(void **state)
 	assert_int_equal(destroyed, n + 1);
 }
 
+static uint64_t read_pattern(void *state, unsigned int bar, uint64_t off, unsigned int size)
+{
+	(void)state, (void)bar, (void)off, (void)size;
+	return 0x5a;
+}
+
+/* Table and PBA are as long as the vectors ask for, the latter in whole quadwords. */
+static void test_table_ends(void **state)
+{
+	static const struct pci_model model = { .name = "pattern", .bar_read = read_pattern,
+						.reset = count_reset, .destroy = count_destroy };
+	static const unsigned int vectors[] = { 1, 63, 64, 65, 128, 129, 2048 };
+	struct pci_slot slot = hw_slot(*state);
+	unsigned int destroyed = 0;
+
+	for (unsigned int i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct pci_shape shape = {
+			.bar_size = { 4096, 0, 65536 }, .msix_vectors = vectors[i], .msix_bar = 2,
+			.msix_pba_off = 0x8000,
+		};
+		uint64_t table = 16 * vectors[i], pba = 0x8000 + (vectors[i] + 63) / 64 * 8;
+		struct pci_dev *dev = NULL;
+
+		assert_int_equal(pci_dev_create(&slot, &shape, &model, &destroyed, &dev), 0);
+		assert_int_equal(pci_bar_read(dev, 2, table - 4, 4), 1);
+		if (table < 0x8000)
+			assert_int_equal(pci_bar_read(dev, 2, table, 4), 0x5a);
+		assert_int_equal(pci_bar_read(dev, 2, 0x7ffc, 4), table < 0x8000 ? 0x5a : 1);
+		assert_int_equal(pci_bar_read(dev, 2, 0x8000, 8), 0);
+		assert_int_equal(pci_bar_read(dev, 2, pba - 8, 8), 0);
+		assert_int_equal(pci_bar_read(dev, 2, pba - 1, 1), 0);
+		assert_int_equal(pci_bar_read(dev, 2, pba, 4), 0x5a);
+		assert_int_equal(pci_bar_read(dev, 0, 0x800, 4), 0x5a);
+		pci_dev_destroy(dev);
+	}
+}
+
 /* --- MSI-X --- */
 
 static void test_msix(void **state)
@@ -611,7 +648,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_hw(test_config),
 		with_hw(test_bars),
-		with_hw(test_shapes),
+		with_hw(test_shapes), with_hw(test_table_ends),
 		with_hw(test_msix),
 		with_hw(test_msix_vector_mask),
 		with_hw(test_msix_function_mask),
