@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* doorbell host: runs a program that was written for /dev/iommu and vfio-pci on the software host. */
+/* doorbell host: runs a program written for /dev/iommu and vfio-pci on the software host. */
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
