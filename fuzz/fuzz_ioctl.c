@@ -66,6 +66,8 @@ static const struct request requests[] = {
 	{ IOMMU_VIOMMU_ALLOC },
 	{ IOMMU_VDEVICE_ALLOC },
 	{ IOMMU_VEVENTQ_ALLOC },
+	{ IOMMU_GET_MSI_INFO },
+	{ IOMMU_IOAS_MAP_MSI },
 	{ VFIO_DEVICE_BIND_IOMMUFD, .fd = AT(vfio_device_bind_iommufd, iommufd), .vfio = true },
 	{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, .vfio = true },
 	{ VFIO_DEVICE_DETACH_IOMMUFD_PT, .vfio = true },
@@ -80,7 +82,6 @@ static const struct request requests[] = {
 struct run {
 	struct db_sys *sys;
 	int files[FILES];
-	int dmabuf;
 	int eventfd;
 	uint8_t *ram, *scratch;
 };
@@ -117,7 +118,7 @@ static void store64(void *p, uint64_t v)
 static int choose_fd(const struct run *r, uint32_t n)
 {
 	const int fds[] = {
-		-1, r->files[0], r->files[1], r->files[2], r->dmabuf, r->eventfd, 12345
+		-1, r->files[0], r->files[1], r->files[2], r->eventfd, 12345
 	};
 
 	return fds[n % (sizeof(fds) / sizeof(*fds))];
@@ -161,7 +162,6 @@ static void call(struct run *r, const uint8_t **data, size_t *size)
 	static uint8_t arg[STRUCT_SIZE + 64];
 	const struct request *q;
 	size_t given;
-	int ret;
 
 	if (!head)
 		return;
@@ -173,12 +173,7 @@ static void call(struct run *r, const uint8_t **data, size_t *size)
 	if (head[3] % 4)
 		store32(arg, q->vfio ? STRUCT_SIZE : given);
 	tame(r, q, arg, given);
-	ret = r->sys->ops->ioctl(r->sys, r->files[head[1] % FILES], q->number, arg);
-	if (q->number == VFIO_DEVICE_FEATURE && ret > 2) {
-		if (r->dmabuf >= 0)
-			r->sys->ops->close(r->sys, r->dmabuf);
-		r->dmabuf = ret;
-	}
+	r->sys->ops->ioctl(r->sys, r->files[head[1] % FILES], q->number, arg);
 }
 
 static void access_file(struct run *r, const uint8_t **data, size_t *size)
@@ -199,7 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						  "/dev/vfio/devices/vfio0",
 						  "/dev/vfio/devices/vfio1" };
 	static uint8_t *ram, *scratch;
-	struct run r = { .dmabuf = -1, .eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+	struct run r = { .eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
 	struct fuzz_device after;
 
 	if (!ram) {
@@ -230,8 +225,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			call(&r, &data, &size);
 		}
 	}
-	if (r.dmabuf >= 0)
-		r.sys->ops->close(r.sys, r.dmabuf);
 	for (int i = 0; i < FILES; i++)
 		if (r.files[i] >= 0)
 			r.sys->ops->close(r.sys, r.files[i]);

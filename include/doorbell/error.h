@@ -26,7 +26,7 @@ DB_API_BEGIN
  *   E2BIG          a struct of a newer interface asks for what this library does not know
  *   EDESTADDRREQ   a vector was armed before it was given an address
  *   EXDEV          two devices share a vITS doorbell but not the physical one
- *   ENXIO          the doorbells that are mapped are all of other devices
+ *   ENXIO          mode native: the device's doorbell is not mapped any more
  *   EIO            illegal vSTE, or the device is gone
  *   EPERM, EACCES  rights or limits (memlock) do not suffice
  *   ENOMEM, ENOSPC memory, ids or interrupts are used up

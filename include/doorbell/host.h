@@ -105,7 +105,8 @@ struct db_caps {
 	bool nesting;				/* stage 1 may be given to a guest */
 	struct db_smmu_info smmu;
 	struct db_doorbell doorbell;
-	uint64_t sw_msi_start, sw_msi_size;	/* bytes; size 0: the host has no such window */
+	/* bytes; size 0: the host has no such window, or db_device_set_window() took it away */
+	uint64_t sw_msi_start, sw_msi_size;
 	unsigned int msi_vectors, msix_vectors;	/* 0: no such capability */
 	bool msix_mappable;			/* the pages of the MSI-X table can be mapped */
 	bool msix_noresize;			/* VFIO_IRQ_INFO_NORESIZE */
@@ -128,9 +129,17 @@ int db_device_caps(struct db_device *dev, struct db_caps *caps);
 
 /*
  * Moves the window in which the kernel maps doorbells by itself (SW_MSI) to [start, start + size),
- * both multiples of 1 MiB, so that the VMM may use the addresses under it. Before the device joins
- * a vIOMMU. Errors: -EINVAL (alignment, range), -EBUSY (attached already), -EADDRINUSE (a reserved
- * region is there), -EOPNOTSUPP (the kernel cannot).
+ * both multiples of 1 MiB; @size 0: there is none, and all addresses are the VM's. Before the device
+ * joins a vIOMMU. On error the window is where it was.
+ *
+ * Mode native has no use for the window, the others live by it. A VMM that wants mode native gives
+ * it up (0, 0) as soon as it knows that. One that does not say so keeps the window, until a db_msi of
+ * mode native is created before the device joins: that takes it away, and the next one in another
+ * mode has it back, or is refused with -EBUSY while the device is attached.
+ *
+ * Errors: -EINVAL (alignment, range; also of db_viommu_add(): beyond what the SMMU can address),
+ * -EBUSY (attached already), -EADDRINUSE (a reserved region is there), -EOPNOTSUPP (the kernel
+ * cannot), -EOVERFLOW.
  */
 int db_device_set_window(struct db_device *dev, uint64_t start, uint64_t size);
 

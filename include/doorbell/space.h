@@ -39,7 +39,8 @@ int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len);
 
 /*
  * Mode native: maps @dev's doorbell page(s) at @ipa. Mapping the same doorbell there again (another
- * device of the same ITS) succeeds and counts; as many db_space_unmap_doorbell() calls end it.
+ * device of the same ITS) succeeds and counts; as many db_space_unmap_doorbell() calls end it. The
+ * mapping stays until then, also when the devices are closed. The device need not be in a vIOMMU.
  * Errors: -EXDEV (another doorbell stands there: these devices need a vITS each), -EOPNOTSUPP (no
  * native interface), and those of map.
  */

@@ -16,8 +16,6 @@
 /* away from the physical ITS's address of common machines, so that a mix-up shows */
 #define VITS_DEFAULT 0x0a080000ull
 #define VITS_LIMIT 0x40000000ull
-#define WINDOW_FIRST 0x10000000ull
-#define WINDOW_ALIGN 0x100000ull
 
 struct layout {
 	struct db_reserved reserved[RESERVED_MAX];
@@ -185,7 +183,7 @@ static int place_vitses(struct vmm *vmm, const struct layout *layout)
 }
 
 /*
- * Where RAM is given, what stands in its way for good: the window moves in native mode, and the
+ * Where RAM is given, what stands in its way for good: there is no window in native mode, and the
  * kernel takes no notice of a relaxable region once the device is passed through.
  */
 static const struct db_reserved *in_the_way(const struct vmm *vmm, const struct layout *layout)
@@ -246,38 +244,21 @@ static int place_ram(struct vmm *vmm, const struct layout *layout)
 			"the host's reserved regions leave no place for the guest's RAM");
 }
 
-static bool layout_overlaps(const struct vmm *vmm, const struct layout *layout, uint64_t start,
-			    uint64_t size)
-{
-	uint64_t first = vmm->vitses[0].base, last = start + size - 1;
-
-	return overlaps(start, last, first, first + vmm->n_vitses * layout->vits_size - 1) ||
-	       overlaps(start, last, vmm->ram_base, vmm->ram_base + vmm->config.ram_size - 1);
-}
-
 /*
- * In native mode nothing uses the kernel's window, yet its addresses are reserved: where the VM's
- * owner wants them for the VM, the window goes elsewhere.
+ * In native mode nothing uses the kernel's window, yet its addresses would be reserved: the device
+ * does without.
  */
-static int move_window(struct vmm *vmm, const struct layout *layout, struct vmm_device *dev)
+static int drop_window(struct vmm *vmm, struct vmm_device *dev)
 {
-	uint64_t start = dev->info.caps.sw_msi_start, size = dev->info.caps.sw_msi_size, at;
 	int err;
 
-	if (vmm->mode != DB_MODE_NATIVE || !size || !layout_overlaps(vmm, layout, start, size))
+	if (vmm->mode != DB_MODE_NATIVE || !dev->info.caps.sw_msi_size)
 		return 0;
-	for (at = WINDOW_FIRST; at + size <= VITS_LIMIT; at += WINDOW_ALIGN)
-		if (is_free(layout, at, size) && !layout_overlaps(vmm, layout, at, size))
-			break;
-	if (at + size > VITS_LIMIT)
-		return vmm_fail(vmm, -ENOSPC, "no room for the MSI window of %s",
-				dev->info.address);
-	err = db_device_set_window(dev->db, at, size);
+	err = db_device_set_window(dev->db, 0, 0);
 	if (err)
 		return vmm_fail_lib(vmm, err, dev->info.address);
-	report_say(&vmm->config.report, "layout", "%s: the kernel's MSI window moves to 0x%llx",
-		   dev->info.address, (unsigned long long)at);
-	dev->info.caps.sw_msi_start = at;
+	dev->info.caps.sw_msi_start = 0;
+	dev->info.caps.sw_msi_size = 0;
 	return 0;
 }
 
@@ -320,7 +301,7 @@ int vmm_layout(struct vmm *vmm)
 	for (i = 0; !err && i < vmm->n_devices; i++) {
 		err = check_offset(vmm, vmm->devices[i]);
 		if (!err)
-			err = move_window(vmm, layout, vmm->devices[i]);
+			err = drop_window(vmm, vmm->devices[i]);
 	}
 	if (err)
 		goto out;

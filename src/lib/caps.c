@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "abi/iommufd.h"
+#include "abi/vfio.h"
+#include "abi/native.h"
 #include "arm/smmu_regs.h"
 #include "lib/device.h"
 #include "lib/doorbell.h"
@@ -158,14 +160,21 @@ static void refuse(struct db_caps *caps, enum db_mode mode, const char *fmt, ...
 	caps->mode[mode] = false;
 }
 
+/* Is ACTION_PREPARE there for each capability that the device has? */
+static bool takes_addresses(const struct db_device *dev)
+{
+	return (!dev->msi_vectors || dev->msi_irq_flags & VFIO_IRQ_INFO_MSI_IOVA) &&
+	       (!dev->msix_vectors || dev->msix_irq_flags & VFIO_IRQ_INFO_MSI_IOVA);
+}
+
 static int judge_native(struct db_device *dev, struct db_caps *caps)
 {
 	int ret;
 
-	ret = doorbell_query(dev, &caps->doorbell, NULL);
+	ret = doorbell_query(dev, &caps->doorbell);
 	if (ret == -ENOTTY)
-		refuse(caps, DB_MODE_NATIVE, "this kernel has no VFIO_DEVICE_FEATURE_MSI_DOORBELL: "
-		       "apply the series in linux/, or use the stock mode");
+		refuse(caps, DB_MODE_NATIVE, "this kernel has no IOMMU_GET_MSI_INFO: apply the "
+		       "series in linux/, or use the stock mode");
 	else if (ret == -EOPNOTSUPP)
 		refuse(caps, DB_MODE_NATIVE, "the kernel knows of no doorbell for this device: its "
 		       "interrupts do not go through an irqchip with one (ITS, v2m), or "
@@ -173,16 +182,29 @@ static int judge_native(struct db_device *dev, struct db_caps *caps)
 	else if (ret < 0 && is_failure(ret))
 		return ret;
 	else if (ret < 0)
-		refuse(caps, DB_MODE_NATIVE, "VFIO_DEVICE_FEATURE_MSI_DOORBELL failed (%s)",
+		refuse(caps, DB_MODE_NATIVE, "IOMMU_GET_MSI_INFO failed (%s)",
 		       strerrorname_np(-ret));
+	else if (!takes_addresses(dev))
+		refuse(caps, DB_MODE_NATIVE, "the kernel maps doorbells, but takes no addresses "
+		       "for the interrupts of this device (no VFIO_IRQ_INFO_MSI_IOVA): its vfio-pci "
+		       "lacks the series in linux/");
 	return 0;
+}
+
+/* Why there is no window, for the modes that live by it. */
+static const char *no_window(struct db_device *dev)
+{
+	uint64_t start, size;
+
+	return doorbell_window_get(dev, &start, &size) ?
+		       "the host has no SW_MSI window: its MSIs are not translated by the SMMU" :
+		       "the device has no SW_MSI window: db_device_set_window() took it away";
 }
 
 static void judge_stock(struct db_device *dev, struct db_caps *caps)
 {
 	if (!caps->sw_msi_size)
-		refuse(caps, DB_MODE_STOCK, "the host has no SW_MSI window: its MSIs are not "
-		       "translated by the SMMU");
+		refuse(caps, DB_MODE_STOCK, "%s", no_window(dev));
 	else if (!caps->msix_vectors)
 		refuse(caps, DB_MODE_STOCK, "the device has no MSI-X: for MSI the kernel must "
 		       "program the address (mode native), or the guest identity-map the window "
@@ -193,11 +215,10 @@ static void judge_stock(struct db_device *dev, struct db_caps *caps)
 		       dev->msix.table_bar);
 }
 
-static void judge_rmr(struct db_caps *caps)
+static void judge_rmr(struct db_device *dev, struct db_caps *caps)
 {
 	if (!caps->sw_msi_size)
-		refuse(caps, DB_MODE_RMR, "the host has no SW_MSI window: its MSIs are not "
-		       "translated by the SMMU");
+		refuse(caps, DB_MODE_RMR, "%s", no_window(dev));
 }
 
 static int judge(struct db_device *dev, struct db_caps *caps, bool is_smmu,
@@ -212,7 +233,7 @@ static int judge(struct db_device *dev, struct db_caps *caps, bool is_smmu,
 	if (ret)
 		return ret;
 	judge_stock(dev, caps);
-	judge_rmr(caps);
+	judge_rmr(dev, caps);
 	for (mode = DB_MODE_NATIVE; mode < DB_MODE_COUNT; mode++) {
 		if (!caps->msi_vectors && !caps->msix_vectors)
 			refuse(caps, mode, "the device has neither MSI nor MSI-X");
@@ -239,7 +260,7 @@ static int find_caps(struct db_device *dev, struct db_caps *caps)
 	caps->page_size = host_own_page_size(dev->host);
 	caps->msi_vectors = dev->msi_vectors;
 	caps->msix_vectors = dev->msix_vectors;
-	caps->msix_noresize = dev->msix_vectors && dev->msix_noresize;
+	caps->msix_noresize = dev->msix_irq_flags & VFIO_IRQ_INFO_NORESIZE;
 	caps->msix_mappable = dev->msix.count && table->mappable && table->msix_mappable;
 	ret = read_hw_info(dev, caps, &is_smmu);
 	if (!ret)

@@ -111,7 +111,7 @@ static int read_capabilities(struct db_device *dev)
 	return 0;
 }
 
-static int read_irq(struct db_device *dev, unsigned int index, unsigned int *count, bool *noresize)
+static int read_irq(struct db_device *dev, unsigned int index, unsigned int *count, uint32_t *flags)
 {
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
 	int ret;
@@ -122,7 +122,7 @@ static int read_irq(struct db_device *dev, unsigned int index, unsigned int *cou
 		return ret;
 	}
 	*count = info.flags & VFIO_IRQ_INFO_EVENTFD ? info.count : 0;
-	*noresize = info.flags & VFIO_IRQ_INFO_NORESIZE;
+	*flags = *count ? info.flags : 0;
 	return 0;
 }
 
@@ -130,7 +130,6 @@ int device_learn(struct db_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	unsigned int i;
-	bool noresize;
 	int ret;
 
 	ret = device_ioctl(dev, VFIO_DEVICE_GET_INFO, &info);
@@ -154,10 +153,11 @@ int device_learn(struct db_device *dev)
 	if (!ret)
 		ret = read_capabilities(dev);
 	if (!ret)
-		ret = read_irq(dev, VFIO_PCI_MSI_IRQ_INDEX, &dev->msi_vectors, &noresize);
+		ret = read_irq(dev, VFIO_PCI_MSI_IRQ_INDEX, &dev->msi_vectors,
+			       &dev->msi_irq_flags);
 	if (!ret)
 		ret = read_irq(dev, VFIO_PCI_MSIX_IRQ_INDEX, &dev->msix_vectors,
-			       &dev->msix_noresize);
+			       &dev->msix_irq_flags);
 	if (!ret)
 		device_refresh(dev);
 	return ret;

@@ -50,8 +50,8 @@ struct db_device {
 	uint8_t cap_msi, cap_pm;	/* offsets in config space, 0: none */
 	struct device_msix msix;
 	unsigned int msi_vectors, msix_vectors;	/* VFIO_DEVICE_GET_IRQ_INFO */
+	uint32_t msi_irq_flags, msix_irq_flags;	/* of the same; 0: no vectors */
 	bool msi_64bit, msi_maskable;
-	bool msix_noresize;
 	/* How the device was found, to leave it so. */
 	char former_driver[DEVICE_NAME], former_override[DEVICE_NAME];
 	bool rebound;
@@ -69,6 +69,12 @@ struct db_device {
 	struct db_msi *msi[2];		/* of each enum db_msi_kind, or NULL */
 	struct db_msi *armed;		/* whose vectors are enabled: MSI or MSI-X */
 	bool intx;			/* INTx is: not with them */
+	/* The kernel's MSI window (lib/doorbell.h). */
+	struct {
+		unsigned int users;	/* db_msi in mode native */
+		bool taken;		/* by us: this was it */
+		uint64_t start, size;
+	} window;
 	/* Set while a member of a vIOMMU, whose lock is needed too to look into it. */
 	struct viommu_member *member;
 };

@@ -6,11 +6,28 @@
 
 #include "lib/device.h"
 
-/* VFIO_DEVICE_FEATURE_MSI_DOORBELL. *fd (if not NULL) receives the dma-buf, which is the caller's;
- * -ENOTTY: not in this kernel. */
-int doorbell_query(struct db_device *dev, struct db_doorbell *doorbell, int *fd);
+/* IOMMU_GET_MSI_INFO. -ENOTTY: not in this kernel; -EOPNOTSUPP: no doorbell of this device. */
+int doorbell_query(struct db_device *dev, struct db_doorbell *doorbell);
 
-/* IOMMU_OPTION_SW_MSI_START/SIZE in bytes. */
+/*
+ * The window in which the kernel maps doorbells by itself (IOMMU_OPTION_SW_MSI_START/SIZE), in
+ * bytes; size 0: the device has none. One that mode native took counts as there, since the other
+ * modes can have it back. With the device's lock. -EOPNOTSUPP: this cannot be asked or changed.
+ */
 int doorbell_window_get(struct db_device *dev, uint64_t *start, uint64_t *size);
+
+/*
+ * Mode native has no use for the window: it is taken away while the device has a db_msi in that
+ * mode, unless the device is attached already. Then it stays, and nothing uses it, since no vector
+ * is armed without an address.
+ */
+void doorbell_window_take(struct db_device *dev);
+void doorbell_window_give(struct db_device *dev);
+
+/* A window that was taken and could not be given back, because the device was attached, is. */
+void doorbell_window_before_join(struct db_device *dev);
+
+/* Modes stock and rmr live by the window: it is there, or -EBUSY and the message. */
+int doorbell_window_need(struct db_device *dev);
 
 #endif

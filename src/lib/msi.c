@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "abi/vfio.h"
+#include "abi/native.h"
 #include "lib/bytes.h"
 #include "lib/sized.h"
 #include "sys/error.h"
@@ -162,7 +163,17 @@ static int enable(struct db_msi *msi, unsigned int start, unsigned int count,
 static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsigned int count)
 {
 	const char *address = msi->dev->address, *kind = kind_name(msi->kind);
+	bool powered;
 
+	pthread_mutex_lock(&msi->dev->lock);
+	powered = msi->dev->powered;
+	pthread_mutex_unlock(&msi->dev->lock);
+	/* What Linux says when it is to enable interrupts of such a device. */
+	if (error == -EINVAL && !powered) {
+		db_error_set(-EIO, "cannot arm %s vectors [%u, %u) of %s: it is powered down",
+			     kind, start, start + count, address);
+		return -EIO;
+	}
 	switch (error) {
 	case -EBUSY:	/* said by claim() */
 		break;
@@ -172,11 +183,6 @@ static int explain_arm(struct db_msi *msi, int error, unsigned int start, unsign
 	case -EDESTADDRREQ:
 		db_error_set(error, "%s vectors [%u, %u) of %s have no address", kind, start,
 			     start + count, address);
-		break;
-	case -ENXIO:
-		db_error_set(error, "the doorbells that are mapped are of other devices: %s "
-			     "vectors [%u, %u) of %s would not arrive", kind, start, start + count,
-			     address);
 		break;
 	/* Linux says EINVAL of a descriptor that is open, and no eventfd; all else that the request
 	 * has was checked. */
@@ -278,8 +284,10 @@ static int address_run(struct db_msi *msi, unsigned int start, unsigned int coun
 	ret = msi->ops->set_addresses(msi, start, count, to);
 	if (ret)
 		return ret;
-	for (i = start; i < start + count; i++) {
-		msi->vector[i].now.address = to[i].address;
+	/* MSI has one register for all vectors. */
+	for (i = msi->kind == DB_MSI ? 0 : start;
+	     i < (msi->kind == DB_MSI ? msi->count : start + count); i++) {
+		msi->vector[i].now.address = to[msi->kind == DB_MSI ? start : i].address;
 		msi->vector[i].now.addressed = true;
 	}
 	return mask_again(msi, start, count);
@@ -516,7 +524,8 @@ static int allocate(struct db_msi *msi)
 	}
 	msi->want = calloc(msi->count, sizeof(*msi->want));
 	msi->old = calloc(msi->count, sizeof(*msi->old));
-	msi->request = calloc(1, sizeof(struct vfio_irq_set) + msi->count * sizeof(uint64_t));
+	msi->request = calloc(1, sizeof(struct vfio_irq_set_msi_iova) +
+				 msi->count * sizeof(uint64_t));
 	if (!msi->vector || !msi->want || !msi->old || !msi->request) {
 		db_error_set(-ENOMEM, "no memory for %u vectors", msi->count);
 		return -ENOMEM;
@@ -700,6 +709,19 @@ static unsigned int first_armed(unsigned int count, const struct db_msi_vector *
 	return i;
 }
 
+/* Would the one address of MSI change under vectors that the call does not speak of? */
+static bool moves_others(const struct db_msi *msi, unsigned int start, unsigned int count,
+			 uint64_t address)
+{
+	unsigned int i;
+
+	for (i = 0; i < msi->count; i++)
+		if ((i < start || i >= start + count) && msi->vector[i].now.fd >= 0 &&
+		    msi->vector[i].now.address != address)
+			return true;
+	return false;
+}
+
 static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int count,
 			 const struct db_msi_vector *vectors)
 {
@@ -727,7 +749,8 @@ static int check_vectors(struct db_msi *msi, unsigned int start, unsigned int co
 				     "only", msi->dev->address);
 			return -EINVAL;
 		}
-		if (vectors[first_armed(count, vectors)].address != vectors[i].address) {
+		if (vectors[first_armed(count, vectors)].address != vectors[i].address ||
+		    moves_others(msi, start, count, vectors[i].address)) {
 			db_error_set(-EINVAL, "MSI has one address for all vectors");
 			return -EINVAL;
 		}

@@ -38,7 +38,8 @@ struct msi_mode_ops {
 	/*
 	 * Vectors [start, start + count) are to have the addresses in @to (indexed by vector),
 	 * before those that are not armed are. Vectors that are not armed and are not going to be
-	 * may be among them. NULL: this mode has no addresses.
+	 * may be among them, but the first is armed or going to be; for MSI it speaks for all. NULL:
+	 * this mode has no addresses.
 	 */
 	int (*set_addresses)(struct db_msi *msi, unsigned int start, unsigned int count,
 			     const struct msi_state *to);

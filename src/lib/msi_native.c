@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mode native: the kernel is told each vector's gIOVA and composes the message of it and its own
- * data (abi/native.h). */
+/*
+ * Mode native: the kernel is told each vector's gIOVA and composes the message of it and its own
+ * data (abi/native.h). Where the message goes is not its concern: that the doorbell is mapped, and
+ * the right one, is seen to here and in space.c.
+ */
 #include "lib/msi.h"
 
 #include <errno.h>
@@ -9,6 +12,8 @@
 #include "abi/vfio.h"
 #include "abi/native.h"
 #include "lib/bytes.h"
+#include "lib/doorbell.h"
+#include "lib/space.h"
 #include "sys/error.h"
 
 /* The kernel takes these bits from the doorbell's offset. */
@@ -18,11 +23,21 @@
 #define PCI_MSI_ADDRESS 4
 #define PCI_MSI_ADDRESS_HIGH 8
 
+static uint32_t irq_flags(const struct db_msi *msi)
+{
+	return msi->kind == DB_MSIX ? msi->dev->msix_irq_flags : msi->dev->msi_irq_flags;
+}
+
 static int native_start(struct db_msi *msi)
 {
 	uint64_t within = msi->caps.doorbell.offset & ~LOW_BITS;
 	int ret;
 
+	if (msi->fall_through && !(irq_flags(msi) & VFIO_IRQ_INFO_MSI_IOVA_DEVICE)) {
+		db_error_set(-EOPNOTSUPP, "this kernel does not take addresses from the registers "
+			     "of %s: leave fall_through out", msi->dev->address);
+		return -EOPNOTSUPP;
+	}
 	if (msi->fall_through && msi->kind == DB_MSIX && !msi->table.map) {
 		db_error_set(-EOPNOTSUPP, "fall_through needs an MSI-X table that can be mapped; "
 			     "BAR %u of %s cannot be", msi->dev->msix.table_bar, msi->dev->address);
@@ -38,21 +53,32 @@ static int native_start(struct db_msi *msi)
 	msi->mapped_ipa = msi->doorbell_ipa - within;
 	ret = db_space_map_doorbell(msi->space, msi->dev, msi->mapped_ipa);
 	msi->mapped = !ret;
+	if (!ret)
+		doorbell_window_take(msi->dev);
 	return ret;
 }
 
 static void native_stop(struct db_msi *msi)
 {
 	msi_set_irqs(msi, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_PREPARE, 0, 0, 0);
-	if (msi->mapped)
+	if (msi->mapped) {
 		db_space_unmap_doorbell(msi->space, msi->dev, msi->mapped_ipa);
+		doorbell_window_give(msi->dev);
+	}
 }
+
+/* Bytes of the data before the addresses. */
+#define MSI_IOVA_HEAD \
+	(offsetof(struct vfio_irq_set_msi_iova, iova) - offsetof(struct vfio_irq_set, data))
 
 static int explain(struct db_msi *msi, int error, unsigned int start, unsigned int count)
 {
 	if (error == -EOPNOTSUPP)
 		db_error_set(error, "the kernel takes no addresses for the interrupts of %s",
 			     msi->dev->address);
+	else if (error == -EIO)
+		db_error_set(error, "the messages of %s cannot be rewritten: it does not answer "
+			     "(powered down, or gone)", msi->dev->address);
 	else
 		db_error_set(error, "cannot give vectors [%u, %u) of %s their addresses", start,
 			     start + count, msi->dev->address);
@@ -62,14 +88,15 @@ static int explain(struct db_msi *msi, int error, unsigned int start, unsigned i
 static int hand_over(struct db_msi *msi, unsigned int start, unsigned int count,
 		     const struct msi_state *to)
 {
-	uint8_t *data = msi_request_data(msi);
+	struct vfio_irq_set_msi_iova *set = msi->request;
 	unsigned int i;
 	int ret;
 
+	set->__reserved = 0;
 	for (i = 0; i < count; i++)
-		memcpy(data + i * sizeof(uint64_t), &to[start + i].address, sizeof(uint64_t));
+		set->iova[i] = to[start + i].address;
 	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, start,
-			   count, count * sizeof(uint64_t));
+			   count, MSI_IOVA_HEAD + count * sizeof(set->iova[0]));
 	return ret < 0 ? explain(msi, ret, start, count) : 0;
 }
 
@@ -114,14 +141,10 @@ static int fall_through(struct db_msi *msi, unsigned int start, unsigned int cou
 			const struct msi_state *to)
 {
 	uint8_t *take = msi_request_data(msi);
-	unsigned int i;
 	int ret;
 
-	for (i = start; i < start + count && to[i].fd < 0; i++)
-		;
-	ret = msi->kind == DB_MSIX ?
-		      write_table(msi, start, count, to) :
-		      write_capability(msi, to[i < start + count ? i : start].address);
+	ret = msi->kind == DB_MSIX ? write_table(msi, start, count, to) :
+				     write_capability(msi, to[start].address);
 	if (ret)
 		return ret;
 	memset(take, 1, count);
@@ -133,6 +156,17 @@ static int fall_through(struct db_msi *msi, unsigned int start, unsigned int cou
 static int native_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count,
 				const struct msi_state *to)
 {
+	if (!space_has_doorbell(msi->space, msi->dev)) {
+		db_error_set(-ENXIO, "the doorbell of %s is not mapped any more: its interrupts "
+			     "would not arrive", msi->dev->address);
+		return -ENXIO;
+	}
+	if (msi->kind == DB_MSI) {
+		/* One register for all vectors, which is vector 0's to the kernel. */
+		to += start;
+		start = 0;
+		count = 1;
+	}
 	return msi->fall_through ? fall_through(msi, start, count, to) :
 				   hand_over(msi, start, count, to);
 }

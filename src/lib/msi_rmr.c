@@ -3,10 +3,11 @@
  * itself. */
 #include "lib/msi.h"
 
+#include "lib/doorbell.h"
+
 static int rmr_start(struct db_msi *msi)
 {
-	(void)msi;
-	return 0;
+	return doorbell_window_need(msi->dev);
 }
 
 static void rmr_stop(struct db_msi *msi)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "abi/vfio.h"
+#include "lib/doorbell.h"
 #include "sys/error.h"
 
 #define LOW_BITS 0xfffull
@@ -96,6 +97,7 @@ static int stock_start(struct db_msi *msi)
 {
 	uint64_t start = msi->caps.sw_msi_start, ipa = msi->doorbell_ipa;
 	bool attached, free_now;
+	int ret;
 
 	if (!msi->table.map) {
 		db_error_set(-EOPNOTSUPP, "the MSI-X table of %s does not lie where its BAR can be "
@@ -110,6 +112,9 @@ static int stock_start(struct db_msi *msi)
 			     (unsigned long long)ipa);
 		return -EINVAL;
 	}
+	ret = doorbell_window_need(msi->dev);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&msi->dev->lock);
 	attached = msi->dev->attached;
 	free_now = !msi->dev->armed;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "abi/iommufd.h"
+#include "abi/native.h"
 #include "lib/device.h"
 #include "lib/doorbell.h"
 #include "lib/memlock.h"
@@ -199,8 +200,8 @@ int db_space_map(struct db_space *space, uint64_t ipa, void *va, uint64_t len, u
 	return ret < 0 ? explain_map(space, ret, ipa, len) : 0;
 }
 
-static int map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
-		    unsigned int prot)
+int db_space_map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
+		      unsigned int prot)
 {
 	struct iommu_ioas_map_file cmd = {
 		.size = sizeof(cmd),
@@ -213,19 +214,13 @@ static int map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offse
 	};
 	int ret;
 
-	ret = host_ioctl(space->host, IOMMU_IOAS_MAP_FILE, &cmd);
-	return ret < 0 ? explain_map(space, ret, ipa, len) : 0;
-}
-
-int db_space_map_file(struct db_space *space, uint64_t ipa, int fd, uint64_t offset, uint64_t len,
-		      unsigned int prot)
-{
-	int ret;
-
 	ret = check_range(space, ipa, len);
 	if (!ret)
 		ret = check_prot(prot);
-	return ret ? ret : map_file(space, ipa, fd, offset, len, prot);
+	if (ret)
+		return ret;
+	ret = host_ioctl(space->host, IOMMU_IOAS_MAP_FILE, &cmd);
+	return ret < 0 ? explain_map(space, ret, ipa, len) : 0;
 }
 
 static int unmap(struct db_space *space, uint64_t ipa, uint64_t len)
@@ -299,17 +294,18 @@ int db_space_unmap(struct db_space *space, uint64_t ipa, uint64_t len)
 	return ret;
 }
 
-static int query_doorbell(struct db_device *dev, struct db_doorbell *doorbell, int *fd)
+static int query_doorbell(struct db_device *dev, struct db_doorbell *doorbell)
 {
 	int ret;
 
-	ret = doorbell_query(dev, doorbell, fd);
+	ret = doorbell_query(dev, doorbell);
 	if (ret == -ENOTTY) {
 		ret = -EOPNOTSUPP;
-		db_error_set(ret, "this kernel hands out no doorbells (mode native): apply the "
-			     "series in linux/");
+		db_error_set(ret, "this kernel maps no doorbells (mode native): apply the series "
+			     "in linux/");
 	} else if (ret) {
-		db_error_set(ret, "the kernel does not hand out the doorbell of %s", dev->address);
+		db_error_set(ret, "the kernel knows of no doorbell of %s that it could map",
+			     dev->address);
 	}
 	return ret;
 }
@@ -331,9 +327,16 @@ static int refuse_doorbell(const struct space_doorbell *present, struct db_devic
 	return -EXDEV;
 }
 
-static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbell, int fd,
-			uint64_t ipa, struct space_doorbell **out)
+static int new_doorbell(struct db_space *space, struct db_device *dev,
+			const struct db_doorbell *doorbell, uint64_t ipa,
+			struct space_doorbell **out)
 {
+	struct iommu_ioas_map_msi cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = space->ioas,
+		.dev_id = dev->dev_id,
+		.iova = ipa,
+	};
 	struct space_doorbell *entry;
 	int ret;
 
@@ -342,12 +345,10 @@ static int new_doorbell(struct db_space *space, const struct db_doorbell *doorbe
 		db_error_set(-ENOMEM, "no memory for a doorbell mapping");
 		return -ENOMEM;
 	}
-	/* Write-only: a device has nothing to read there, and the kernel maps it in
-	 * no other way. */
-	ret = map_file(space, ipa, fd, 0, doorbell->size, DB_WRITE);
-	if (ret) {
+	ret = host_ioctl(space->host, IOMMU_IOAS_MAP_MSI, &cmd);
+	if (ret < 0) {
 		free(entry);
-		return ret;
+		return explain_map(space, ret, ipa, doorbell->size);
 	}
 	*entry = (struct space_doorbell){
 		.next = space->doorbells,
@@ -409,13 +410,13 @@ static void forget_doorbell(struct db_space *space, struct space_doorbell *entry
 }
 
 static int use_doorbell(struct db_space *space, struct db_device *dev,
-			const struct db_doorbell *doorbell, int fd, uint64_t ipa)
+			const struct db_doorbell *doorbell, uint64_t ipa)
 {
 	struct space_doorbell *entry = find_overlap(space, ipa, doorbell->size);
 	int ret = 0;
 
 	if (!entry)
-		ret = new_doorbell(space, doorbell, fd, ipa, &entry);
+		ret = new_doorbell(space, dev, doorbell, ipa, &entry);
 	else if (entry->ipa != ipa || entry->id != doorbell->id)
 		ret = refuse_doorbell(entry, dev, doorbell, ipa);
 	if (ret)
@@ -431,18 +432,16 @@ static int use_doorbell(struct db_space *space, struct db_device *dev,
 int db_space_map_doorbell(struct db_space *space, struct db_device *dev, uint64_t ipa)
 {
 	struct db_doorbell doorbell;
-	int ret, fd;
+	int ret;
 
-	ret = query_doorbell(dev, &doorbell, &fd);
+	ret = query_doorbell(dev, &doorbell);
+	if (!ret)
+		ret = check_range(space, ipa, doorbell.size);
 	if (ret)
 		return ret;
-	ret = check_range(space, ipa, doorbell.size);
-	if (!ret) {
-		pthread_mutex_lock(&space->lock);
-		ret = use_doorbell(space, dev, &doorbell, fd, ipa);
-		pthread_mutex_unlock(&space->lock);
-	}
-	space->host->sys->ops->close(space->host->sys, fd);
+	pthread_mutex_lock(&space->lock);
+	ret = use_doorbell(space, dev, &doorbell, ipa);
+	pthread_mutex_unlock(&space->lock);
 	return ret;
 }
 
@@ -483,6 +482,19 @@ int db_space_unmap_doorbell(struct db_space *space, struct db_device *dev, uint6
 	ret = drop_doorbell(space, dev, ipa);
 	pthread_mutex_unlock(&space->lock);
 	return ret;
+}
+
+bool space_has_doorbell(struct db_space *space, struct db_device *dev)
+{
+	const struct space_doorbell_user key = { .dev = dev };
+	const struct space_doorbell *entry;
+	bool found = false;
+
+	pthread_mutex_lock(&space->lock);
+	for (entry = space->doorbells; entry && !found; entry = entry->next)
+		found = tfind(&key, &entry->users, by_device);
+	pthread_mutex_unlock(&space->lock);
+	return found;
 }
 
 static int explain_nest_parent(struct db_device *dev, int error)

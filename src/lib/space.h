@@ -18,11 +18,8 @@ struct space_doorbell {
 	unsigned int n_users;
 };
 
-/*
- * A device's db_space_map_doorbell() calls. The dma-buf of the first is what is mapped; it stays good for
- * as long as any device of the iommufd that asked for the doorbell is open (abi/native.h), and each
- * user has asked.
- */
+/* A device's db_space_map_doorbell() calls. The mapping is the kernel's, whatever becomes of the
+ * device that it was made for. */
 struct space_doorbell_user {
 	struct db_device *dev;
 	unsigned int calls;
@@ -44,6 +41,9 @@ struct db_space {
 	struct space_doorbell *doorbells;
 	struct space_parent *parents;
 };
+
+/* Is the doorbell of @dev mapped for it somewhere? */
+bool space_has_doorbell(struct db_space *space, struct db_device *dev);
 
 /*
  * A vIOMMU for the SMMU of @dev over a nest parent of that SMMU, which is found or made. The

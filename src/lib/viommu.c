@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/device.h"
+#include "lib/doorbell.h"
 #include "lib/ste.h"
 #include "sys/error.h"
 
@@ -203,6 +204,7 @@ static int attach_first(struct db_viommu *viommu, struct db_device *dev)
 {
 	int ret;
 
+	doorbell_window_before_join(dev);
 	ret = device_attach(dev, viommu->abort->id);
 	if (ret == -EADDRINUSE)
 		db_error_set(ret, "something is mapped where %s has a reserved region or its MSI "

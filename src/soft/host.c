@@ -642,7 +642,6 @@ static void soft_release(struct db_sys *sys)
 	destroy_devices(host);
 	destroy_hardware(host);
 	machine_free(&host->machine);
-	pthread_mutex_destroy(&host->doorbells_lock);
 	pthread_mutex_destroy(&host->its_lock);
 	pthread_mutex_destroy(&host->lock);
 	soft_free(host->files);
@@ -697,7 +696,6 @@ int db_soft_host_create_in(const char *directory, const char *text, size_t len,
 	user_start();
 	host->sys.ops = &soft_ops;
 	pthread_mutex_init(&host->lock, NULL);
-	pthread_mutex_init(&host->doorbells_lock, NULL);
 	pthread_mutex_init(&host->its_lock, NULL);
 	db_error_set(-ENOMEM, "no memory for the machine");
 	host->mappings = mappings_create();

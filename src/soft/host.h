@@ -15,7 +15,6 @@
 struct iommufd_device;
 struct iommufd_host;
 struct mappings;
-struct vfio_doorbell;
 struct soft_file;
 
 struct vfio_device;
@@ -24,8 +23,7 @@ struct vfio_device;
  * A PCI device as the kernel knows it.
  *
  * Lock order: soft_device.lock, the locks of iommufd, soft_device.access, host->lock; hardware has
- * its own below these. None of them but doorbells_lock (over dma-bufs) is held while a file's
- * release() runs.
+ * its own below these. None of them is held while a file's release() runs.
  */
 struct soft_device {
 	struct soft_host *host;
@@ -60,8 +58,6 @@ struct soft_host {
 	/* told, under the lock, of each descriptor that becomes a file's or is one no more */
 	void (*watch_fd)(int fd, bool there);
 	struct mappings *mappings;
-	pthread_mutex_t doorbells_lock;	/* below soft_device.lock, above iommufd's */
-	void *doorbells;		/* that users have asked for: a tree (tsearch) */
 	pthread_mutex_t its_lock;	/* below soft_device.lock, above the hardware's */
 	struct irq_events *its_events;	/* of each DeviceID in use */
 };
@@ -105,7 +101,7 @@ ssize_t soft_host_read(struct soft_host *host, int fd, void *buf, size_t len);
 ssize_t soft_host_write(struct soft_host *host, int fd, const void *buf, size_t len);
 
 /*
- * Hot-plug, for tests. Unplug is a surprise removal: it revokes what the device handed out and
+ * Hot-plug, for tests. Unplug is a surprise removal: it takes the device's mappings away and
  * signals the request eventfd, but does not wait for the files to be closed. -ENOENT. Plug fails
  * with -EBUSY as long as one of before is bound, -EEXIST when it is there.
  */

@@ -354,6 +354,12 @@ static int bell_option(struct machine_parser *p, const struct word *word, struct
 		bell->intx = true;
 		return 0;
 	}
+	if (slice_is(word->key, "msi-bits")) {
+		if (!slice_is(word->value, "32") && !slice_is(word->value, "64"))
+			return bad_value(p, word, "32 or 64");
+		bell->msi_narrow = slice_is(word->value, "32");
+		return 0;
+	}
 	return unknown_option(p, word, "bell");
 }
 
@@ -624,8 +630,13 @@ static int sw_msi_statement(struct machine_parser *p)
 
 	if (ret)
 		return ret;
+	if (slice_is(word.value, "none")) {
+		p->m->sw_msi_start = 0;
+		p->m->sw_msi_size = 0;
+		return 0;
+	}
 	if (slice_number(word.value, true, 0, (1ull << 48) - 1, &p->m->sw_msi_start))
-		return bad_value(p, &word, "an address");
+		return bad_value(p, &word, "an address, or none");
 	ret = argument(p, "sw-msi", &word);
 	if (ret)
 		return ret;

@@ -52,7 +52,7 @@ struct machine {
 	uint64_t ram;			/* bytes that may be pinned and used for tables in all */
 	unsigned int processors;
 	unsigned int lpi_bits;		/* width of interrupt IDs: 2^lpi_bits - 8192 LPIs */
-	uint64_t sw_msi_start, sw_msi_size;	/* 0x8000000, 1 MiB */
+	uint64_t sw_msi_start, sw_msi_size;	/* 0x8000000, 1 MiB; size 0: none */
 	unsigned int n_smmus, n_itses, n_devices, n_reserved;
 	struct machine_smmu smmus[MACHINE_SMMUS];
 	struct msi_frame_config itses[MACHINE_ITSES];

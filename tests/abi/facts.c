@@ -11,7 +11,7 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #define TABLE(name) kernel_##name
-#ifdef VFIO_DEVICE_FEATURE_MSI_DOORBELL
+#ifdef IOMMU_GET_MSI_INFO
 #define HAVE_NATIVE
 #endif
 #else

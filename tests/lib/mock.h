@@ -55,6 +55,7 @@ struct mock_device {
 	unsigned int msix, msi;
 	bool mappable, noresize, no_reset, not_pci, msi_64bit, msi_maskable, no_node, no_group;
 	uint32_t doorbell_offset;
+	bool no_prepare, no_fall_through;	/* no such bit in GET_IRQ_INFO */
 	unsigned int interrupts;	/* that the host has for it */
 	char driver[64], override[64];
 
@@ -66,6 +67,7 @@ struct mock_device {
 	int irq_type;			/* VFIO index, -1: none */
 	unsigned int allocated;
 	int trigger[MOCK_VECTORS];
+	bool windowless;		/* IOMMU_OPTION_SW_MSI_SIZE 0 */
 	bool prepared[MOCK_VECTORS];
 	uint64_t iova[MOCK_VECTORS];
 	struct {

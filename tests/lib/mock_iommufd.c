@@ -191,22 +191,45 @@ static int invalidate(struct mock *mock, struct iommu_hwpt_invalidate *cmd)
 
 static int option(struct mock *mock, struct iommu_option *cmd)
 {
-	uint64_t *value = cmd->option_id == IOMMU_OPTION_SW_MSI_START ? &mock->window_start :
-									&mock->window_size;
+	bool start = cmd->option_id == IOMMU_OPTION_SW_MSI_START;
+	uint64_t *value = start ? &mock->window_start : &mock->window_size;
 	struct mock_object *dev = mock_find(mock, cmd->object_id, MOCK_DEVICE);
 
-	if (!mock->native)
+	if (!mock->native || mock->no_window)
 		return -EOPNOTSUPP;
-	if (mock->no_window)
-		return -ENOENT;
 	if (cmd->op == IOMMU_OPTION_OP_GET) {
-		cmd->val64 = *value >> 20;
+		cmd->val64 = !start && dev->dev->windowless ? 0 : *value >> 20;
 		return 0;
 	}
 	if (dev->dev->attached)
 		return -EBUSY;
-	*value = cmd->val64 << 20;
+	if (!start)
+		dev->dev->windowless = !cmd->val64;
+	if (start || cmd->val64)
+		*value = cmd->val64 << 20;
 	return 0;
+}
+
+static int get_msi_info(struct mock *mock, struct iommu_get_msi_info *cmd)
+{
+	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE);
+
+	if (!mock->native)
+		return -ENOTTY;
+	cmd->out_id = 100 + dev->dev->its;
+	cmd->out_length = mock->page;
+	cmd->out_offset = dev->dev->doorbell_offset;
+	return 0;
+}
+
+static int map_msi(struct mock *mock, struct iommu_ioas_map_msi *cmd)
+{
+	struct mock_object *dev = mock_find(mock, cmd->dev_id, MOCK_DEVICE);
+
+	if (!mock->native)
+		return -ENOTTY;
+	cmd->out_length = mock->page;
+	return add_mapping(mock, cmd->ioas_id, cmd->iova, mock->page, 100 + dev->dev->its);
 }
 
 int mock_iommufd_ioctl(struct mock *mock, unsigned long request, void *arg)
@@ -214,7 +237,6 @@ int mock_iommufd_ioctl(struct mock *mock, unsigned long request, void *arg)
 	struct iommu_veventq_alloc *eventq = arg;
 	struct iommu_ioas_map_file *file = arg;
 	struct iommu_ioas_map *map = arg;
-	struct mock_device *dev;
 
 	switch (request) {
 	case IOMMU_DESTROY:
@@ -226,12 +248,11 @@ int mock_iommufd_ioctl(struct mock *mock, unsigned long request, void *arg)
 	case IOMMU_IOAS_MAP:
 		return add_mapping(mock, map->ioas_id, map->iova, map->length, 0);
 	case IOMMU_IOAS_MAP_FILE:
-		dev = strcmp(mock->fd_path[file->fd] ? mock->fd_path[file->fd] : "", "dmabuf") ?
-			      NULL :
-			      mock->fd_priv[file->fd];
-		assert_true(!dev || !(file->flags & IOMMU_IOAS_MAP_READABLE));
-		return add_mapping(mock, file->ioas_id, file->iova, file->length,
-				   dev ? 100 + dev->its : 0);
+		return add_mapping(mock, file->ioas_id, file->iova, file->length, 0);
+	case IOMMU_IOAS_MAP_MSI:
+		return map_msi(mock, arg);
+	case IOMMU_GET_MSI_INFO:
+		return get_msi_info(mock, arg);
 	case IOMMU_IOAS_UNMAP:
 		return unmap(mock, arg);
 	case IOMMU_IOAS_IOVA_RANGES:

@@ -103,8 +103,11 @@ void mock_raise(struct mock *mock, struct mock_device *dev, unsigned int index)
 /* The kernel's message for a vector: its own address in the window, unless it was given one. */
 static uint64_t compose(struct mock *mock, struct mock_device *dev, unsigned int index)
 {
-	if (dev->prepared[index])
-		return (dev->iova[index] & ~0xfffull) | (dev->doorbell_offset & 0xfff);
+	/* The one message of MSI is vector 0's. */
+	unsigned int given = dev->irq_type == VFIO_PCI_MSI_IRQ_INDEX ? 0 : index;
+
+	if (dev->prepared[given])
+		return (dev->iova[given] & ~0xfffull) | (dev->doorbell_offset & 0xfff);
 	if (!mock->its_page[dev->its])
 		mock->its_page[dev->its] = ++mock->its_pages;
 	return mock->window_start + (mock->its_page[dev->its] - 1) * mock->page +
@@ -140,7 +143,6 @@ static int set_trigger(struct mock *mock, struct mock_device *dev, const struct 
 	bool msix = set->index == VFIO_PCI_MSIX_IRQ_INDEX, fresh = dev->irq_type < 0;
 	const int *fds = (const int *)set->data;
 	unsigned int i, end = set->start + set->count;
-	bool nested;
 
 	if (!set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE)) {
 		assert_int_equal(dev->irq_type, set->index);
@@ -160,9 +162,8 @@ static int set_trigger(struct mock *mock, struct mock_device *dev, const struct 
 		disarm(dev, i);
 		if (fds[i - set->start] < 0)
 			continue;
-		nested = dev->attached && mock_find(mock, dev->attached, MOCK_NESTED);
 		if (i >= dev->allocated || i >= dev->interrupts || fds[i - set->start] == 9999 ||
-		    (mock->native && nested && dev->expect && !dev->prepared[i])) {
+		    (dev->windowless && !dev->prepared[msix ? i : 0])) {
 			for (end = set->start; end <= i; end++)
 				disarm(dev, end);
 			if (fresh)
@@ -180,10 +181,17 @@ static int set_trigger(struct mock *mock, struct mock_device *dev, const struct 
 
 static int set_prepare(struct mock *mock, struct mock_device *dev, const struct vfio_irq_set *set)
 {
-	const uint64_t *iova = (const uint64_t *)set->data;
+	const struct vfio_irq_set_msi_iova *given = (const void *)set;
+	const __u64 *iova = given->iova;
 	unsigned int i;
 
 	if (!mock->native)
+		return -EINVAL;
+	if (set->flags & VFIO_IRQ_SET_DATA_MSI_IOVA) {
+		assert_int_equal(given->__reserved, 0);
+		assert_int_equal(set->argsz, sizeof(*given) + set->count * sizeof(*iova));
+	}
+	if (set->index == VFIO_PCI_MSI_IRQ_INDEX && set->start)
 		return -EINVAL;
 	if (!set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE))
 		memset(dev->prepared, 0, sizeof(dev->prepared));
@@ -203,6 +211,9 @@ static int set_prepare(struct mock *mock, struct mock_device *dev, const struct 
 		if (dev->trigger[i] >= 0)
 			write_message(mock, dev, i);
 	}
+	for (i = 1; set->index == VFIO_PCI_MSI_IRQ_INDEX && i < dev->msi; i++)
+		if (dev->trigger[i] >= 0)
+			write_message(mock, dev, i);
 	return 0;
 }
 
@@ -243,20 +254,6 @@ static int get_region(struct mock_device *dev, struct vfio_region_info *info)
 	return 0;
 }
 
-static int get_feature(struct mock *mock, struct mock_device *dev,
-		       struct vfio_device_feature *feature)
-{
-	struct vfio_device_feature_msi_doorbell *data = (void *)feature->data;
-
-	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MSI_DOORBELL ||
-	    !mock->native)
-		return -ENOTTY;
-	data->size = mock->page;
-	data->offset = dev->doorbell_offset;
-	data->id = 100 + dev->its;
-	return mock_new_fd(mock, "dmabuf", dev);
-}
-
 static int attach(struct mock *mock, struct mock_device *dev, uint32_t pt_id)
 {
 	struct mock_object *object = mock_find(mock, pt_id, MOCK_NESTED);
@@ -265,7 +262,7 @@ static int attach(struct mock *mock, struct mock_device *dev, uint32_t pt_id)
 	if (!object)
 		return -ENOENT;
 	assert_int_equal(object->smmu, dev->smmu);
-	for (i = 0; i < 64 && !mock->no_window; i++) {
+	for (i = 0; i < 64 && !mock->no_window && !dev->windowless; i++) {
 		if (mock->mapping[i].used &&
 		    mock->mapping[i].iova < mock->window_start + mock->window_size &&
 		    mock->window_start < mock->mapping[i].iova + mock->mapping[i].length)
@@ -303,6 +300,10 @@ int mock_vfio_ioctl(struct mock *mock, struct mock_device *dev, unsigned long re
 		irq->flags = VFIO_IRQ_INFO_EVENTFD;
 		if (irq->index == VFIO_PCI_MSI_IRQ_INDEX || dev->noresize)
 			irq->flags |= VFIO_IRQ_INFO_NORESIZE;
+		if (mock->native && irq->count && !dev->no_prepare)
+			irq->flags |= VFIO_IRQ_INFO_MSI_IOVA;
+		if (mock->native && irq->count && !dev->no_fall_through)
+			irq->flags |= VFIO_IRQ_INFO_MSI_IOVA_DEVICE;
 		return 0;
 	case VFIO_DEVICE_SET_IRQS:
 		return set_irqs(mock, dev, arg);
@@ -312,8 +313,6 @@ int mock_vfio_ioctl(struct mock *mock, struct mock_device *dev, unsigned long re
 		     i++)
 			write_message(mock, dev, i);
 		return 0;
-	case VFIO_DEVICE_FEATURE:
-		return get_feature(mock, dev, arg);
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 		return attach(mock, dev, ((struct vfio_device_attach_iommufd_pt *)arg)->pt_id);
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:

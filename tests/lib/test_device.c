@@ -329,19 +329,24 @@ static void no_second_stage(struct rig *rig)
 
 static void no_doorbell(struct rig *rig)
 {
-	mock_fail(rig->mock, VFIO_DEVICE_FEATURE, -EOPNOTSUPP, 0);
+	mock_fail(rig->mock, IOMMU_GET_MSI_INFO, -EOPNOTSUPP, 0);
 }
 
 static void odd_doorbell(struct rig *rig)
 {
-	mock_fail(rig->mock, VFIO_DEVICE_FEATURE, -EPERM, 0);
+	mock_fail(rig->mock, IOMMU_GET_MSI_INFO, -EPERM, 0);
+}
+
+static void no_prepare(struct rig *rig)
+{
+	rig->hw->no_prepare = true;
 }
 
 static void test_caps_refused(void **state)
 {
 	static const struct refusal refusals[] = {
-		{ no_native, false, true, true, DB_MODE_NATIVE,
-		  "VFIO_DEVICE_FEATURE_MSI_DOORBELL" },
+		{ no_native, false, true, true, DB_MODE_NATIVE, "IOMMU_GET_MSI_INFO" },
+		{ no_prepare, false, true, true, DB_MODE_NATIVE, "VFIO_IRQ_INFO_MSI_IOVA" },
 		{ no_window, true, false, false, DB_MODE_STOCK, "no SW_MSI window" },
 		{ no_window, true, false, false, DB_MODE_RMR, "no SW_MSI window" },
 		{ not_mappable, true, false, true, DB_MODE_STOCK, "cannot be mapped" },
@@ -378,10 +383,17 @@ static void test_caps_refused(void **state)
 	}
 }
 
+static void window_is(struct rig *rig, uint64_t start, uint64_t size)
+{
+	assert_int_equal(rig->mock->window_start, start);
+	assert_int_equal(rig->hw->windowless ? 0 : rig->mock->window_size, size);
+}
+
 static void test_window(void **state)
 {
 	struct db_caps caps = DB_SIZED(struct db_caps);
 	struct rig rig;
+	unsigned int i;
 
 	(void)state;
 	open_host(&rig);
@@ -392,11 +404,28 @@ static void test_window(void **state)
 	assert_int_equal(caps.sw_msi_start, 0x40000000);
 	assert_int_equal(caps.sw_msi_size, 0x200000);
 	assert_int_equal(db_device_set_window(rig.dev, 0x40001000, 0x200000), -EINVAL);
-	assert_int_equal(db_device_set_window(rig.dev, 0x40000000, 0), -EINVAL);
+	assert_int_equal(db_device_set_window(rig.dev, 0x40000000, 0x1000), -EINVAL);
 	assert_int_equal(db_device_set_window(rig.dev, ~0xfffffull, 0x200000), -EINVAL);
-	mock_fail(rig.mock, IOMMU_OPTION, -EADDRINUSE, 0);
-	assert_int_equal(db_device_set_window(rig.dev, 0x50000000, 0x200000), -EADDRINUSE);
-	assert_message_has("reserved region");
+	/* It moves whole or not at all: asked for, both; set, what there was; start; size. */
+	for (i = 0; i < 5; i++) {
+		mock_fail(rig.mock, IOMMU_OPTION, -EADDRINUSE, i);
+		assert_int_equal(db_device_set_window(rig.dev, 0x50000000, 0x400000), -EADDRINUSE);
+		assert_message_has("reserved region");
+		window_is(&rig, 0x40000000, 0x200000);
+	}
+	/* None, which leaves native. */
+	assert_int_equal(db_device_set_window(rig.dev, 0, 0), 0);
+	assert_true(rig.hw->windowless);
+	assert_int_equal(db_device_caps(rig.dev, &caps), 0);
+	assert_int_equal(caps.sw_msi_size, 0);
+	assert_true(caps.mode[DB_MODE_NATIVE]);
+	assert_false(caps.mode[DB_MODE_STOCK]);
+	assert_false(caps.mode[DB_MODE_RMR]);
+	assert_non_null(strstr(caps.why_not[DB_MODE_STOCK], "db_device_set_window"));
+	assert_non_null(strstr(caps.why_not[DB_MODE_RMR], "db_device_set_window"));
+	assert_int_equal(db_device_set_window(rig.dev, 0x40000000, 0x200000), 0);
+	assert_int_equal(db_device_caps(rig.dev, &caps), 0);
+	assert_true(caps.mode[DB_MODE_STOCK]);
 	mock_fail(rig.mock, IOMMU_OPTION, -EOVERFLOW, 0);
 	assert_int_equal(db_device_set_window(rig.dev, 0x50000000, 0x200000), -EOVERFLOW);
 	rig.mock->native = false;
@@ -406,6 +435,57 @@ static void test_window(void **state)
 	rig.mock = NULL;
 	rig_open(&rig);
 	assert_int_equal(db_device_set_window(rig.dev, 0x40000000, 0x200000), -EBUSY);
+	rig_close(&rig);
+}
+
+/* Mode native does without the window, when it may still be taken away; the others get it back. */
+static void test_window_of_modes(void **state)
+{
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000 };
+	struct db_caps caps = DB_SIZED(struct db_caps);
+	struct rig rig;
+	struct db_msi *msi;
+
+	(void)state;
+	open_host(&rig);
+	assert_int_equal(db_device_open(rig.host, "0000:01:00.0", 0, &rig.dev), 0);
+	assert_int_equal(db_space_create(rig.host, &rig.space), 0);
+	config.dev = rig.dev;
+	config.space = rig.space;
+	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
+	window_is(&rig, MOCK_WINDOW, 0);
+	assert_int_equal(db_device_caps(rig.dev, &caps), 0);
+	assert_int_equal(caps.sw_msi_size, 0x100000);
+	assert_true(caps.mode[DB_MODE_STOCK]);
+	/* Beside it there is none for others. */
+	config.mode = DB_MODE_RMR;
+	config.kind = DB_MSI;
+	assert_int_equal(db_msi_create(&config, &msi), -EBUSY);
+	assert_message_has("mode native");
+	/* It goes on over the join, and is back for the next. */
+	assert_int_equal(db_viommu_create(rig.space, rig.dev, &rig.viommu), 0);
+	assert_int_equal(db_viommu_add(rig.viommu, rig.dev, 0x10), 0);
+	window_is(&rig, MOCK_WINDOW, 0);
+	db_msi_destroy(rig.msi);
+	rig.msi = NULL;
+	assert_int_equal(db_msi_create(&config, &msi), -EBUSY);
+	config.kind = DB_MSIX;
+	config.mode = DB_MODE_STOCK;
+	config.doorbell_ipa = MOCK_WINDOW;
+	assert_int_equal(db_msi_create(&config, &msi), -EBUSY);
+	db_viommu_remove(rig.viommu, rig.dev);
+	assert_int_equal(db_viommu_add(rig.viommu, rig.dev, 0x10), 0);
+	window_is(&rig, MOCK_WINDOW, 0x100000);
+	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
+	db_msi_destroy(rig.msi);
+	/* Native on a device that has joined with its window leaves it alone. */
+	config.mode = DB_MODE_NATIVE;
+	config.doorbell_ipa = 0x20090000;
+	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
+	window_is(&rig, MOCK_WINDOW, 0x100000);
 	rig_close(&rig);
 }
 
@@ -448,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_caps_all),
 		cmocka_unit_test(test_caps_refused),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_window_of_modes),
 		cmocka_unit_test(test_reserved),
 	};
 

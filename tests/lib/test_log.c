@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "abi/iommufd.h"
+#include "abi/native.h"
 #include "sys/log.h"
 
 struct heard {
@@ -68,7 +69,7 @@ static void a_choice(void **state)
 	rig_open(&rig);
 	config.dev = rig.dev;
 	config.space = rig.space;
-	mock_fail(rig.mock, IOMMU_IOAS_MAP_FILE, -EADDRINUSE, 0);
+	mock_fail(rig.mock, IOMMU_IOAS_MAP_MSI, -EADDRINUSE, 0);
 	db_log_set(listen, &heard, DB_LOG_INFO);
 	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
 	db_log_set(NULL, NULL, DB_LOG_NONE);

@@ -263,6 +263,67 @@ static void test_msi(void **state)
 	rig_close(&rig);
 }
 
+/* One register for all vectors of MSI: it moves for all of them, or for none. */
+static void test_msi_one_address(void **state)
+{
+	const struct db_msi_vector none[3] = { { .eventfd = -1 }, { .eventfd = -1 }, { .eventfd = -1 } };
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_NATIVE, DB_MSI);
+	rig.hw->expect = GIOVA;
+	assert_int_equal(rig_set(&rig, 0, 4, GIOVA), 0);
+	assert_int_equal(rig_set(&rig, 2, 2, GIOVA + 0x1000), -EINVAL);
+	assert_message_has("one address");
+	mock_raise(rig.mock, rig.hw, 1);
+	assert_int_equal(rig_take(&rig, 1), 1);
+	rig.hw->expect = GIOVA + 0x1000;
+	assert_int_equal(rig_set(&rig, 0, 4, GIOVA + 0x1000), 0);
+	/* The others know: back again is a change. */
+	assert_int_equal(db_msi_set(rig.msi, 0, 3, none), 0);
+	rig.hw->expect = GIOVA;
+	assert_int_equal(rig_set(&rig, 3, 1, GIOVA), 0);
+	assert_int_equal(rig_set(&rig, 0, 3, GIOVA), 0);
+	mock_raise(rig.mock, rig.hw, 0);
+	assert_int_equal(rig_take(&rig, 0), 1);
+	assert_int_equal(rig.hw->lost, 0);
+	rig_close(&rig);
+}
+
+/* Nothing is armed that would not arrive. */
+static void test_doorbell_unmapped(void **state)
+{
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	rig_msi(&rig, DB_MODE_NATIVE, DB_MSIX);
+	/* A VMM may move the doorbell, */
+	assert_int_equal(db_space_map_doorbell(rig.space, rig.dev, 0x30090000), 0);
+	assert_int_equal(db_space_unmap_doorbell(rig.space, rig.dev, 0x20090000), 0);
+	assert_int_equal(rig_set(&rig, 0, 1, GIOVA), 0);
+	/* but not take it away. */
+	assert_int_equal(db_space_unmap_doorbell(rig.space, rig.dev, 0x30090000), 0);
+	assert_int_equal(rig_set(&rig, 1, 1, GIOVA), -ENXIO);
+	assert_message_has("not mapped any more");
+	rig_close(&rig);
+}
+
+static void test_fall_through_missing(void **state)
+{
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_init(&rig);
+	rig.hw->no_fall_through = true;
+	rig_open(&rig);
+	assert_int_equal(create(&rig, DB_MODE_NATIVE, DB_MSIX, 0x20090000, true), -EOPNOTSUPP);
+	assert_message_has("leave fall_through out");
+	assert_int_equal(create(&rig, DB_MODE_NATIVE, DB_MSIX, 0x20090000, false), 0);
+	rig_close(&rig);
+}
+
 static void test_fall_through(void **state)
 {
 	enum db_msi_kind kind;
@@ -277,7 +338,8 @@ static void test_fall_through(void **state)
 		mock_forget(rig.mock);
 		assert_int_equal(rig_set(&rig, 0, 8, GIOVA), 0);
 		assert_int_equal(mock_ioctls(rig.mock), 2);
-		assert_int_equal(rig.hw->iova[7], GIOVA);
+		/* MSI has one address, that of vector 0. */
+		assert_int_equal(rig.hw->iova[kind == DB_MSIX ? 7 : 0], GIOVA);
 		mock_raise(rig.mock, rig.hw, 7);
 		assert_int_equal(rig_take(&rig, 7), 1);
 		/* In use: nothing is lost over the change. */
@@ -564,6 +626,9 @@ int main(void)
 		cmocka_unit_test(test_cannot_even_roll_back),
 		cmocka_unit_test(test_noresize),
 		cmocka_unit_test(test_msi),
+		cmocka_unit_test(test_msi_one_address),
+		cmocka_unit_test(test_doorbell_unmapped),
+		cmocka_unit_test(test_fall_through_missing),
 		cmocka_unit_test(test_fall_through),
 		cmocka_unit_test(test_create_refused),
 		cmocka_unit_test(test_doorbell_offset),

@@ -5,6 +5,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "abi/native.h"
 
 static void test_map(void **state)
 {
@@ -72,7 +73,7 @@ static void test_doorbell_shared(void **state)
 	assert_int_equal(db_space_map_doorbell(rig.space, same, 0x20090000), 0);
 	/* Each call is ended by one of its own. */
 	assert_int_equal(db_space_map_doorbell(rig.space, same, 0x20090000), 0);
-	assert_int_equal(mock_count(rig.mock, IOMMU_IOAS_MAP_FILE), 1);
+	assert_int_equal(mock_count(rig.mock, IOMMU_IOAS_MAP_MSI), 1);
 	assert_int_equal(db_space_map_doorbell(rig.space, other, 0x20090000), -EXDEV);
 	assert_message_has("0000:03:00.0 signals through another physical doorbell");
 	assert_int_equal(db_space_map_doorbell(rig.space, other, 0x20090001), -EINVAL);
@@ -135,12 +136,12 @@ static void test_doorbell_elsewhere(void **state)
 	assert_int_equal(db_space_map_doorbell(rig.space, rig.dev, 0x20098000), -EADDRINUSE);
 	assert_message_has("already stands at");
 	assert_int_equal(db_space_unmap_doorbell(rig.space, rig.dev, 0x20090000), 0);
-	mock_fail(rig.mock, VFIO_DEVICE_FEATURE, -ENOTTY, 0);
+	mock_fail(rig.mock, IOMMU_GET_MSI_INFO, -ENOTTY, 0);
 	assert_int_equal(db_space_map_doorbell(rig.space, rig.dev, 0x20090000), -EOPNOTSUPP);
 	assert_message_has("linux/");
-	mock_fail(rig.mock, VFIO_DEVICE_FEATURE, -EOPNOTSUPP, 0);
+	mock_fail(rig.mock, IOMMU_GET_MSI_INFO, -EOPNOTSUPP, 0);
 	assert_int_equal(db_space_map_doorbell(rig.space, rig.dev, 0x20090000), -EOPNOTSUPP);
-	mock_fail(rig.mock, IOMMU_IOAS_MAP_FILE, -EADDRINUSE, 0);
+	mock_fail(rig.mock, IOMMU_IOAS_MAP_MSI, -EADDRINUSE, 0);
 	assert_int_equal(db_space_map_doorbell(rig.space, rig.dev, 0x20090000), -EADDRINUSE);
 	rig_close(&rig);
 }

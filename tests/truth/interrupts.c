@@ -2,7 +2,6 @@
 /* SET_IRQS and the MSI-X table under a guest's stage 1; what the device's accesses bring about there. */
 #include "rig.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -11,8 +10,6 @@
 #define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
 #define NONE VFIO_IRQ_SET_DATA_NONE
 #define BOOL VFIO_IRQ_SET_DATA_BOOL
-#define NATIVE_IPA 0x0a090000ull
-#define NATIVE_GIOVA 0xeeef0000ull
 
 static struct rig rig;
 static int wake[3];	/* eventfds */
@@ -68,6 +65,7 @@ void ask_interrupts(struct truth *t)
 	for (i = 0; i < 3; i++)
 		must(wake[i] = eventfd(0, EFD_NONBLOCK), "eventfd");
 	rig_attach(&rig, t);
+	t->rig = &rig;
 	say_table(t, "table.before");
 	ask_refusals(t);
 	say_table(t, "table.refused");
@@ -105,87 +103,4 @@ void ask_faults(struct truth *t)
 	rig_map(&rig, 0x3002000, RAM_IPA * 8, 4096, VMSA_READ | VMSA_WRITE);
 	rig_identify(&rig, MEMORY_GIOVA, 0x3002000, wake[0], "data_beyond_stage_2");
 	answer("irqs.none_at_end", set_irqs(t, NONE | TRIGGER, 0, 0, NULL, 0));
-}
-
-static void ask_window(struct truth *t)
-{
-	struct iommu_option get = {
-		.size = sizeof(get), .option_id = IOMMU_OPTION_SW_MSI_START, .op = IOMMU_OPTION_OP_GET, .object_id = t->dev_id,
-	};
-
-	if (!answer("window.start", call(t, t->iommufd, IOMMU_OPTION, &get)))
-		say("window.start.value", "%llu", (unsigned long long)get.val64);
-	get.option_id = IOMMU_OPTION_SW_MSI_SIZE;
-	if (!answer("window.size", call(t, t->iommufd, IOMMU_OPTION, &get)))
-		say("window.size.value", "%llu", (unsigned long long)get.val64);
-	get.op = IOMMU_OPTION_OP_SET;
-	answer("window.set_attached", call(t, t->iommufd, IOMMU_OPTION, &get));
-	get.object_id = NO_ID;
-	answer("window.no_device", call(t, t->iommufd, IOMMU_OPTION, &get));
-}
-
-static void map_doorbell(struct truth *t, const char *key, int fd, uint32_t rights, uint64_t length)
-{
-	ASK_IOMMU(t, key, IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, .flags = IOMMU_IOAS_MAP_FIXED_IOVA | rights,
-		  .ioas_id = t->ioas, .fd = fd, .length = length, .iova = NATIVE_IPA);
-}
-
-/* The kernel programs what it is given, and keeps it. */
-static void ask_prepared(struct truth *t, uint64_t register_offset)
-{
-	const uint64_t giovas[2] = { NATIVE_GIOVA, NATIVE_GIOVA };
-
-	answer("prepare.arm_without", set_irqs(t, EVENTFD | TRIGGER, 0, 1, wake, 4));
-	answer("prepare", set_irqs(t, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, 0, 2, giovas, 16));
-	answer("prepare.arm", set_irqs(t, EVENTFD | TRIGGER, 0, 2, wake, 8));
-	say_table(t, "table.prepared");
-	rig_map(&rig, NATIVE_GIOVA, NATIVE_IPA + (register_offset & ~0xfffull), 4096, VMSA_READ | VMSA_WRITE | VMSA_DEVICE);
-	rig_identify(&rig, MEMORY_GIOVA, MEMORY_GIOVA + 0x2000, wake[0], "prepared");
-	answer("prepare.reset", call(t, t->fd, VFIO_DEVICE_RESET, NULL));
-	say_table(t, "table.prepared_reset");
-	answer("prepare.arm_third", set_irqs(t, EVENTFD | TRIGGER, 2, 1, wake + 2, 4));
-	answer("prepare.armed_anew", set_irqs(t, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, 1, 1,
-					      &(uint64_t){ MSI_GIOVA }, 8));
-	say_table(t, "table.armed_anew");
-	answer("prepare.disable", set_irqs(t, NONE | TRIGGER, 0, 0, NULL, 0));
-	answer("prepare.kept", set_irqs(t, EVENTFD | TRIGGER, 0, 1, wake, 4));
-	say_table(t, "table.kept");
-	answer("prepare.disable_again", set_irqs(t, NONE | TRIGGER, 0, 0, NULL, 0));
-	answer("prepare.forget", set_irqs(t, NONE | VFIO_IRQ_SET_ACTION_PREPARE, 0, 0, NULL, 0));
-	answer("prepare.arm_forgotten", set_irqs(t, EVENTFD | TRIGGER, 0, 1, wake, 4));
-}
-
-void ask_native(struct truth *t)
-{
-	struct {
-		struct vfio_device_feature feature;
-		struct vfio_device_feature_msi_doorbell doorbell;
-	} get = {
-		.feature = { .argsz = sizeof(get), .flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL },
-		.doorbell = { .open_flags = O_CLOEXEC },
-	};
-	const uint64_t giovas[2] = { NATIVE_GIOVA, NATIVE_GIOVA };
-	int fd;
-
-	ask_window(t);
-	ASK_VFIO(t, "doorbell.probe", VFIO_DEVICE_FEATURE, vfio_device_feature,
-		 .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL);
-	answer("prepare.data_none", set_irqs(t, NONE | VFIO_IRQ_SET_ACTION_PREPARE, 0, 0, NULL, 0));
-	answer("prepare.with_trigger", set_irqs(t, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE | TRIGGER, 0, 1, giovas, 8));
-	answer("prepare.beyond", set_irqs(t, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, t->msix_count, 1, giovas, 8));
-	answer("prepare.short", set_irqs(t, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, 0, 2, giovas, 8));
-	answer("prepare.eventfds", set_irqs(t, EVENTFD | VFIO_IRQ_SET_ACTION_PREPARE, 0, 1, wake, 4));
-	fd = call(t, t->fd, VFIO_DEVICE_FEATURE, &get);
-	if (fd < 0) {
-		answer("doorbell", fd);
-		return;
-	}
-	say("doorbell", "flags 0x%x, size 0x%llx, offset 0x%llx, id %s", get.doorbell.flags, (unsigned long long)get.doorbell.size,
-	    (unsigned long long)get.doorbell.offset, get.doorbell.id ? "set" : "0");
-	map_doorbell(t, "doorbell.map_readable", fd, IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE, get.doorbell.size);
-	map_doorbell(t, "doorbell.map_longer", fd, IOMMU_IOAS_MAP_WRITEABLE, 2 * get.doorbell.size);
-	map_doorbell(t, "doorbell.map", fd, IOMMU_IOAS_MAP_WRITEABLE, get.doorbell.size);
-	map_doorbell(t, "doorbell.map_again", fd, IOMMU_IOAS_MAP_WRITEABLE, get.doorbell.size);
-	t->sys->ops->close(t->sys, fd);
-	ask_prepared(t, get.doorbell.offset);
 }

@@ -72,7 +72,7 @@ static int take_name(void *arg, const char *name)
 	return 1;
 }
 
-static void open_device(struct truth *t)
+void open_device(struct truth *t)
 {
 	char name[32], path[64];
 
@@ -163,6 +163,7 @@ int main(int argc, char **argv)
 	ask_unbound(&t);
 	ask_bound(&t);
 	ask_memory(&t);
+	ask_window(&t);
 	ask_nesting(&t);
 	ask_invalidation(&t);
 	ask_interrupts(&t);

@@ -19,11 +19,14 @@
 #define RAM_SIZE (4ull << 20)
 #define NO_ID 0xdeadu	/* of no object */
 
+struct rig;
+
 struct truth {
 	struct db_sys *sys;
 	int iommufd, fd;	/* fd: the device's */
 	uint32_t dev_id, ioas, parent, viommu;
 	int events;		/* of the vIOMMU's queue */
+	struct rig *rig;	/* once ask_interrupts() has attached it */
 	uint8_t *ram;		/* mapped at RAM_IPA */
 	uint64_t window;	/* start of the SW_MSI window */
 	volatile uint8_t *bar0;
@@ -51,12 +54,22 @@ int call(struct truth *t, int fd, unsigned long request, void *arg);
 
 int attach(struct truth *t, uint32_t pt);
 
+void open_device(struct truth *t);
+
+/* The device closed, opened and bound anew, its BAR mapped; attached to nothing, bus mastering and memory on. */
+void reopen_device(struct truth *t);
+
+/* By config space: power state 0 (D0) or 3 (D3hot), and memory decoding. */
+void set_power(struct truth *t, unsigned int state);
+void set_memory(struct truth *t, bool on);
+
 /* SET_IRQS for MSI-X with @size bytes of @data. */
 int set_irqs(struct truth *t, uint32_t flags, uint32_t start, uint32_t count, const void *data, unsigned int size);
 
 /* Each asks about one subject; they are called in this order. */
 void ask_unbound(struct truth *t);
 void ask_bound(struct truth *t);
+void ask_window(struct truth *t);
 void ask_memory(struct truth *t);
 void ask_nesting(struct truth *t);
 void ask_invalidation(struct truth *t);

@@ -199,7 +199,7 @@ int bell_create(const struct pci_slot *slot, const struct bell_config *config, s
 		.bar_size = { [0] = BELL_REGISTERS },
 		.msix_vectors = config->msix_vectors,
 		.msi_vectors = config->msi_vectors,
-		.msi_64bit = true,
+		.msi_64bit = !config->msi_narrow,
 		.msi_maskable = true,
 		.intx = config->intx,
 	};

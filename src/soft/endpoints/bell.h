@@ -43,6 +43,7 @@ struct bell_config {
 	unsigned int msix_vectors;	/* 1..2048, or 0 and ... */
 	unsigned int msi_vectors;	/* ... 1..32, a power of two */
 	bool intx;			/* it has a pin */
+	bool msi_narrow;		/* its address has 32 bits */
 };
 
 int bell_create(const struct pci_slot *slot, const struct bell_config *config,

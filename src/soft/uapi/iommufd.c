@@ -103,6 +103,7 @@ union any_arg {
 	struct iommu_hwpt_alloc hwpt;
 	struct iommu_hwpt_get_dirty_bitmap dirty_bitmap;
 	struct iommu_hwpt_invalidate invalidate;
+	struct iommu_get_msi_info msi_info;
 	struct iommu_hwpt_set_dirty_tracking dirty_tracking;
 	struct iommu_ioas_alloc ioas;
 	struct iommu_ioas_allow_iovas allow;
@@ -111,6 +112,7 @@ union any_arg {
 	struct iommu_ioas_iova_ranges ranges;
 	struct iommu_ioas_map map;
 	struct iommu_ioas_map_file map_file;
+	struct iommu_ioas_map_msi map_msi;
 	struct iommu_ioas_noiommu_get_pa get_pa;
 	struct iommu_ioas_unmap unmap;
 	struct iommu_option option;
@@ -123,12 +125,19 @@ union any_arg {
 struct request {
 	unsigned long number;
 	uint32_t size, min_size;	/* min_size: up to the last member of the first version */
+	bool native;			/* of abi/native.h: not in mainline */
 	int (*execute)(struct iommufd_cmd *cmd);
 };
 
 #define REQUEST(_number, _execute, _struct, _last) \
 	[_IOC_NR(_number) - IOMMUFD_CMD_BASE] = { \
 		.number = _number, .size = sizeof(struct _struct), \
+		.min_size = offsetofend(struct _struct, _last), .execute = _execute, \
+	}
+
+#define NATIVE(_number, _execute, _struct, _last) \
+	[_IOC_NR(_number) - IOMMUFD_CMD_BASE] = { \
+		.number = _number, .size = sizeof(struct _struct), .native = true, \
 		.min_size = offsetofend(struct _struct, _last), .execute = _execute, \
 	}
 
@@ -161,19 +170,22 @@ static const struct request requests[] = {
 	REQUEST(IOMMU_VDEVICE_ALLOC, ioctl_vdevice_alloc, iommu_vdevice_alloc, virt_id),
 	REQUEST(IOMMU_VEVENTQ_ALLOC, ioctl_veventq_alloc, iommu_veventq_alloc, out_veventq_fd),
 	REQUEST(IOMMU_HW_QUEUE_ALLOC, ioctl_hw_queue_alloc, iommu_hw_queue_alloc, length),
+	NATIVE(IOMMU_IOAS_MAP_MSI, ioctl_ioas_map_msi, iommu_ioas_map_msi, out_length),
+	NATIVE(IOMMU_GET_MSI_INFO, ioctl_get_msi_info, iommu_get_msi_info, out_offset),
 };
 
 static int iommufd_ioctl(struct soft_file *file, unsigned long number, void *arg)
 {
 	unsigned int index = _IOC_NR(number) - IOMMUFD_CMD_BASE;
 	struct iommufd_cmd cmd = { .ctx = file->priv, .user = arg };
+	bool native = cmd.ctx->host->machine.kernel == KERNEL_DOORBELL;
 	const struct request *r;
 	union any_arg copy;
 	int rc;
 
 	if (_IOC_NR(number) < IOMMUFD_CMD_BASE)
 		return iommufd_vfio_ioctl(cmd.ctx, number, arg);
-	if (index >= sizeof(requests) / sizeof(requests[0]))
+	if (index >= sizeof(requests) / sizeof(requests[0]) || (requests[index].native && !native))
 		return -ENOTTY;
 	rc = copy_from_user(&cmd.user_size, arg, sizeof(cmd.user_size));
 	if (rc)

@@ -64,33 +64,24 @@ void iommufd_device_detach(struct iommufd_device *idev);
  * The address that stands in the message of vector @index (MSI or MSI-X number @irq_index) for the
  * doorbell at @doorbell (a PA, with the register's offset): the one prepared for it, or that of the
  * SW_MSI window, mapped there now if need be; with the doorbell's low bits. -EOPNOTSUPP (the device
- * is detached, prepared or not), -EDESTADDRREQ, -EOVERFLOW (64 pages in the window), -ENOSPC (the
- * window is too short), -ENOMEM, -EEXIST (the user mapped something there while detached).
+ * is detached, prepared or not), -EDESTADDRREQ (no address, no window), -EOVERFLOW (64 pages in the
+ * window), -ENOSPC (the window is too short), -ENOMEM, -EEXIST (the user mapped something there
+ * while detached).
  */
 int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
 		   uint64_t doorbell, uint64_t *address);
 
-/*
- * Can vector @index be armed? -EDESTADDRREQ: it must have an address and was given none; -ENXIO: it
- * has one, but the user mapped only other doorbells than this into the IOAS. Maps nothing.
- */
-int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
-		      uint64_t doorbell);
+/* Can vector @index be armed? -EDESTADDRREQ: it has no address, and there is no window. */
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index);
+
+/* May messages of the device be prepared: does the kernel know how, and the SMMU translate them? */
+bool iommufd_can_prepare_msi(const struct iommufd_device *idev);
 
 /*
- * VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets; NULL with
- * start 0 and count 0 forgets all of the index. All or nothing. The caller has checked the range.
- * -ENOMEM.
+ * VFIO_IRQ_SET_ACTION_PREPARE: @iova[i] for vectors [start, start + count); NULL forgets. All or
+ * nothing. The caller has checked the range. -ENOMEM.
  */
 int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int start,
 			unsigned int count, const uint64_t *iova);
-
-/*
- * A dma-buf file over [pa, pa + size) of the machine (write-only MMIO), which IOMMU_IOAS_MAP_FILE
- * takes; revoked by iommufd_dmabuf_revoke().
- */
-int iommufd_dmabuf_create(struct soft_host *host, uint64_t pa, uint64_t size,
-			  struct soft_file **out);
-void iommufd_dmabuf_revoke(struct soft_file *dmabuf);
 
 #endif

@@ -323,7 +323,9 @@ static int attach_first(struct iommufd_device *idev, struct iommufd_object *hwpt
 
 	if (group->hwpt && group->hwpt != hwpt)
 		return -EINVAL;
-	rc = reserve_for(idev, paging->ioas->iopt);
+	rc = group_check_window(group, &paging->domain);
+	if (!rc)
+		rc = reserve_for(idev, paging->ioas->iopt);
 	if (rc)
 		return rc;
 	if (!group->hwpt) {
@@ -364,8 +366,11 @@ static int replace(struct iommufd_group *group, struct iommufd_object *hwpt, uns
 {
 	struct iopt *old = hwpt_paging_of(group->hwpt)->ioas->iopt;
 	struct iopt *new = hwpt_paging_of(hwpt)->ioas->iopt;
-	int rc = 0;
+	int rc;
 
+	rc = group_check_window(group, &hwpt_paging_of(hwpt)->domain);
+	if (rc)
+		return rc;
 	if (old != new)
 		rc = reserve_for_all(group, new);
 	if (!rc)

@@ -37,6 +37,11 @@ int hwpt_paging_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 			     flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID);
 	if (rc)
 		goto abort;
+	pthread_mutex_lock(&idev->group->lock);
+	rc = group_check_window(idev->group, &hwpt->domain);
+	pthread_mutex_unlock(&idev->group->lock);
+	if (rc)
+		goto fini_domain;
 	hwpt->ctx = ctx;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->in_iopt.arm = &hwpt->domain;

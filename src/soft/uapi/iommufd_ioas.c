@@ -280,7 +280,7 @@ int ioctl_ioas_unmap(struct iommufd_cmd *cmd)
 
 /*
  * Pinned memory is to be accounted to another process. There is only one here; what Linux refuses
- * is refused: memory that belongs to the process and not to a file.
+ * is refused: anything but files.
  */
 int ioctl_ioas_change_process(struct iommufd_cmd *cmd)
 {
@@ -300,7 +300,7 @@ int ioctl_ioas_change_process(struct iommufd_cmd *cmd)
 		if (rc || object_get(ctx, id, OBJ_IOAS, &ioas))
 			continue;
 		pthread_mutex_lock(&ioas->iopt->lock);
-		if (ioas->iopt->process_areas || ioas->iopt->dmabufs)
+		if (ioas->iopt->other_areas)
 			rc = -EINVAL;
 		pthread_mutex_unlock(&ioas->iopt->lock);
 		object_put(ctx, &ioas->obj);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory that devices are let at: the process's own, parts of files, and dma-bufs; and the
+ * The memory that devices are let at: the process's own, parts of files, and doorbells; and the
  * process's memory as arguments of requests.
  *
  * Pinning is a model choice throughout. A page of the process has its address as PA
@@ -94,22 +94,29 @@ int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t lengt
 	s->start = start & ~(page - 1);
 	s->size = last - s->start + 1;
 	s->writable = writable;
-	s->dmabuf = dmabuf_get(host, fd);
-	if (s->dmabuf) {
-		if (dmabuf_size(s->dmabuf) <= last)
-			rc = -EINVAL;
-		else if (dmabuf_revoked(s->dmabuf))
-			rc = -ENODEV;
-	} else {
-		s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (s->fd < 0)
-			rc = -errno;
-	}
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0)
+		rc = -errno;
 	pthread_mutex_init(&s->lock, NULL);
 	if (rc) {
 		source_put(s);
 		return rc;
 	}
+	*out = s;
+	return 0;
+}
+
+int source_create_doorbell(uint64_t pa, struct memory_source **out)
+{
+	struct memory_source *s = soft_calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->refs = 1;
+	s->fd = -1;
+	s->is_doorbell = true;
+	s->pa = pa;
+	pthread_mutex_init(&s->lock, NULL);
 	*out = s;
 	return 0;
 }
@@ -127,8 +134,6 @@ void source_put(struct memory_source *s)
 		munmap(s->va, s->size);
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->dmabuf)
-		dmabuf_put(s->dmabuf);
 	pthread_mutex_destroy(&s->lock);
 	soft_free(s);
 }
@@ -234,7 +239,7 @@ static int charge(struct iommufd_host *ih, uint64_t bytes)
 
 static bool is_memory(const struct iova_area *area)
 {
-	return !area->source || !area->source->dmabuf;
+	return !area->source || !area->source->is_doorbell;
 }
 
 int area_pin(struct iommufd_host *ih, const struct iova_area *area)
@@ -266,5 +271,5 @@ uint64_t area_pa(const struct iova_area *area)
 
 	if (!s)
 		return bus_pa((const void *)(uintptr_t)area->addr);
-	return area->addr + (s->dmabuf ? dmabuf_pa(s->dmabuf) + s->start : (uintptr_t)s->va);
+	return area->addr + (s->is_doorbell ? s->pa : (uintptr_t)s->va);
 }

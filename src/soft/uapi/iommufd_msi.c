@@ -2,7 +2,7 @@
 /*
  * Which address stands in a device's message: one that its user prepared, or one of the SW_MSI
  * window that this file hands out, page after page in the order of first use, the same in every
- * HWPT of the iommufd.
+ * HWPT of the iommufd. And the doorbells as their users see and map them (abi/native.h).
  */
 #include <errno.h>
 
@@ -76,7 +76,7 @@ int group_setup_msi(struct iommufd_group *group, struct iommufd_hwpt_paging *hwp
 
 	pthread_mutex_lock(&ctx->msi_lock);
 	for (unsigned int i = 0; i < ctx->n_msi_pages && !rc; i++)
-		if (group->required_msi & 1ull << i && ctx->msi_pages[i].window == group->msi_start)
+		if (group->required_msi & 1ull << i)
 			rc = install_page(ctx, hwpt, i);
 	pthread_mutex_unlock(&ctx->msi_lock);
 	return rc;
@@ -91,30 +91,6 @@ static bool is_prepared(const struct iommufd_device *idev, unsigned int irq_inde
 		return false;
 	*address = p->address[vector];
 	return true;
-}
-
-static bool any_prepared(const struct iommufd_device *idev)
-{
-	uint64_t address;
-
-	for (unsigned int i = 0; i < PREPARED_INDICES; i++)
-		for (unsigned int v = 0; v < idev->prepared[i].count; v++)
-			if (is_prepared(idev, i, v, &address))
-				return true;
-	return false;
-}
-
-/*
- * The device's user has taken its doorbell into its own hands: behind a guest's stage 1 the window
- * would be the wrong address.
- */
-static bool must_be_prepared(const struct iommufd_device *idev, uint64_t doorbell)
-{
-	struct iommufd_object *hwpt = idev->group->hwpt;
-
-	if (idev->ctx->host->machine.kernel != KERNEL_DOORBELL || hwpt->type != OBJ_HWPT_NESTED)
-		return false;
-	return any_prepared(idev) || iopt_has_doorbell(hwpt_paging_of(hwpt)->ioas->iopt, doorbell);
 }
 
 /* With group->lock. */
@@ -136,6 +112,12 @@ static int window_address(struct iommufd_group *group, uint64_t doorbell, uint64
 	return rc;
 }
 
+/* Has the device's IOMMU a window at all, whatever its user made of it? */
+static bool has_window(const struct soft_host *host)
+{
+	return host->machine.sw_msi_size;
+}
+
 int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
 		   uint64_t doorbell, uint64_t *address)
 {
@@ -146,11 +128,11 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 	if (!group->hwpt)
 		/* DMA is blocked then, and Linux asks nobody for an address. */
 		rc = -EOPNOTSUPP;
-	else if (irq_index < PREPARED_INDICES && is_prepared(idev, irq_index, index, address))
+	else if (is_prepared(idev, irq_index, index, address))
 		*address |= doorbell & DOORBELL_OFFSET;
-	else if (!group->msi_size)
+	else if (!has_window(idev->ctx->host))
 		*address = doorbell;
-	else if (must_be_prepared(idev, doorbell))
+	else if (!group->msi_size)
 		rc = -EDESTADDRREQ;
 	else
 		rc = window_address(group, doorbell, address);
@@ -158,24 +140,25 @@ int iommufd_sw_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned
 	return rc;
 }
 
-int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index,
-		      uint64_t doorbell)
+int iommufd_check_msi(struct iommufd_device *idev, unsigned int irq_index, unsigned int index)
 {
 	struct iommufd_group *group = idev->group;
 	uint64_t address;
 	int rc = 0;
 
 	pthread_mutex_lock(&group->lock);
-	if (is_prepared(idev, irq_index, index, &address)) {
-		struct iopt *iopt = group->hwpt ? hwpt_paging_of(group->hwpt)->ioas->iopt : NULL;
-
-		if (iopt && iopt_has_dmabuf(iopt) && !iopt_has_doorbell(iopt, doorbell))
-			rc = -ENXIO;
-	} else if (group->hwpt && must_be_prepared(idev, doorbell)) {
+	if (has_window(idev->ctx->host) && !group->msi_size &&
+	    !is_prepared(idev, irq_index, index, &address))
 		rc = -EDESTADDRREQ;
-	}
 	pthread_mutex_unlock(&group->lock);
 	return rc;
+}
+
+bool iommufd_can_prepare_msi(const struct iommufd_device *idev)
+{
+	const struct soft_host *host = idev->ctx->host;
+
+	return host->machine.kernel == KERNEL_DOORBELL && has_window(host);
 }
 
 static void forget(struct prepared_msi *p)
@@ -216,8 +199,6 @@ int iommufd_prepare_msi(struct iommufd_device *idev, unsigned int irq_index, uns
 	pthread_mutex_lock(&idev->group->lock);
 	if (iova)
 		rc = extend(p, start + count);
-	else if (!start && !count)
-		forget(p);
 	for (unsigned int i = 0; i < count && !rc && start + i < p->count; i++)
 		p->address[start + i] = iova ? iova[i] & ~DOORBELL_OFFSET : MSI_UNPREPARED;
 	pthread_mutex_unlock(&idev->group->lock);
@@ -237,19 +218,26 @@ static bool window_is_free(const struct iommufd_group *group, uint64_t start, ui
 	return true;
 }
 
+int group_check_window(const struct iommufd_group *group, const struct arm_domain *domain)
+{
+	if (!group->msi_size)
+		return 0;
+	return group->msi_start + group->msi_size - 1 > arm_domain_last(domain) ? -EINVAL : 0;
+}
+
 /* With group->lock. */
 static int set_window(struct iommufd_group *group, uint32_t option, uint64_t mib)
 {
 	uint64_t start = group->msi_start, size = group->msi_size, value, last;
 
-	if (group->hwpt)
+	if (group->hwpt || group->required_msi)
 		return -EBUSY;
 	if (mib >> (64 - MIB_SHIFT))
 		return -EOVERFLOW;
 	value = mib << MIB_SHIFT;
 	if (option == IOMMU_OPTION_SW_MSI_START)
 		start = value;
-	else if (!group->msi_start_set || !value)
+	else if (!group->msi_start_set && value)
 		return -EINVAL;
 	else
 		size = value;
@@ -257,45 +245,150 @@ static int set_window(struct iommufd_group *group, uint32_t option, uint64_t mib
 		return -EOVERFLOW;
 	if (size && !window_is_free(group, start, last))
 		return -EADDRINUSE;
-	if (start != group->msi_start)
-		/*
-		 * Pages of the former window are not the devices' any more; their messages are
-		 * composed anew.
-		 */
-		group->required_msi = 0;
 	group->msi_start = start;
 	group->msi_size = size;
-	group->msi_start_set = true;
+	group->msi_start_set |= option == IOMMU_OPTION_SW_MSI_START;
 	return 0;
+}
+
+/* With group->lock. */
+static int window_option(struct iommufd_group *group, struct iommu_option *opt)
+{
+	bool start = opt->option_id == IOMMU_OPTION_SW_MSI_START;
+
+	if (!has_window(group->ctx->host))
+		return -EOPNOTSUPP;
+	switch (opt->op) {
+	case IOMMU_OPTION_OP_SET:
+		return set_window(group, opt->option_id, opt->val64);
+	case IOMMU_OPTION_OP_GET:
+		opt->val64 = (start ? group->msi_start : group->msi_size) >> MIB_SHIFT;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
 }
 
 int option_sw_msi(struct iommufd_ctx *ctx, struct iommu_option *opt)
 {
 	struct iommufd_device *idev;
-	struct iommufd_group *group;
 	int rc;
 
 	rc = object_get(ctx, opt->object_id, OBJ_DEVICE, &idev);
 	if (rc)
 		return rc;
-	group = idev->group;
-	pthread_mutex_lock(&group->lock);
-	switch (opt->op) {
-	case IOMMU_OPTION_OP_SET:
-		rc = set_window(group, opt->option_id, opt->val64);
-		break;
-	case IOMMU_OPTION_OP_GET:
-		if (!group->msi_size)
-			rc = -ENOENT;
-		else if (opt->option_id == IOMMU_OPTION_SW_MSI_START)
-			opt->val64 = group->msi_start >> MIB_SHIFT;
-		else
-			opt->val64 = group->msi_size >> MIB_SHIFT;
-		break;
-	default:
-		rc = -EOPNOTSUPP;
-	}
-	pthread_mutex_unlock(&group->lock);
+	pthread_mutex_lock(&idev->group->lock);
+	rc = window_option(idev->group, opt);
+	pthread_mutex_unlock(&idev->group->lock);
 	object_put(ctx, &idev->obj);
 	return rc;
+}
+
+/* --- IOMMU_GET_MSI_INFO and IOMMU_IOAS_MAP_MSI --- */
+
+static bool in_pages(uint64_t addr, uint64_t base, uint64_t size, uint64_t page)
+{
+	return addr >= (base & ~(page - 1)) && addr < ((base + size + page - 1) & ~(page - 1));
+}
+
+/*
+ * A number for the host page at @pa, which holds a doorbell: which MSI frame of the machine, and
+ * which page of a pre-ITS window. Two frames in one page have one number, that of the first.
+ */
+static uint64_t doorbell_id(const struct soft_host *host, uint64_t pa, uint64_t page)
+{
+	for (unsigned int i = 0; i < host->machine.n_itses; i++) {
+		const struct msi_frame_config *config = &host->machine.itses[i];
+
+		if (config->kind == DOORBELL_PRE_ITS) {
+			uint64_t first = config->pre_its_base & ~(page - 1);
+
+			if (in_pages(pa, config->pre_its_base, config->pre_its_size, page))
+				return (i + 1) | (pa - first) / page << 16;
+		} else if (in_pages(pa, its_dev_doorbell(host->itses[i], 0), 1, page)) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+/* The register's address on the bus. -EOPNOTSUPP: nobody may know. */
+static int find_doorbell(const struct iommufd_device *idev, uint64_t *doorbell)
+{
+	const struct machine_device *desc = idev->sdev->desc;
+	const struct soft_host *host = idev->ctx->host;
+
+	if (!has_window(host))
+		return -EOPNOTSUPP;
+	*doorbell = its_dev_doorbell(host->itses[desc->its], desc->device_id);
+	return 0;
+}
+
+int ioctl_get_msi_info(struct iommufd_cmd *cmd)
+{
+	uint64_t page = cmd->ctx->host->iommufd->page_size, doorbell;
+	struct iommu_get_msi_info *arg = cmd->arg;
+	struct iommufd_device *idev;
+	int rc;
+
+	if (arg->flags || arg->__reserved)
+		return -EOPNOTSUPP;
+	rc = object_get(cmd->ctx, arg->dev_id, OBJ_DEVICE, &idev);
+	if (rc)
+		return rc;
+	rc = find_doorbell(idev, &doorbell);
+	object_put(cmd->ctx, &idev->obj);
+	if (rc)
+		return rc;
+	arg->out_id = doorbell_id(cmd->ctx->host, doorbell & ~(page - 1), page);
+	arg->out_length = page;
+	arg->out_offset = doorbell & (page - 1);
+	return iommufd_respond(cmd, sizeof(*arg));
+}
+
+static int map_doorbell(struct iommufd_ctx *ctx, const struct iommu_ioas_map_msi *arg,
+			uint64_t doorbell)
+{
+	uint64_t page = ctx->host->iommufd->page_size, iova = arg->iova;
+	struct iopt_slice slice = { .length = page, .may_write = true };
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (iova & (page - 1))
+		return -EINVAL;
+	rc = object_get(ctx, arg->ioas_id, OBJ_IOAS, &ioas);
+	if (rc)
+		return rc;
+	rc = source_create_doorbell(doorbell & ~(page - 1), &slice.source);
+	if (!rc) {
+		rc = iopt_map(ioas->iopt, &slice, 1, page, &iova,
+			      IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE);
+		source_put(slice.source);
+	}
+	object_put(ctx, &ioas->obj);
+	return rc;
+}
+
+int ioctl_ioas_map_msi(struct iommufd_cmd *cmd)
+{
+	struct iommu_ioas_map_msi *arg = cmd->arg;
+	struct iommufd_device *idev;
+	uint64_t doorbell;
+	int rc;
+
+	if (arg->flags)
+		return -EOPNOTSUPP;
+	if (arg->iova == UINT64_MAX)
+		return -EOVERFLOW;
+	rc = object_get(cmd->ctx, arg->dev_id, OBJ_DEVICE, &idev);
+	if (rc)
+		return rc;
+	rc = find_doorbell(idev, &doorbell);
+	object_put(cmd->ctx, &idev->obj);
+	if (!rc)
+		rc = map_doorbell(cmd->ctx, arg, doorbell);
+	if (rc)
+		return rc;
+	arg->out_length = cmd->ctx->host->iommufd->page_size;
+	return iommufd_respond(cmd, sizeof(*arg));
 }

@@ -9,7 +9,7 @@
  *   iopt->lock			mappings, reserved ranges and domains of an IOAS. Two at once: never
  *   arm_domain.lock		tables; see arm_smmu.h
  * innermost, with nothing taken inside:
- *   iommufd_host->lock		owners of groups, files of dma-bufs
+ *   iommufd_host->lock		owners of groups
  *   ctx->lock			the table of objects and their users
  *   arm_master.lock > viommu->events_lock	the way of an event
  *
@@ -100,7 +100,8 @@ struct iommufd_group {
 	struct iommufd_device *attached;	/* the bound ones that asked for it */
 	struct iommufd_device *bound;
 	bool msi_start_set;		/* by IOMMU_OPTION_SW_MSI_START */
-	uint64_t msi_start, msi_size;	/* the SW_MSI window in force; size 0: none */
+	/* the SW_MSI window in force; size 0: none, of the machine's or by IOMMU_OPTION */
+	uint64_t msi_start, msi_size;
 	/* pages of it that its devices use, as a mask of ctx->msi_pages */
 	uint64_t required_msi;
 };
@@ -127,27 +128,18 @@ struct iommufd_device {
 	struct prepared_msi prepared[PREPARED_INDICES];
 };
 
-/* Memory that mappings refer to other than the process's own: a part of a file, or of a dma-buf. */
+/* What mappings refer to other than the process's own memory: a part of a file, or a doorbell. */
 struct memory_source {
 	unsigned int refs;		/* areas and calls; atomic */
 	/* offset of the part, in whole pages; an area's addr counts from here */
 	uint64_t start;
-	struct dmabuf *dmabuf;
+	bool is_doorbell;
+	uint64_t pa;			/* of a doorbell's pages */
 	int fd;				/* of a file: a duplicate */
 	bool writable;
 	uint64_t size;
 	pthread_mutex_t lock;		/* of the rest */
 	uint8_t *va;			/* where the file is mapped, once a device may reach it */
-};
-
-/* An IOAS that has areas of a dma-buf: whom to tell when it is revoked. */
-struct dmabuf_user {
-	struct dmabuf_user *next;	/* of the dma-buf, under iommufd_host->lock */
-	bool told;			/* under the same */
-	struct iopt *iopt;
-	struct dmabuf *dmabuf;
-	struct dmabuf_user *next_of_iopt;	/* under iopt->lock */
-	unsigned int areas;
 };
 
 /* A range that is kept free for devices, most often the same ones for all of them. */
@@ -172,8 +164,6 @@ struct iopt_domain {
 
 struct iopt {
 	struct soft_host *host;
-	/* of the memory; under iommufd_host->lock: the IOAS and who revokes a dma-buf */
-	unsigned int refs;
 	pthread_mutex_t lock;
 	struct iova_tree areas;
 	struct reserved_iova *reserved;
@@ -181,9 +171,8 @@ struct iopt {
 	struct iommu_iova_range *allowed;
 	uint32_t n_allowed;
 	struct iopt_domain *domains;
-	struct dmabuf_user *dmabufs;
 	uint64_t alignment;
-	uint64_t process_areas;		/* areas of process memory, not files */
+	uint64_t other_areas;		/* areas of anything but files */
 	bool small_pages;
 };
 
@@ -305,6 +294,8 @@ int ioctl_ioas_map(struct iommufd_cmd *cmd);
 int ioctl_ioas_map_file(struct iommufd_cmd *cmd);
 int ioctl_ioas_unmap(struct iommufd_cmd *cmd);
 int ioctl_ioas_change_process(struct iommufd_cmd *cmd);
+int ioctl_ioas_map_msi(struct iommufd_cmd *cmd);
+int ioctl_get_msi_info(struct iommufd_cmd *cmd);
 int ioctl_hwpt_alloc(struct iommufd_cmd *cmd);
 int ioctl_hwpt_invalidate(struct iommufd_cmd *cmd);
 int ioctl_hwpt_set_dirty_tracking(struct iommufd_cmd *cmd);
@@ -329,7 +320,6 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned long number, void *arg)
 
 struct iopt *iopt_create(struct soft_host *host);	/* NULL: no memory */
 void iopt_destroy(struct iopt *iopt);			/* unmaps everything */
-void iopt_put(struct iopt *iopt);
 
 /* The memory a mapping is to be made of. */
 struct iopt_slice {
@@ -364,13 +354,6 @@ void iopt_unreserve(struct iopt *iopt, const void *owner);
 
 int iopt_set_small_pages(struct iopt *iopt, bool small);
 
-/* Whether the user mapped a dma-buf that holds the doorbell at @pa. */
-bool iopt_has_dmabuf(struct iopt *iopt);
-bool iopt_has_doorbell(struct iopt *iopt, uint64_t pa);
-
-/* A dma-buf was revoked: takes its areas out of every domain. */
-void iopt_revoke(struct iopt *iopt, struct dmabuf *dmabuf);
-
 /* Ranges that must stay usable; takes over @ranges (sorted). -EADDRINUSE. */
 int iopt_allow(struct iopt *iopt, struct iommu_iova_range *ranges, uint32_t n);
 
@@ -383,11 +366,14 @@ bool iopt_next_usable(const struct iopt *iopt, uint64_t from, uint64_t *start, u
 /* --- memory (iommufd_memory.c) --- */
 
 /*
- * A part of the file @fd, or of a dma-buf of the host; whether a file can be mapped is found out
- * when it is pinned. -EBADF, -EINVAL, -ENODEV, -EMFILE, -ENOMEM.
+ * A part of the file @fd; whether it can be mapped is found out when it is pinned. -EBADF, -EINVAL,
+ * -EMFILE, -ENOMEM.
  */
 int source_create(struct soft_host *host, int fd, uint64_t start, uint64_t length, bool writable,
 		  struct memory_source **out);
+
+/* Pages of the machine's that hold a doorbell, for devices to write to. -ENOMEM. */
+int source_create_doorbell(uint64_t pa, struct memory_source **out);
 void source_hold(struct memory_source *s);
 void source_put(struct memory_source *s);
 
@@ -398,18 +384,6 @@ void source_put(struct memory_source *s);
 int area_pin(struct iommufd_host *ih, const struct iova_area *area);
 void area_unpin(struct iommufd_host *ih, const struct iova_area *area);
 uint64_t area_pa(const struct iova_area *area);
-
-/* The dma-buf behind descriptor @fd of the host, with a reference; NULL: it is none. */
-struct dmabuf *dmabuf_get(struct soft_host *host, int fd);
-void dmabuf_put(struct dmabuf *d);
-uint64_t dmabuf_size(const struct dmabuf *d);
-uint64_t dmabuf_pa(const struct dmabuf *d);
-bool dmabuf_covers(const struct dmabuf *d, uint64_t pa);
-bool dmabuf_revoked(struct dmabuf *d);
-
-/* Told when it is revoked, until removed. */
-void dmabuf_add_user(struct dmabuf *d, struct dmabuf_user *user);
-void dmabuf_remove_user(struct dmabuf *d, struct dmabuf_user *user);
 
 /* --- devices and page tables --- */
 
@@ -438,6 +412,9 @@ int viommu_vsid_to_sid(void *viommu, uint32_t vsid, uint32_t *sid);
 
 /* The vDEVICE of a device that goes away, goes too. */
 void device_remove_vdevice(struct iommufd_device *idev);
+
+/* -EINVAL: the group's SW_MSI window reaches beyond what @domain can address. With group->lock. */
+int group_check_window(const struct iommufd_group *group, const struct arm_domain *domain);
 
 /* Maps into @hwpt the SW_MSI pages that the group uses; with group->lock. */
 int group_setup_msi(struct iommufd_group *group, struct iommufd_hwpt_paging *hwpt);

@@ -13,27 +13,11 @@ struct iopt *iopt_create(struct soft_host *host)
 	if (!iopt)
 		return NULL;
 	iopt->host = host;
-	iopt->refs = 1;
 	/* Until a domain asks for more, any byte may be mapped anywhere. */
 	iopt->alignment = 1;
 	pthread_mutex_init(&iopt->lock, NULL);
 	iova_tree_init(&iopt->areas);
 	return iopt;
-}
-
-void iopt_put(struct iopt *iopt)
-{
-	struct iommufd_host *ih = iopt->host->iommufd;
-	unsigned int refs;
-
-	pthread_mutex_lock(&ih->lock);
-	refs = --iopt->refs;
-	pthread_mutex_unlock(&ih->lock);
-	if (refs)
-		return;
-	iova_tree_fini(&iopt->areas);
-	pthread_mutex_destroy(&iopt->lock);
-	soft_free(iopt);
 }
 
 void iopt_destroy(struct iopt *iopt)
@@ -42,7 +26,9 @@ void iopt_destroy(struct iopt *iopt)
 
 	iopt_unmap(iopt, 0, UINT64_MAX, &unmapped);
 	soft_free(iopt->allowed);
-	iopt_put(iopt);
+	iova_tree_fini(&iopt->areas);
+	pthread_mutex_destroy(&iopt->lock);
+	soft_free(iopt);
 }
 
 /* --- reserved and allowed ranges --- */
@@ -322,16 +308,16 @@ static uint64_t area_size(const struct iova_area *area)
 	return area->last - area->start + 1;
 }
 
+static bool is_doorbell(const struct memory_source *s)
+{
+	return s && s->is_doorbell;
+}
+
 static unsigned int area_prot(const struct iova_area *area)
 {
 	unsigned int prot = (area->readable ? VMSA_READ : 0) | (area->writable ? VMSA_WRITE : 0);
 
-	return prot | (area->source && area->source->dmabuf ? VMSA_DEVICE : VMSA_EXEC);
-}
-
-static bool area_revoked(const struct iova_area *area)
-{
-	return area->source && area->source->dmabuf && dmabuf_revoked(area->source->dmabuf);
+	return prot | (is_doorbell(area->source) ? VMSA_DEVICE : VMSA_EXEC);
 }
 
 static int map_in_domain(const struct iopt *iopt, const struct iopt_domain *domain,
@@ -359,7 +345,7 @@ static int fill(struct iopt *iopt, struct iova_area *area)
 	struct iopt_domain *d;
 	int rc;
 
-	if (!iopt->domains || area_revoked(area))
+	if (!iopt->domains)
 		return 0;
 	rc = area_pin(ih, area);
 	if (rc)
@@ -379,58 +365,15 @@ undo:
 	return rc;
 }
 
-static bool is_dmabuf(const struct memory_source *s)
-{
-	return s && s->dmabuf;
-}
-
-/* One more area of a dma-buf: the IOAS is told of its revocation. With iopt->lock. */
-static int track_dmabuf(struct iopt *iopt, struct dmabuf *dmabuf)
-{
-	struct dmabuf_user *u;
-
-	for (u = iopt->dmabufs; u; u = u->next_of_iopt)
-		if (u->dmabuf == dmabuf) {
-			u->areas++;
-			return 0;
-		}
-	u = soft_calloc(1, sizeof(*u));
-	if (!u)
-		return -ENOMEM;
-	u->iopt = iopt;
-	u->dmabuf = dmabuf;
-	u->areas = 1;
-	u->next_of_iopt = iopt->dmabufs;
-	iopt->dmabufs = u;
-	dmabuf_add_user(dmabuf, u);
-	return 0;
-}
-
-static void untrack_dmabuf(struct iopt *iopt, struct dmabuf *dmabuf)
-{
-	struct dmabuf_user *u, **at = &iopt->dmabufs;
-
-	while ((*at)->dmabuf != dmabuf)
-		at = &(*at)->next_of_iopt;
-	u = *at;
-	if (--u->areas)
-		return;
-	*at = u->next_of_iopt;
-	dmabuf_remove_user(dmabuf, u);
-	soft_free(u);
-}
-
 /* An area that stands in no domain any more goes. With iopt->lock. */
 static void drop_area(struct iopt *iopt, struct iova_area *area)
 {
 	if (area->filled)
 		area_unpin(iopt->host->iommufd, area);
-	if (is_dmabuf(area->source))
-		untrack_dmabuf(iopt, area->source->dmabuf);
+	if (!area->source || is_doorbell(area->source))
+		iopt->other_areas--;
 	if (area->source)
 		source_put(area->source);
-	else
-		iopt->process_areas--;
 	iova_area_free(&iopt->areas, area);
 }
 
@@ -441,25 +384,16 @@ static int add_area(struct iopt *iopt, const struct iopt_slice *slice, uint64_t 
 		    uint32_t flags, struct iova_area **out)
 {
 	struct iova_area *area;
-	int rc;
 
 	if ((flags & IOMMU_IOAS_MAP_WRITEABLE) && !slice->may_write)
 		return -EPERM;
-	/* The only dma-bufs here are doorbells, which are write-only. */
-	if ((flags & IOMMU_IOAS_MAP_READABLE) && is_dmabuf(slice->source))
+	if ((flags & IOMMU_IOAS_MAP_READABLE) && is_doorbell(slice->source))
 		return -EPERM;
 	if (slice->addr & (iopt->alignment - 1) & ((1ull << iopt->host->machine.page_shift) - 1))
 		return -EINVAL;
 	area = iova_area_alloc(&iopt->areas);
 	if (!area)
 		return -ENOMEM;
-	if (is_dmabuf(slice->source)) {
-		rc = track_dmabuf(iopt, slice->source->dmabuf);
-		if (rc) {
-			iova_area_free(&iopt->areas, area);
-			return rc;
-		}
-	}
 	area->start = iova;
 	area->last = iova + slice->length - 1;
 	area->source = slice->source;
@@ -469,8 +403,8 @@ static int add_area(struct iopt *iopt, const struct iopt_slice *slice, uint64_t 
 	area->writable = !!(flags & IOMMU_IOAS_MAP_WRITEABLE);
 	if (area->source)
 		source_hold(area->source);
-	else
-		iopt->process_areas++;
+	if (!area->source || is_doorbell(area->source))
+		iopt->other_areas++;
 	*out = area;
 	return 0;
 }
@@ -700,8 +634,6 @@ static int fill_domain(void *ctx, struct iova_area *area)
 	int rc;
 
 	f->failed = area;
-	if (area_revoked(area))
-		return 0;
 	if (f->first) {
 		rc = area_pin(ih, area);
 		if (rc)
@@ -816,54 +748,4 @@ int iopt_set_small_pages(struct iopt *iopt, bool small)
 	}
 	pthread_mutex_unlock(&iopt->lock);
 	return rc;
-}
-
-/* --- doorbells --- */
-
-bool iopt_has_dmabuf(struct iopt *iopt)
-{
-	bool has;
-
-	pthread_mutex_lock(&iopt->lock);
-	has = iopt->dmabufs;
-	pthread_mutex_unlock(&iopt->lock);
-	return has;
-}
-
-bool iopt_has_doorbell(struct iopt *iopt, uint64_t pa)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&iopt->lock);
-	for (const struct dmabuf_user *u = iopt->dmabufs; u && !found; u = u->next_of_iopt)
-		found = dmabuf_covers(u->dmabuf, pa);
-	pthread_mutex_unlock(&iopt->lock);
-	return found;
-}
-
-struct revoking {
-	struct iopt *iopt;
-	const struct dmabuf *dmabuf;
-};
-
-static int revoke_area(void *ctx, struct iova_area *area)
-{
-	const struct revoking *r = ctx;
-
-	if (!area->filled || !is_dmabuf(area->source) || area->source->dmabuf != r->dmabuf)
-		return 0;
-	for (const struct iopt_domain *d = r->iopt->domains; d; d = d->next)
-		unmap_in_domain(d, area);
-	area_unpin(r->iopt->host->iommufd, area);
-	area->filled = 0;
-	return 0;
-}
-
-void iopt_revoke(struct iopt *iopt, struct dmabuf *dmabuf)
-{
-	struct revoking r = { .iopt = iopt, .dmabuf = dmabuf };
-
-	pthread_mutex_lock(&iopt->lock);
-	iova_tree_walk(&iopt->areas, revoke_area, &r);
-	pthread_mutex_unlock(&iopt->lock);
 }

@@ -11,6 +11,9 @@
 #include "soft/hw/rcu.h"
 #include "soft/uapi/irq_events.h"
 
+/* Of an address: the page. */
+#define PARKED (~0xfffull)
+
 struct irq_vector {
 	uint32_t event;		/* EventID on an ITS */
 	uint32_t intid;
@@ -43,7 +46,7 @@ struct irq_domain {
 
 	bool enabled;
 	unsigned int allocated;		/* MSI: vectors of the one message */
-	unsigned int cap;		/* of kind, in config space */
+	unsigned int cap, pm_cap;	/* of kind, and of power management, in config space */
 	bool msi_64bit, msi_maskable;
 	uint32_t msi_mask;		/* as last written */
 };
@@ -76,6 +79,7 @@ int irq_domain_create(struct soft_device *dev, struct iommufd_device *idev, stru
 	domain->dev = dev;
 	domain->idev = idev;
 	domain->pci = dev->pci;
+	domain->pm_cap = pci_find_capability(dev->pci, PCI_CAP_ID_PM);
 	domain->its = dev->host->itses[dev->desc->its];
 	domain->gic = dev->host->gic;
 	domain->device_id = dev->desc->device_id;
@@ -196,6 +200,13 @@ static void free_interrupts(struct irq_domain *domain, unsigned int vector, unsi
 
 /* --- The device's registers --- */
 
+/* Does it hear more than config space? In a lower power state what is written to it is lost. */
+static bool in_d0(const struct irq_domain *domain)
+{
+	return domain->pci && !(pci_config_read(domain->pci, domain->pm_cap + PCI_PM_CTRL, 2) &
+				PCI_PM_CTRL_STATE_MASK);
+}
+
 static void set_control(struct irq_domain *domain, unsigned int reg, uint16_t clear, uint16_t set)
 {
 	uint32_t control;
@@ -216,7 +227,7 @@ static void msix_entry_write(struct irq_domain *domain, unsigned int vector, uns
 {
 	const struct pci_shape *shape;
 
-	if (!domain->pci)
+	if (!in_d0(domain))
 		return;
 	shape = pci_dev_shape(domain->pci);
 	pci_bar_write(domain->pci, shape->msix_bar,
@@ -265,7 +276,8 @@ static void write_message(struct irq_domain *domain, unsigned int vector)
 	const struct irq_vector *v = &domain->vectors[vector];
 	uint64_t address = v->active ? v->address : 0;
 
-	if (!domain->pci)
+	/* Linux leaves it at that: a message that is written to a sleeping device is lost. */
+	if (!in_d0(domain))
 		return;
 	if (is_msix(domain)) {
 		if (v->started)
@@ -314,9 +326,10 @@ static int compose(struct irq_domain *domain, unsigned int vector)
 }
 
 /*
- * A vector that must have an address but was given none is allocated all the same: with vector 5
- * enabled, 0 to 4 get interrupts too, though nobody may ever start them. Its message is parked at
- * address 0.
+ * An MSI-X vector that has no address, and no window for one, is allocated all the same: with
+ * vector 5 enabled, 0 to 4 get interrupts too, though nobody may ever start them. Its message is
+ * parked, masked, in the last page of the address space, where nothing is ever mapped. Plain MSI has
+ * no mask bits as a rule, and is not parked.
  */
 static int compose_at_allocation(struct irq_domain *domain, unsigned int vector)
 {
@@ -324,9 +337,9 @@ static int compose_at_allocation(struct irq_domain *domain, unsigned int vector)
 	int ret;
 
 	ret = compose(domain, vector);
-	if (ret != -EDESTADDRREQ)
+	if (ret != -EDESTADDRREQ || !is_msix(domain))
 		return ret;
-	v->address = its_dev_doorbell(domain->its, domain->device_id) & 0xfff;
+	v->address = PARKED | (its_dev_doorbell(domain->its, domain->device_id) & ~PARKED);
 	v->stale = true;
 	write_message(domain, vector);
 	return 0;
@@ -440,6 +453,8 @@ int irq_alloc_vectors(struct irq_domain *domain, unsigned int irq_index, unsigne
 
 	if (!nvec)
 		return -ERANGE;
+	if (!in_d0(domain))
+		return -EINVAL;
 	ret = setup_kind(domain, irq_index);
 	if (ret)
 		return ret;
@@ -562,25 +577,40 @@ static unsigned int messages(const struct irq_domain *domain, unsigned int start
 	return is_msix(domain) ? count : !start && count;
 }
 
+/* May the device send with the message of @vector? That of MSI can be masked by nobody. */
+static bool in_use(const struct irq_domain *domain, unsigned int vector)
+{
+	return is_msix(domain) ? domain->vectors[vector].started : true;
+}
+
+bool irq_can_update(const struct irq_domain *domain, unsigned int start, unsigned int count)
+{
+	unsigned int end = start + messages(domain, start, count);
+
+	for (unsigned int i = start; i < end; i++)
+		if (in_use(domain, i))
+			return in_d0(domain);
+	return true;
+}
+
 void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count)
 {
 	unsigned int end = start + messages(domain, start, count);
 	bool live = false;
 
+	irq_forget_vectors(domain, start, count);
 	for (unsigned int i = start; i < end; i++) {
-		/*
-		 * With an address at hand this cannot fail; a vector whose address stays as it was
-		 * is composed to the same.
-		 */
-		if (domain->vectors[i].allocated && compose(domain, i))
-			domain->vectors[i].stale = true;
-		live |= domain->vectors[i].started;
+		if (!in_use(domain, i))
+			continue;
+		/* With an address at hand this can fail for a detached device only. */
+		(void)compose(domain, i);
+		live = true;
 	}
 	/*
 	 * Hardware answers the read of a register only after the messages it had sent: none with an
 	 * old address is under way any more.
 	 */
-	if (live || (end > start && !is_msix(domain)))
+	if (live)
 		hw_synchronize();
 }
 

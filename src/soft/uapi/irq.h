@@ -26,8 +26,8 @@ void irq_domain_destroy(struct irq_domain *domain);
 /*
  * pci_alloc_irq_vectors(1, nvec) for @irq_index (VFIO_PCI_MSI_IRQ_INDEX or MSIX): all vectors 0 ..
  * nvec - 1 and the capability enabled: 0. When there are fewer interrupts, nothing has changed and
- * that number is returned. -ENOSPC (none), -ENODEV (no room in the ITS), -ERANGE (nvec is 0), -EIO
- * (the address does not fit the capability), -ENOMEM.
+ * that number is returned. -ENOSPC (none), -ENODEV (no room in the ITS), -ERANGE (nvec is 0), -EINVAL
+ * (not in D0), -EIO (the address does not fit the capability), -ENOMEM.
  */
 int irq_alloc_vectors(struct irq_domain *domain, unsigned int irq_index, unsigned int nvec);
 
@@ -53,9 +53,12 @@ int irq_start_vector(struct irq_domain *domain, unsigned int vector, void (*hand
 /* free_irq for [start, start + count): when it returns, no handler runs any more. */
 void irq_stop_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 
+/* Does the device hear it, should the messages of [start, start + count) have to be rewritten? */
+bool irq_can_update(const struct irq_domain *domain, unsigned int start, unsigned int count);
+
 /*
- * The addresses of vectors [start, start + count) have changed: their messages are composed anew
- * and written to the device.
+ * The addresses of vectors [start, start + count) have changed: messages that the device may use are
+ * composed anew and written to it, those of vectors that are not started when they are.
  */
 void irq_update_vectors(struct irq_domain *domain, unsigned int start, unsigned int count);
 

@@ -52,7 +52,7 @@ static size_t reserved_regions(const struct soft_host *host, unsigned int group,
 			.type = "msi",
 		},
 	};
-	size_t n = 1, len = 0;
+	size_t n = m->sw_msi_size ? 1 : 0, len = 0;
 
 	for (unsigned int i = 0; i < m->n_reserved; i++) {
 		if (m->reserved[i].group == group)

@@ -34,6 +34,7 @@ static void set_command(struct soft_device *dev, uint16_t clear, uint16_t set)
 
 static void device_disable(struct vfio_device *vdev)
 {
+	vfio_wake(vdev);
 	set_command(vdev->dev, PCI_COMMAND_MASTER, 0);
 	vfio_irqs_free(vdev);
 	vfio_reset(vdev);
@@ -148,7 +149,6 @@ static void close_device(struct vfio_device *vdev)
 	if (!vdev->removed)
 		device_disable(vdev);
 	vfio_irqs_free(vdev);
-	vfio_doorbell_put(vdev);
 	irq_domain_destroy(vdev->irqs);
 	iommufd_device_unbind(vdev->idev);
 	pthread_rwlock_wrlock(&dev->access);
@@ -170,7 +170,6 @@ void vfio_device_removed(struct soft_device *dev)
 		return;
 	vfio_irqs_request_device(vdev);
 	device_disable(vdev);
-	vfio_doorbell_put(vdev);
 	irq_device_removed(vdev->irqs);
 	pthread_rwlock_wrlock(&dev->access);
 	vdev->removed = true;
@@ -255,7 +254,7 @@ static int ioctl_locked(struct vfio_device *vdev, unsigned long request, void *a
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
 		return detach_pt(vdev, arg);
 	case VFIO_DEVICE_FEATURE:
-		return vfio_feature(vdev, arg);
+		return vfio_feature(arg);
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return vfio_region_info(vdev, arg);
 	case VFIO_DEVICE_GET_INFO:

@@ -25,8 +25,7 @@ int vfio_group_open(struct soft_host *host, unsigned int number, int *fd);
 
 /*
  * The device goes away (hot-unplug, unbind): waits for nothing, signals the request eventfd,
- * revokes dma-bufs, disarms vectors; later calls on its file give -ENODEV or -EIO, and closing
- * works. With soft_device.lock held.
+ * disarms vectors; later calls on its file give -ENODEV or -EIO, and closing works. With soft_device.lock held.
  */
 void vfio_device_removed(struct soft_device *dev);
 

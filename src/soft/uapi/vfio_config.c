@@ -37,7 +37,8 @@ static void set_bits(struct vfio_device *vdev, unsigned int off, unsigned int si
 
 bool vfio_memory_enabled(const struct vfio_device *vdev)
 {
-	return __atomic_load_n(&vdev->vconfig[PCI_COMMAND], __ATOMIC_RELAXED) & PCI_COMMAND_MEMORY;
+	return !__atomic_load_n(&vdev->asleep, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&vdev->vconfig[PCI_COMMAND], __ATOMIC_RELAXED) & PCI_COMMAND_MEMORY;
 }
 
 /*
@@ -129,6 +130,8 @@ static unsigned int init_capability(struct vfio_device *vdev, uint8_t id, unsign
 		return init_msi(vdev, cap);
 	if (id == PCI_CAP_ID_EXP)
 		return init_express(vdev, cap);
+	if (id == PCI_CAP_ID_PM)
+		vdev->pm_cap = cap;
 	return length;
 }
 
@@ -226,6 +229,27 @@ static void devctl_written(struct vfio_device *vdev)
 		vfio_reset(vdev);
 }
 
+/*
+ * Linux takes the device to the state that is asked for by itself. These here have D0 and D3hot, and
+ * keep what they know in D3hot (No_Soft_Reset).
+ */
+static void set_power(struct vfio_device *vdev, unsigned int state)
+{
+	if (state && state != 3)
+		return;
+	/* As with memory decoding: no access is under way any more. */
+	pthread_rwlock_wrlock(&vdev->dev->access);
+	pci_config_write(vdev->dev->pci, vdev->pm_cap + PCI_PM_CTRL, 2, state);
+	__atomic_store_n(&vdev->asleep, state, __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&vdev->dev->access);
+}
+
+void vfio_wake(struct vfio_device *vdev)
+{
+	if (vdev->asleep)
+		set_power(vdev, 0);
+}
+
 static bool touches(unsigned int off, unsigned int size, unsigned int reg, unsigned int reg_size)
 {
 	return off < reg + reg_size && reg < off + size;
@@ -277,6 +301,8 @@ static void config_write(struct vfio_device *vdev, unsigned int off, unsigned in
 		msi_flags_written(vdev);
 	if (vdev->exp_cap && touches(off, size, vdev->exp_cap + PCI_EXP_DEVCTL, 2))
 		devctl_written(vdev);
+	if (vdev->pm_cap && off == vdev->pm_cap + PCI_PM_CTRL)
+		set_power(vdev, value & PCI_PM_CTRL_STATE_MASK);
 }
 
 ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset, bool write)

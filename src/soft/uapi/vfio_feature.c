@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VFIO_DEVICE_FEATURE: which features there are. */
+/* VFIO_DEVICE_FEATURE: no migration, no low power states, no tokens, no dma-bufs of BARs. */
 #include <errno.h>
 
-#include "abi/native.h"
 #include "soft/uapi/user.h"
 #include "soft/uapi/vfio_priv.h"
 
-int vfio_check_feature(uint32_t flags, size_t argsz, uint32_t supported, size_t size)
-{
-	const uint32_t operations = flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET);
-
-	if (operations & ~supported)
-		return -EINVAL;
-	if (flags & VFIO_DEVICE_FEATURE_PROBE)
-		return 0;
-	return operations && argsz >= size ? 1 : -EINVAL;
-}
-
-int vfio_feature(struct vfio_device *vdev, void *arg)
+int vfio_feature(void *arg)
 {
 	const uint32_t operations = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
 	struct vfio_device_feature feature;
@@ -34,10 +22,5 @@ int vfio_feature(struct vfio_device *vdev, void *arg)
 	if (!(feature.flags & VFIO_DEVICE_FEATURE_PROBE) &&
 	    (feature.flags & operations) == operations)
 		return -EINVAL;
-	/* No migration, no low power states, no tokens, no dma-bufs of BARs. */
-	if ((feature.flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MSI_DOORBELL ||
-	    vdev->dev->host->machine.kernel != KERNEL_DOORBELL)
-		return -ENOTTY;
-	return vfio_doorbell_feature(vdev, feature.flags, (char *)arg + header,
-				     feature.argsz - header);
+	return -ENOTTY;
 }

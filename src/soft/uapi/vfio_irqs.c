@@ -137,6 +137,8 @@ int vfio_irq_info(struct vfio_device *vdev, void *arg)
 
 	info.flags = VFIO_IRQ_INFO_EVENTFD;
 	info.count = vfio_irq_count(vdev, info.index);
+	if (vfio_can_prepare(vdev, info.index))
+		info.flags |= VFIO_IRQ_INFO_MSI_IOVA | VFIO_IRQ_INFO_MSI_IOVA_DEVICE;
 	if (info.index == VFIO_PCI_INTX_IRQ_INDEX)
 		info.flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
 	else if (info.index != VFIO_PCI_MSIX_IRQ_INDEX || !info.count || !irq_can_grow(vdev->dev))
@@ -243,22 +245,20 @@ void vfio_irqs_disable(struct vfio_device *vdev)
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 }
 
-/* A vector that must have an address and was given none is refused before any is touched. */
+/*
+ * A vector that must have an address and was given none is refused before any is touched. MSI has
+ * one message, that of vector 0, which the device may use from when it is enabled.
+ */
 static int check_addresses(const struct vfio_device *vdev, const struct vfio_irq_set *set,
 			   const int32_t *fds)
 {
-	const struct soft_device *dev = vdev->dev;
-	uint64_t doorbell = its_dev_doorbell(dev->host->itses[dev->desc->its],
-					     dev->desc->device_id);
+	bool msix = set->index == VFIO_PCI_MSIX_IRQ_INDEX;
+	bool enables = vdev->irq_type == VFIO_PCI_NUM_IRQS;
 	int ret = 0;
 
-	for (unsigned int i = 0; i < set->count && !ret; i++) {
-		/* MSI has one message, that of vector 0. */
-		unsigned int vector = set->index == VFIO_PCI_MSIX_IRQ_INDEX ? set->start + i : 0;
-
-		if (fds[i] >= 0)
-			ret = iommufd_check_msi(vdev->idev, set->index, vector, doorbell);
-	}
+	for (unsigned int i = 0; i < set->count && !ret; i++)
+		if (fds[i] >= 0 || (enables && !msix))
+			ret = iommufd_check_msi(vdev->idev, set->index, msix ? set->start + i : 0);
 	return ret;
 }
 
@@ -408,7 +408,7 @@ int vfio_set_irqs(struct vfio_device *vdev, void *arg)
 		return -EINVAL;
 	if ((set.flags & VFIO_IRQ_SET_ACTION_PREPARE) &&
 	    vdev->dev->host->machine.kernel == KERNEL_DOORBELL)
-		return vfio_prepare_irqs(vdev, &set, (const char *)arg + header);
+		return vfio_prepare_irqs(vdev, &set, arg);
 	max = vfio_irq_count(vdev, set.index);
 	if (set.count >= UINT32_MAX - set.start || (set.flags & ~known) || set.start >= max ||
 	    set.start + set.count > max)

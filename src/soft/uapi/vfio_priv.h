@@ -37,8 +37,6 @@ struct vfio_intx {
 	int stop;
 };
 
-struct vfio_doorbell;
-
 struct vfio_device {
 	struct soft_device *dev;
 	struct iommufd_ctx *ctx;
@@ -56,7 +54,8 @@ struct vfio_device {
 	uint8_t virt[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE];
 	uint32_t bars[PCI_BARS];	/* as the machine assigned them */
-	unsigned int msi_cap, exp_cap;	/* offsets, or 0 */
+	unsigned int msi_cap, exp_cap, pm_cap;	/* offsets, or 0 */
+	bool asleep;			/* not in D0; changes like the command register */
 	unsigned int msi_qmax;		/* log2 of the MSI vectors that are enabled */
 
 	/* Interrupts. */
@@ -67,8 +66,6 @@ struct vfio_device {
 	unsigned int n_vectors;
 	struct vfio_trigger *err, *req;
 	struct vfio_intx intx;
-
-	struct vfio_doorbell *doorbell;	/* that it asked for, or NULL */
 };
 
 /*
@@ -81,8 +78,10 @@ int vfio_open_in_container(struct soft_device *dev, struct iommufd_ctx *ctx);
 void vfio_config_init(struct vfio_device *vdev);
 ssize_t vfio_config_rw(struct vfio_device *vdev, void *buf, size_t len, uint64_t offset,
 		       bool write);
-/* with soft_device.lock or .access */
+/* Memory decoding is on, and the device in D0. With soft_device.lock or .access. */
 bool vfio_memory_enabled(const struct vfio_device *vdev);
+/* Back to D0. */
+void vfio_wake(struct vfio_device *vdev);
 
 /* vfio_region.c */
 int vfio_region_info(struct vfio_device *vdev, void *arg);
@@ -108,19 +107,12 @@ int vfio_intx_set(struct vfio_device *vdev, const struct vfio_irq_set *set, cons
 void vfio_intx_disable(struct vfio_device *vdev);
 void vfio_intx_disable_bit(struct vfio_device *vdev, bool disabled);
 
-/* vfio_prepare.c: SET_IRQS with ACTION_PREPARE. */
+/* vfio_prepare.c: SET_IRQS with ACTION_PREPARE; @set is the head of @arg, read once. */
 int vfio_prepare_irqs(struct vfio_device *vdev, struct vfio_irq_set *set, const void *arg);
+bool vfio_can_prepare(const struct vfio_device *vdev, unsigned int index);
 
 /* vfio_feature.c */
-int vfio_feature(struct vfio_device *vdev, void *arg);
-
-/* vfio_doorbell.c */
-int vfio_doorbell_feature(struct vfio_device *vdev, uint32_t flags, void *arg, size_t argsz);
-/* the device is done with it: sends no MSIs any more */
-void vfio_doorbell_put(struct vfio_device *vdev);
-
-/* 1: do it; 0: it was a probe, and would be done; -EINVAL. */
-int vfio_check_feature(uint32_t flags, size_t argsz, uint32_t supported, size_t size);
+int vfio_feature(void *arg);
 
 /*
  * vfio_reset.c: function-level reset with everything the kernel had set put back. Takes

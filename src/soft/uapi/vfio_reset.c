@@ -13,6 +13,7 @@ void vfio_reset_device(struct vfio_device *vdev)
 	struct pci_dev *pci = vdev->dev->pci;
 	uint32_t command, devctl = 0, devctl2 = 0, cache_line;
 
+	vfio_wake(vdev);
 	/* No access is under way, and none sees the device without its BARs. */
 	pthread_rwlock_wrlock(&vdev->dev->access);
 	command = pci_config_read(pci, PCI_COMMAND, 2);

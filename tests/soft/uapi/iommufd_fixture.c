@@ -121,6 +121,15 @@ int fx_unmap(struct fx *fx, uint32_t ioas, uint64_t iova, uint64_t length, uint6
 	return rc;
 }
 
+int fx_map_doorbell(struct fx *fx, unsigned int device, uint32_t ioas, uint64_t iova)
+{
+	struct iommu_ioas_map_msi arg = {
+		.size = sizeof(arg), .ioas_id = ioas, .dev_id = fx->dev_id[device], .iova = iova
+	};
+
+	return fx_ioctl(fx, IOMMU_IOAS_MAP_MSI, &arg);
+}
+
 int fx_hwpt(struct fx *fx, unsigned int device, uint32_t pt, uint32_t flags, uint32_t *out)
 {
 	struct iommu_hwpt_alloc arg = {

@@ -54,6 +54,8 @@ uint32_t fx_ioas_ok(struct fx *fx);
 /* fixed, readable and writable */
 int fx_map(struct fx *fx, uint32_t ioas, void *va, uint64_t length, uint64_t iova);
 int fx_unmap(struct fx *fx, uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
+/* the doorbell of a device */
+int fx_map_doorbell(struct fx *fx, unsigned int device, uint32_t ioas, uint64_t iova);
 int fx_hwpt(struct fx *fx, unsigned int device, uint32_t pt, uint32_t flags, uint32_t *out);
 int fx_viommu(struct fx *fx, unsigned int device, uint32_t hwpt, uint32_t *out);
 int fx_vdevice(struct fx *fx, unsigned int device, uint32_t viommu, uint64_t virt_id,

@@ -98,6 +98,10 @@ static const struct request requests[] = {
 	      ID(iommu_veventq_alloc, viommu_id, VIOMMU)),
 	IOMMU(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length,
 	      ID(iommu_hw_queue_alloc, viommu_id, 0)),
+	IOMMU(IOMMU_GET_MSI_INFO, iommu_get_msi_info, out_offset,
+	      ID(iommu_get_msi_info, dev_id, DEVICE)),
+	IOMMU(IOMMU_IOAS_MAP_MSI, iommu_ioas_map_msi, out_length,
+	      ID(iommu_ioas_map_msi, ioas_id, IOAS), ID(iommu_ioas_map_msi, dev_id, DEVICE)),
 
 	VFIO(VFIO_DEVICE_GET_INFO, vfio_device_info, num_irqs),
 	VFIO(VFIO_DEVICE_GET_REGION_INFO, vfio_region_info, offset),
@@ -218,6 +222,11 @@ static void fill(struct world *w, const struct request *r, void *arg)
 		((struct iommu_ioas_map_file *)arg)->fd = -1;
 		((struct iommu_ioas_map_file *)arg)->length = 4096;
 		((struct iommu_ioas_map_file *)arg)->flags = IOMMU_IOAS_MAP_READABLE;
+		break;
+	case IOMMU_IOAS_MAP_MSI:
+		((struct iommu_ioas_map_msi *)arg)->ioas_id = w->f.ioas;
+		((struct iommu_ioas_map_msi *)arg)->dev_id = w->dev.id;
+		((struct iommu_ioas_map_msi *)arg)->iova = 0x90000000;
 		break;
 	case IOMMU_IOAS_UNMAP:
 		((struct iommu_ioas_unmap *)arg)->iova = FIXTURE_IOVA;

@@ -43,6 +43,8 @@ static const struct sizes sizes[] = {
 	SIZES(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id),
 	SIZES(IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, out_veventq_fd),
 	SIZES(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length),
+	SIZES(IOMMU_GET_MSI_INFO, iommu_get_msi_info, out_offset),
+	SIZES(IOMMU_IOAS_MAP_MSI, iommu_ioas_map_msi, out_length),
 };
 
 /*
@@ -120,7 +122,7 @@ static void numbers(void **state)
 	(void)state;
 	fx_start(&fx, NULL);
 	assert_int_equal(fx_ioctl(&fx, _IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE - 1), &arg), -ENOTTY);
-	assert_int_equal(fx_ioctl(&fx, _IO(IOMMUFD_TYPE, 0x96), &arg), -ENOTTY);
+	assert_int_equal(fx_ioctl(&fx, _IO(IOMMUFD_TYPE, 0x98), &arg), -ENOTTY);
 	assert_int_equal(fx_ioctl(&fx, _IO('x', IOMMUFD_CMD_DESTROY), &arg), -ENOTTY);
 	assert_int_equal(fx_ioctl(&fx, _IOW(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY, uint32_t), &arg),
 			 -ENOTTY);

@@ -128,7 +128,6 @@ static unsigned long life(struct fx *fx)
 	unsigned long left;
 	const uint64_t iova[] = { 0x7000000000, 0x7000001000 };
 	uint32_t a, b, parent, viommu, vdevice, nested, plain;
-	struct soft_file *doorbell;
 	uint64_t at;
 	int fd;
 
@@ -144,8 +143,7 @@ static unsigned long life(struct fx *fx)
 	STEP(automatic(fx, b, memory, MIB));
 	STEP(iommufd_sw_msi(fx->idev[0], MSIX, 0, 0x08090040, &at));
 	STEP(fx_hwpt(fx, 1, a, IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
-	STEP(iommufd_dmabuf_create(fx->host, 0x08090000, PAGE, &doorbell));
-	STEP(file_map(fx, a, doorbell->fd, PAGE, 0x90000000, IOMMU_IOAS_MAP_WRITEABLE));
+	STEP(fx_map_doorbell(fx, 1, a, 0x90000000));
 	STEP(fx_viommu(fx, 1, parent, &viommu));
 	STEP(fx_vdevice(fx, 1, viommu, 7, &vdevice));
 	STEP(fx_nested(fx, 1, viommu,
@@ -167,7 +165,6 @@ static unsigned long life(struct fx *fx)
 	iommufd_device_detach(fx->idev[0]);
 	assert_int_equal(fx_destroy(fx, plain), 0);
 	assert_int_equal(fx->sys->ops->close(fx->sys, fd), 0);
-	assert_int_equal(fx->sys->ops->close(fx->sys, doorbell->fd), 0);
 	assert_int_equal(fx_destroy(fx, nested), 0);
 	left = soft_alloc_fail_left();
 	soft_alloc_fail_nth(0);

@@ -117,30 +117,16 @@ static void *invalidations(void *arg)
 
 static void *doorbells(void *arg)
 {
-	struct iommu_ioas_map_file map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
-		.length = PAGE,
-		.iova = 0x90000000,
-	};
-	const uint64_t iova = GIOVA;
-	struct soft_file *file;
+	const uint64_t iova = GIOVA, ipa = 0x90000000;
 	uint64_t at;
 
 	(void)arg;
-	map.ioas_id = g.ioas;
 	for (int i = 0; i < ROUNDS; i++) {
-		assert_int_equal(iommufd_dmabuf_create(fx.host, 0x08090000, PAGE, &file), 0);
-		soft_file_hold(file);
-		map.fd = file->fd;
-		assert_int_equal(fx_ioctl(&fx, IOMMU_IOAS_MAP_FILE, &map), 0);
+		assert_int_equal(fx_map_doorbell(&fx, 1, g.ioas, ipa), 0);
 		assert_int_equal(iommufd_prepare_msi(fx.idev[1], MSIX, i % 8, 1, &iova), 0);
 		assert_int_equal(iommufd_sw_msi(fx.idev[1], MSIX, i % 8, 0x08090040, &at), 0);
 		assert_int_equal(at, GIOVA + 0x40);
-		iommufd_dmabuf_revoke(file);
-		assert_int_equal(fx_unmap(&fx, g.ioas, map.iova, PAGE, NULL), 0);
-		assert_int_equal(fx.sys->ops->close(fx.sys, file->fd), 0);
-		soft_file_put(file);
+		assert_int_equal(fx_unmap(&fx, g.ioas, ipa, PAGE, NULL), 0);
 	}
 	return NULL;
 }

@@ -210,12 +210,9 @@ static void info(void **state)
 	device_close(&dev);
 }
 
-static int feature(struct fixture_device *dev, uint32_t argsz, uint32_t flags, uint32_t open_flags)
+static int feature(struct fixture_device *dev, uint32_t argsz, uint32_t flags)
 {
-	struct {
-		struct vfio_device_feature header;
-		struct vfio_device_feature_msi_doorbell doorbell;
-	} arg = { .header = { .argsz = argsz, .flags = flags }, .doorbell.open_flags = open_flags };
+	struct vfio_device_feature arg[5] = { { .argsz = argsz, .flags = flags } };
 
 	return device_ioctl(dev, VFIO_DEVICE_FEATURE, &arg);
 }
@@ -224,63 +221,38 @@ static void feature_rules(void **state)
 {
 	const uint32_t get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET,
 		       probe = VFIO_DEVICE_FEATURE_PROBE;
-	const uint32_t doorbell = VFIO_DEVICE_FEATURE_MSI_DOORBELL;
 	struct fixture *f = *state;
 	struct fixture_device dev;
-	int fd;
 
 	device_open(f, BELL, &dev);
 	device_bind(&dev);
 	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_FEATURE, NULL), -EFAULT);
-	assert_int_equal(feature(&dev, 7, get | doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 40, get | doorbell | 1 << 19, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 40, get | set | doorbell, 0), -EINVAL);
-	for (uint32_t i = 0; i < 100; i++) {
-		if (i != doorbell)
-			assert_int_equal(feature(&dev, 40, probe | i, 0), -ENOTTY);
-	}
-	assert_int_equal(feature(&dev, 40, get | 0xffff, 0), -ENOTTY);
-
-	assert_int_equal(feature(&dev, 8, probe | doorbell, 0), 0);
-	assert_int_equal(feature(&dev, 8, probe | get | doorbell, 0), 0);
-	assert_int_equal(feature(&dev, 8, probe | set | doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 8, probe | get | set | doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 40, set | doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 40, doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 39, get | doorbell, 0), -EINVAL);
-	assert_int_equal(feature(&dev, 40, get | doorbell, O_NONBLOCK), -EINVAL);
-	assert_int_equal(feature(&dev, 40, get | doorbell, O_APPEND), -EINVAL);
-	fd = feature(&dev, 40, get | doorbell, O_CLOEXEC | O_RDWR);
-	assert_true(fd >= 0);
-	assert_int_equal(f->sys->ops->close(f->sys, fd), 0);
+	assert_int_equal(feature(&dev, 7, get | 1), -EINVAL);
+	assert_int_equal(feature(&dev, 40, get | 1 | 1 << 19), -EINVAL);
+	assert_int_equal(feature(&dev, 40, get | set | 1), -EINVAL);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(feature(&dev, 40, probe | i), -ENOTTY);
+	assert_int_equal(feature(&dev, 40, get | 0xffff), -ENOTTY);
+	assert_int_equal(feature(&dev, 8, probe | get | set | 1), -ENOTTY);
 	device_close(&dev);
 }
 
 static void doorbell_of_its(void **state)
 {
-	struct fixture *f = *state;
-	struct vfio_device_feature_msi_doorbell first, second;
+	struct iommu_get_msi_info first, second;
 	struct fixture_device bell, nvme;
-	int fds[2];
+	struct fixture *f = *state;
 
 	device_open(f, BELL, &bell);
 	device_bind(&bell);
 	device_open(f, NVME, &nvme);
 	device_bind(&nvme);
-	fds[0] = get_doorbell(&bell, &first);
-	fds[1] = get_doorbell(&nvme, &second);
-	assert_true(fds[0] >= 0 && fds[1] >= 0);
-	assert_int_equal(first.size, 4096);
-	assert_int_equal(first.offset, 0x40);
-	assert_int_equal(first.flags, 0);
-	assert_int_not_equal(first.id, 0);
-	assert_int_equal(first.id, second.id);
-	/* No CPU gets at it. */
-	assert_int_equal(f->sys->ops->pwrite(f->sys, fds[0], &first, 4, 0x40), -EINVAL);
-	assert_int_equal(f->sys->ops->mmap(f->sys, 4096, PROT_READ, fds[0], 0, &(void *){ NULL }),
-			 -ENODEV);
-	f->sys->ops->close(f->sys, fds[0]);
-	f->sys->ops->close(f->sys, fds[1]);
+	assert_int_equal(get_doorbell(&bell, &first), 0);
+	assert_int_equal(get_doorbell(&nvme, &second), 0);
+	assert_int_equal(first.out_length, 4096);
+	assert_int_equal(first.out_offset, 0x40);
+	assert_int_not_equal(first.out_id, 0);
+	assert_int_equal(first.out_id, second.out_id);
 	device_close(&bell);
 	device_close(&nvme);
 }
@@ -296,7 +268,7 @@ static void doorbell_ids(void **state)
 		"device 0000:03:00.0 bell its=2\ndevice 0000:04:00.0 bell its=3\ndevice 0000:05:00.0 bell its=4\n"
 		"device 0000:06:00.0 bell its=5 device-id=1\ndevice 0000:07:00.0 bell its=5 device-id=2\n"
 		"device 0000:08:00.0 bell its=5 device-id=0x4000\n";
-	struct vfio_device_feature_msi_doorbell doorbell[8];
+	struct iommu_get_msi_info doorbell[8];
 	struct fixture_device dev;
 	char address[16];
 	struct fixture f;
@@ -307,28 +279,30 @@ static void doorbell_ids(void **state)
 		snprintf(address, sizeof(address), "0000:%02x:00.0", i + 1);
 		device_open(&f, address, &dev);
 		device_bind(&dev);
-		assert_true(get_doorbell(&dev, &doorbell[i]) >= 0);
-		assert_int_equal(doorbell[i].size, 65536);
-		assert_int_not_equal(doorbell[i].id, 0);
+		assert_int_equal(get_doorbell(&dev, &doorbell[i]), 0);
+		assert_int_equal(doorbell[i].out_length, 65536);
+		assert_int_not_equal(doorbell[i].out_id, 0);
 		device_close(&dev);
 	}
-	assert_int_equal(doorbell[0].offset, 0x40);
-	assert_int_not_equal(doorbell[0].id, doorbell[1].id);
+	assert_int_equal(doorbell[0].out_offset, 0x40);
+	assert_int_not_equal(doorbell[0].out_id, doorbell[1].out_id);
 	/* Two v2m frames in one 64 KiB page, and one in another. */
-	assert_int_equal(doorbell[2].id, doorbell[3].id);
-	assert_int_equal(doorbell[2].offset, 0x40);
-	assert_int_equal(doorbell[3].offset, 0x1040);
-	assert_int_not_equal(doorbell[3].id, doorbell[4].id);
+	assert_int_equal(doorbell[2].out_id, doorbell[3].out_id);
+	assert_int_equal(doorbell[2].out_offset, 0x40);
+	assert_int_equal(doorbell[3].out_offset, 0x1040);
+	assert_int_not_equal(doorbell[3].out_id, doorbell[4].out_id);
 	/* The pre-ITS window: 4 bytes a DeviceID. */
-	assert_int_equal(doorbell[5].offset, 4);
-	assert_int_equal(doorbell[6].offset, 8);
-	assert_int_equal(doorbell[5].id, doorbell[6].id);
-	assert_int_not_equal(doorbell[6].id, doorbell[7].id);
+	assert_int_equal(doorbell[5].out_offset, 4);
+	assert_int_equal(doorbell[6].out_offset, 8);
+	assert_int_equal(doorbell[5].out_id, doorbell[6].out_id);
+	assert_int_not_equal(doorbell[6].out_id, doorbell[7].out_id);
 	fixture_destroy(&f);
 }
 
 static void stock_kernel_has_no_doorbell(void **state)
 {
+	struct vfio_irq_info info = { .argsz = sizeof(info) };
+	struct iommu_get_msi_info doorbell;
 	struct fixture_device dev;
 	struct fixture f;
 
@@ -336,12 +310,11 @@ static void stock_kernel_has_no_doorbell(void **state)
 	fixture_create(&f, "kernel stock");
 	device_open(&f, BELL, &dev);
 	device_bind(&dev);
-	assert_int_equal(
-		feature(&dev, 8, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0),
-		-ENOTTY);
-	assert_int_equal(
-		feature(&dev, 40, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL, 0),
-		-ENOTTY);
+	assert_int_equal(get_doorbell(&dev, &doorbell), -ENOTTY);
+	assert_int_equal(try_map_doorbell(&dev, 0x90000000), -ENOTTY);
+	info.index = VFIO_PCI_MSIX_IRQ_INDEX;
+	assert_int_equal(device_ioctl(&dev, VFIO_DEVICE_GET_IRQ_INFO, &info), 0);
+	assert_int_equal(info.flags, VFIO_IRQ_INFO_EVENTFD);
 	device_close(&dev);
 	fixture_destroy(&f);
 }

@@ -43,6 +43,8 @@ static void irq_info(struct fixture_device *d, uint32_t index, uint32_t flags, u
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
 
 	assert_int_equal(device_ioctl(d, VFIO_DEVICE_GET_IRQ_INFO, &info), 0);
+	/* PREPARE has its own tests. */
+	info.flags &= ~(uint32_t)(VFIO_IRQ_INFO_MSI_IOVA | VFIO_IRQ_INFO_MSI_IOVA_DEVICE);
 	assert_int_equal(info.flags, flags);
 	assert_int_equal(info.count, count);
 }

@@ -116,43 +116,41 @@ static void unbind(void **state)
 	close(req);
 }
 
-/*
- * The doorbell's mapping goes with the last device that asked for it; until then it serves the
- * others.
- */
-static void doorbell_is_revoked(void **state)
+/* The doorbell's mapping serves the others, and those that come, whatever is unplugged. */
+static void doorbell_stays(void **state)
 {
-	struct vfio_device_feature_msi_doorbell doorbell;
+	struct iommu_get_msi_info doorbell;
 	struct fixture_device other;
 	uint64_t iova = IPA;
+	int fd = new_eventfd();
 	struct nest nest;
-	int fd = new_eventfd(), dmabuf;
-	struct iommu_ioas_map_file map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = f.ioas,
-		.iova = IPA + 0x10000,
-		.length = 4096,
-	};
 
 	(void)state;
 	device_start(&f, BELL_MSI, &other);
 	device_nest(&other, 1, &nest);
 	map_doorbell(&dev, IPA);
-	dmabuf = get_doorbell(&other, &doorbell);
-	assert_true(dmabuf >= 0);
 	assert_int_equal(prepare(&other, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &iova), 0);
 	assert_int_equal(arm(&other, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &fd), 0);
 	assert_int_equal(soft_host_unplug(f.host, BELL), 0);
+	/* What iommufd knows of it outlives it, as long as it is open. */
+	assert_int_equal(get_doorbell(&dev, &doorbell), 0);
+	assert_int_equal(try_map_doorbell(&dev, IPA), -EEXIST);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), -ENODEV);
 	bar_set(&other, 0, BELL_RING, 0);
 	assert_int_equal(take(fd), 1);
+	device_close(&dev);
 	assert_int_equal(soft_host_unplug(f.host, BELL_MSI), 0);
-	map.fd = dmabuf;
-	assert_true(fixture_ioctl(&f, f.iommufd, IOMMU_IOAS_MAP_FILE, &map) < 0);
-	unmap(&f, IPA, 4096);
-	f.sys->ops->close(f.sys, dmabuf);
 	device_close(&other);
 	nest_end(&nest);
+
+	/* A device that comes now finds it in place. */
+	assert_int_equal(soft_host_plug(f.host, BELL), 0);
+	device_start(&f, BELL, &dev);
+	assert_int_equal(prepare(&dev, MSIX, 0, 1, &iova), 0);
+	assert_int_equal(arm(&dev, MSIX, 0, 1, &fd), 0);
+	bar_set(&dev, 0, BELL_RING, 0);
+	assert_int_equal(take(fd), 1);
+	unmap(&f, IPA, 4096);
 	close(fd);
 }
 
@@ -222,7 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(unplug, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(unbind, setup_bell, teardown_device),
-		cmocka_unit_test_setup_teardown(doorbell_is_revoked, setup_bell, teardown_device),
+		cmocka_unit_test_setup_teardown(doorbell_stays, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(opened_but_not_bound, setup_bell, teardown_device),
 		cmocka_unit_test_setup_teardown(in_full_use, setup_bell, teardown_device),
 	};

@@ -188,37 +188,47 @@ void nest_end(struct nest *nest)
 	destroy(nest->f, nest->parent, false);
 }
 
-int get_doorbell(struct fixture_device *dev, struct vfio_device_feature_msi_doorbell *doorbell)
+int get_doorbell(struct fixture_device *dev, struct iommu_get_msi_info *doorbell)
 {
-	struct {
-		struct vfio_device_feature header;
-		struct vfio_device_feature_msi_doorbell doorbell;
-	} feature = {
-		.header = { .argsz = sizeof(feature),
-			    .flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MSI_DOORBELL },
-		.doorbell.open_flags = O_CLOEXEC,
-	};
-	int ret = device_ioctl(dev, VFIO_DEVICE_FEATURE, &feature);
+	*doorbell = (struct iommu_get_msi_info){ .size = sizeof(*doorbell), .dev_id = dev->id };
+	return fixture_ioctl(dev->f, dev->f->iommufd, IOMMU_GET_MSI_INFO, doorbell);
+}
 
-	*doorbell = feature.doorbell;
+int try_map_doorbell(struct fixture_device *dev, uint64_t ipa)
+{
+	struct iommu_ioas_map_msi map = {
+		.size = sizeof(map), .ioas_id = dev->f->ioas, .dev_id = dev->id, .iova = ipa
+	};
+	int ret = fixture_ioctl(dev->f, dev->f->iommufd, IOMMU_IOAS_MAP_MSI, &map);
+
+	if (!ret)
+		assert_int_equal(map.out_length, soft_host_page_size(dev->f->host));
 	return ret;
 }
 
 void map_doorbell(struct fixture_device *dev, uint64_t ipa)
 {
-	struct vfio_device_feature_msi_doorbell doorbell;
-	struct iommu_ioas_map_file map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = dev->f->ioas,
-		.iova = ipa,
-	};
+	assert_int_equal(try_map_doorbell(dev, ipa), 0);
+}
 
-	map.fd = get_doorbell(dev, &doorbell);
-	assert_true(map.fd >= 0);
-	map.length = doorbell.size;
-	assert_int_equal(fixture_ioctl(dev->f, dev->f->iommufd, IOMMU_IOAS_MAP_FILE, &map), 0);
-	assert_int_equal(dev->f->sys->ops->close(dev->f->sys, map.fd), 0);
+int set_window(struct fixture_device *dev, uint32_t option, uint64_t mib)
+{
+	struct iommu_option set = { .size = sizeof(set),
+				    .option_id = option,
+				    .op = IOMMU_OPTION_OP_SET,
+				    .object_id = dev->id,
+				    .val64 = mib };
+
+	return fixture_ioctl(dev->f, dev->f->iommufd, IOMMU_OPTION, &set);
+}
+
+void drop_window(struct fixture_device *dev)
+{
+	struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
+
+	assert_int_equal(device_ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach), 0);
+	assert_int_equal(set_window(dev, IOMMU_OPTION_SW_MSI_SIZE, 0), 0);
+	assert_int_equal(device_attach(dev, dev->f->ioas), 0);
 }
 
 void unmap(struct fixture *f, uint64_t iova, uint64_t length)
@@ -233,8 +243,23 @@ void unmap(struct fixture *f, uint64_t iova, uint64_t length)
 int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count,
 	    const uint64_t *iova)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, index, start,
-			count, iova, count * sizeof(*iova));
+	const size_t head = offsetof(struct vfio_irq_set_msi_iova, iova) -
+			    offsetof(struct vfio_irq_set, data);
+	size_t size = head + count * sizeof(*iova);
+	uint8_t *data = calloc(1, size);
+	int ret;
+
+	assert_non_null(data);
+	memcpy(data + head, iova, count * sizeof(*iova));
+	ret = set_irqs(dev, VFIO_IRQ_SET_DATA_MSI_IOVA | VFIO_IRQ_SET_ACTION_PREPARE, index, start,
+		       count, data, size);
+	free(data);
+	return ret;
+}
+
+void set_power(struct fixture_device *dev, unsigned int state)
+{
+	config_set(dev, find_cap(dev, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, state);
 }
 
 uint32_t config_get(struct fixture_device *dev, unsigned int off, unsigned int size)

@@ -79,10 +79,16 @@ struct nest {
 void device_nest(struct fixture_device *dev, uint64_t virt_sid, struct nest *nest);
 void nest_end(struct nest *nest);
 
-/* VFIO_DEVICE_FEATURE_MSI_DOORBELL, and IOMMU_IOAS_MAP_FILE of it at @ipa of the fixture's IOAS. */
-int get_doorbell(struct fixture_device *dev, struct vfio_device_feature_msi_doorbell *doorbell);
+/* IOMMU_GET_MSI_INFO, and IOMMU_IOAS_MAP_MSI at @ipa of the fixture's IOAS. */
+int get_doorbell(struct fixture_device *dev, struct iommu_get_msi_info *doorbell);
+int try_map_doorbell(struct fixture_device *dev, uint64_t ipa);
 void map_doorbell(struct fixture_device *dev, uint64_t ipa);
 void unmap(struct fixture *f, uint64_t iova, uint64_t length);
+
+/* SET of IOMMU_OPTION_SW_MSI_START or _SIZE. */
+int set_window(struct fixture_device *dev, uint32_t option, uint64_t mib);
+/* No window from here on: detached for it, and attached to the fixture's IOAS again. */
+void drop_window(struct fixture_device *dev);
 
 /* ACTION_PREPARE with DATA_MSI_IOVA. */
 int prepare(struct fixture_device *dev, uint32_t index, uint32_t start, uint32_t count,
@@ -94,6 +100,7 @@ void config_set(struct fixture_device *dev, unsigned int off, unsigned int size,
 uint32_t bar_get(struct fixture_device *dev, unsigned int bar, uint64_t off);
 void bar_set(struct fixture_device *dev, unsigned int bar, uint64_t off, uint32_t value);
 void set_bus_master(struct fixture_device *dev);
+void set_power(struct fixture_device *dev, unsigned int state);	/* 0: D0, 3: D3hot */
 
 /* Offset of a capability, as the user sees the list; 0: not there. */
 unsigned int find_cap(struct fixture_device *dev, uint8_t id);
