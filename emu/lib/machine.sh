@@ -13,8 +13,9 @@ read_topology() {
 	local -a words
 	[ -e "$file" ] || die "no topology '$1'" "there are: $(cd "$EMU/topologies" && echo *)"
 	# shellcheck disable=SC2054 # the commas are QEMU's
+	# An access to a device that does not answer is an external abort, as on hardware, and not all ones.
 	MACHINE=(-M virt,iommu=smmuv3,gic-version=3,its=on,virtualization=on -global arm-smmuv3.stage=nested
-		-cpu max -smp 2 -m 2G -display none -nodefaults -no-reboot -bios "$FIRMWARE")
+		-global gpex-pcihost.allow-unmapped-accesses=off -cpu max -smp 2 -m 2G -display none -nodefaults -no-reboot -bios "$FIRMWARE")
 	while read -r line; do
 		read -ra words <<<"${line%%#*}"
 		case ${words[0]:-} in
