@@ -129,12 +129,12 @@ int db_device_caps(struct db_device *dev, struct db_caps *caps);
 
 /*
  * Moves the window in which the kernel maps doorbells by itself (SW_MSI) to [start, start + size),
- * both multiples of 1 MiB; @size 0: there is none, and all addresses are the VM's. Before the device
- * joins a vIOMMU. On error the window is where it was.
+ * both multiples of 1 MiB; @size 0: there is none, and all addresses are the VM's. Before the
+ * device joins a vIOMMU. On error the window is where it was.
  *
  * Mode native has no use for the window, the others live by it. A VMM that wants mode native gives
- * it up (0, 0) as soon as it knows that. One that does not say so keeps the window, until a db_msi of
- * mode native is created before the device joins: that takes it away, and the next one in another
+ * it up (0, 0) as soon as it knows that. One that does not say so keeps the window, until a db_msi
+ * of mode native is created before the device joins: that takes it away, and the next one in another
  * mode has it back, or is refused with -EBUSY while the device is attached.
  *
  * Errors: -EINVAL (alignment, range; also of db_viommu_add(): beyond what the SMMU can address),

@@ -85,8 +85,8 @@ struct db_msi_vector {
  * Errors: -EINVAL (range, descriptor, addresses of MSI), -ENOSPC (the host has no more interrupts;
  * fewer can be tried), -EXDEV (stock: the device's doorbell is another page than the one that
  * is at doorbell_ipa), -EBUSY (the device's other capability has vectors armed), -EBADF (no
- * eventfd), -EIO (the device does not answer; native: an armed vector is to get another address, and
- * the device is in a lower power state), -ENXIO (native: the doorbell was unmapped), -ENOMEM.
+ * eventfd), -EIO (the device does not answer; native: an armed vector is to get another address,
+ * and the device is in a lower power state), -ENXIO (native: the doorbell was unmapped), -ENOMEM.
  */
 int db_msi_set(struct db_msi *msi, unsigned int start, unsigned int count,
 	       const struct db_msi_vector *vectors);

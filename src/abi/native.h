@@ -96,8 +96,8 @@ struct iommu_ioas_map_msi {
 #define IOMMU_OPTION_SW_MSI_SIZE 3
 
 /*
- * VFIO_DEVICE_GET_IRQ_INFO, of VFIO_PCI_MSI_IRQ_INDEX and VFIO_PCI_MSIX_IRQ_INDEX: ACTION_PREPARE is
- * there for this device and index, with DATA_MSI_IOVA; with DATA_BOOL too.
+ * VFIO_DEVICE_GET_IRQ_INFO, of VFIO_PCI_MSI_IRQ_INDEX and VFIO_PCI_MSIX_IRQ_INDEX: ACTION_PREPARE
+ * is there for this device and index, with DATA_MSI_IOVA; with DATA_BOOL too.
  */
 #define VFIO_IRQ_INFO_MSI_IOVA (1 << 4)
 #define VFIO_IRQ_INFO_MSI_IOVA_DEVICE (1 << 5)
@@ -110,8 +110,8 @@ struct iommu_ioas_map_msi {
  *   DATA_MSI_IOVA  the argument is a struct vfio_irq_set_msi_iova: one address for each vector, of
  *                  which bits [11:0] are ignored (they come from the doorbell's offset). 0 in the
  *                  page bits is a valid address.
- *   DATA_BOOL      data[] is one __u8 for each vector: 1 takes the address that stands in the device
- *                  now (the MSI-X table entry, or the MSI capability as the VMM wrote it: the
+ *   DATA_BOOL      data[] is one __u8 for each vector: 1 takes the address that stands in the
+ *                  device now (the MSI-X table entry, or the MSI capability as the VMM wrote it: the
  *                  fall-through form), 0 leaves the vector alone.
  *   DATA_NONE      forgets the addresses; start 0 and count 0 forgets all of this index. Armed
  *                  vectors keep their message until they are armed anew.
@@ -124,8 +124,8 @@ struct iommu_ioas_map_msi {
  * in any power state, and used when it is.
  *
  * Errors; nothing was changed:
- *   EINVAL      range beyond the index's count, another index, PREPARE combined with another action
- *               or another kind of data, argsz too short, __reserved not 0, an address that does not
+ *   EINVAL      range beyond the index's count, another index, PREPARE combined with another
+ *               action or another kind of data, argsz too short, __reserved not 0, an address that does not
  *               fit the device's MSI address mask (32-bit MSI capabilities), plain MSI as above
  *   EOPNOTSUPP  the device was not bound through an iommufd, its IOMMU has no SW_MSI window, or the
  *               kernel has no CONFIG_IRQ_MSI_IOMMU
