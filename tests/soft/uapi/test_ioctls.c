@@ -39,6 +39,8 @@ struct request {
 	struct id_field ids[2];
 	/* Whether a longer struct must end in zeros. iommufd's all must. */
 	bool tail_checked;
+	bool has_array;		/* room for more than the struct changes the answer */
+	bool of_containers_too;	/* the number means something to /dev/iommu */
 	/* Whether it works without @least bytes of argument at all. */
 	bool no_argument;
 };
@@ -108,6 +110,13 @@ static const struct request requests[] = {
 	VFIO(VFIO_DEVICE_GET_IRQ_INFO, vfio_irq_info, count),
 	VFIO(VFIO_DEVICE_SET_IRQS, vfio_irq_set, count),
 	{ "VFIO_DEVICE_RESET", VFIO_DEVICE_RESET, 8, 0, .no_argument = true },
+	/* What is behind their struct is an array; their numbers are a container's requests, too. */
+	{ "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+	  sizeof(struct vfio_pci_hot_reset_info), END(vfio_pci_hot_reset_info, count),
+	  .has_array = true, .of_containers_too = true },
+	{ "VFIO_DEVICE_PCI_HOT_RESET", VFIO_DEVICE_PCI_HOT_RESET,
+	  sizeof(struct vfio_pci_hot_reset), END(vfio_pci_hot_reset, count),
+	  .of_containers_too = true },
 	VFIO(VFIO_DEVICE_FEATURE, vfio_device_feature, flags),
 	/* The newest: its struct is copied as iommufd's are. */
 	{ "VFIO_DEVICE_BIND_IOMMUFD", VFIO_DEVICE_BIND_IOMMUFD,
@@ -334,6 +343,8 @@ static void long_structs(void **state)
 		const struct request *r = &requests[i];
 		int plain, ret;
 
+		if (r->has_array)
+			continue;
 		memset(arg, 0, ARG_BYTES);
 		*(uint32_t *)arg = r->size;
 		plain = issue(w, r, arg);
@@ -426,7 +437,8 @@ static void wrong_files(void **state)
 		int wrong = is_vfio(r) ? w->f.iommufd : w->dev.fd;
 
 		fill(w, r, arg);
-		assert_int_equal(fixture_ioctl(&w->f, wrong, r->number, arg), -ENOTTY);
+		if (!r->of_containers_too)
+			assert_int_equal(fixture_ioctl(&w->f, wrong, r->number, arg), -ENOTTY);
 		assert_int_equal(fixture_ioctl(&w->f, w->veventq, r->number, arg), -ENOTTY);
 		assert_int_equal(fixture_ioctl(&w->f, 0, r->number, arg), -EBADF);
 		assert_int_equal(fixture_ioctl(&w->f, -1, r->number, arg), -EBADF);
