@@ -48,7 +48,7 @@ static const struct rule standard[] = {
 	{ PCI_CAP_ID_SSVID, 8, NULL },
 	{ PCI_CAP_ID_AGP3, 0, of_the_bus },
 	{ PCI_CAP_ID_SECDEV, 0, of_the_bus },
-	{ PCI_CAP_ID_EXP, 0, NULL },
+	{ PCI_CAP_ID_EXP, PCI_CAP_EXP_ENDPOINT_SIZEOF_V1, NULL },
 	{ PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF, NULL },
 	{ PCI_CAP_ID_SATA, 8, NULL },
 	{ PCI_CAP_ID_AF, 8, NULL },
@@ -155,8 +155,12 @@ static void hide(struct db_vpci *vpci, const struct pci_capability *cap, unsigne
 static void show_standard(struct db_vpci *vpci, const struct pci_capability *cap, uint8_t length)
 {
 	struct db_device *dev = vpci->dev;
+	unsigned int msi_length = (dev->msi_64bit ? 16 : 12) + (dev->msi_maskable ? 8 : 0);
 
-	if (cap->at + (length ? length : 4u) > PCI_CFG_SPACE_SIZE)
+	/* One that does not fit is none of ours: as the device has it. */
+	if (cap->id == PCI_CAP_ID_MSI)
+		length = msi_length;
+	if (cap->at + length > PCI_CFG_SPACE_SIZE)
 		return;
 	switch (cap->id) {
 	case PCI_CAP_ID_PM:
@@ -164,7 +168,7 @@ static void show_standard(struct db_vpci *vpci, const struct pci_capability *cap
 		break;
 	case PCI_CAP_ID_MSI:
 		vpci->msi_cap = cap->at;
-		vpci->msi_length = (dev->msi_64bit ? 16 : 12) + (dev->msi_maskable ? 8 : 0);
+		vpci->msi_length = msi_length;
 		break;
 	case PCI_CAP_ID_MSIX:
 		vpci->msix_cap = cap->at;
