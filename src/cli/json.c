@@ -75,7 +75,9 @@ int json_print(json_t *root)
 	char *text = root && !starved ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
 	json_decref(root);
-	if (!text) {
+	/* Written out it may have lost something, too. */
+	if (!text || starved) {
+		free(text);
 		fprintf(stderr, "doorbell: out of memory for the JSON\n");
 		puts("{\"error\": {\"code\": \"ENOMEM\", \"message\": \"out of memory\"}}");
 		return -ENOMEM;

@@ -285,9 +285,9 @@ static void damaged_trees(void **state)
 	size_t i, len;
 
 	(void)state;
-	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		make_tree();
 		for (len = 0; len < 40; len += 3) {
-			make_tree();
 			make_file(paths[i], "\xff\xff\xff\xff\0\0\0\x07\0\0\0\x08\0\0\0\x10"
 				  "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 				  "\0\0\0\0\0\0\0\0", len);
@@ -295,6 +295,7 @@ static void damaged_trees(void **state)
 			firmware_device(&below, &fw, "0000:01:00.0", &r, &alias);
 			firmware_free(&fw);
 		}
+	}
 }
 
 int main(void)
