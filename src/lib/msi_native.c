@@ -141,6 +141,7 @@ static int fall_through(struct db_msi *msi, unsigned int start, unsigned int cou
 			const struct msi_state *to)
 {
 	uint8_t *take = msi_request_data(msi);
+	unsigned int i;
 	int ret;
 
 	ret = msi->kind == DB_MSIX ? write_table(msi, start, count, to) :
@@ -150,7 +151,12 @@ static int fall_through(struct db_msi *msi, unsigned int start, unsigned int cou
 	memset(take, 1, count);
 	ret = msi_set_irqs(msi, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_PREPARE, start, count,
 			   count);
-	return ret < 0 ? explain(msi, ret, start, count) : 0;
+	if (ret >= 0)
+		return 0;
+	/* They stand in the device all the same: what is to be in force is written anew. */
+	for (i = start; i < start + count; i++)
+		msi->vector[i].now.addressed = false;
+	return explain(msi, ret, start, count);
 }
 
 static int native_set_addresses(struct db_msi *msi, unsigned int start, unsigned int count,

@@ -316,6 +316,31 @@ static void address_not_put_back(void **state)
 	rig_close(&rig);
 }
 
+/* The address stands in the device's own table when the kernel refuses to take it from there. */
+static void table_put_back(void **state)
+{
+	struct db_msi_config config = { .size = sizeof(config),
+					.mode = DB_MODE_NATIVE,
+					.kind = DB_MSIX,
+					.doorbell_ipa = 0x20090000,
+					.fall_through = true };
+	struct db_msi_vector vector;
+	struct rig rig = { 0 };
+
+	(void)state;
+	rig_open(&rig);
+	config.dev = rig.dev;
+	config.space = rig.space;
+	assert_int_equal(db_msi_create(&config, &rig.msi), 0);
+	assert_int_equal(rig_set(&rig, 0, 1, GIOVA), 0);
+	vector = (struct db_msi_vector){ GIOVA + 0x1000, rig_fd(&rig, 0) };
+	assert_int_equal(set_with_failures(&rig, 1, &vector, 0x1), -EIO);
+	rig.hw->expect = GIOVA;
+	mock_raise(rig.mock, rig.hw, 0);
+	assert_int_equal(rig_take(&rig, 0), 1);
+	rig_close(&rig);
+}
+
 static void one_of_a_capability(void **state)
 {
 	struct db_msi_config config = { .size = sizeof(config),
@@ -671,6 +696,7 @@ int main(void)
 		cmocka_unit_test(message_and_eventfd_change_together),
 		cmocka_unit_test(nothing_can_be_put_back),
 		cmocka_unit_test(address_not_put_back),
+		cmocka_unit_test(table_put_back),
 		cmocka_unit_test(one_of_a_capability),
 		cmocka_unit_test(no_collector),
 		cmocka_unit_test(no_probe),
