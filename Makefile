@@ -28,6 +28,9 @@ build/build.ninja: meson.build meson_options.txt | setup
 ifeq ($(HOST),arm)
 run:
 	emu/run --disks $(EMU_ARGS) doorbell run --host linux $(ARGS)
+else ifeq ($(GUEST),linux)
+run: setup
+	qemu/run $(ARGS)
 else
 run: all
 	build/doorbell run $(ARGS)
@@ -88,6 +91,7 @@ help:
 	@echo 'make run           pass an NVMe device through to the in-process guest, on the software host'
 	@echo 'make run HOST=arm  the same on a real Linux kernel, on an emulated Arm machine;'
 	@echo '                   EMU_ARGS="--kernel doorbell" with our kernel series (emu/run --help: more)'
+	@echo 'make run GUEST=linux   a Linux guest in QEMU, a disk of the software host passed through'
 	@echo 'make vm            boot doorbell vm, our VMM, on that machine, in it a Linux guest with'
 	@echo '                   its disk passed through; EMU_ARGS="--kernel doorbell" (emu/vm --help)'
 	@echo 'make check         all tests: gcc and clang, sanitizers, short fuzzing, the emulated Arm machine'
