@@ -184,9 +184,13 @@ int vm_device_start(struct vm_device *device, struct db_space *space, struct db_
 						.space = space, .mode = mode,
 						.doorbell_ipa = doorbell_ipa, .msi_ops = &msi_ops,
 						.ops = &pci_ops, .ctx = device);
-	int ret;
+	int ret = 0;
 
-	ret = db_vsmmu_add_device(vsmmu, device->dev, device->rid);
+	/* In native the kernel is to map nothing by itself; said before the device is attached. */
+	if (mode == DB_MODE_NATIVE)
+		ret = db_device_set_window(device->dev, 0, 0);
+	if (!ret)
+		ret = db_vsmmu_add_device(vsmmu, device->dev, device->rid);
 	if (ret < 0)
 		return ret;
 	device->vsmmu = vsmmu;
