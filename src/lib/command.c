@@ -28,7 +28,8 @@ struct command_form {
 #define ATC_INV_1_ADDR GENMASK64(63, 12)
 #define ASID_HIGH GENMASK64(63, 56)	/* of ASIDs of 16 bits */
 
-static const struct command_form forms[] = {
+/* By opcode, of 8 bits; what is not named here is illegal. */
+static const struct command_form forms[256] = {
 	/* Hints: what else they carry does not matter. */
 	[SMMU_CMD_OP_PREFETCH_CONFIG] = {
 		.verdict = COMMAND_HINT,
@@ -128,8 +129,7 @@ enum command_verdict command_judge(const uint32_t idr[6], const uint64_t cmd[2])
 	unsigned int opcode = FIELD_GET64(SMMU_CMD_0_OP, cmd[0]);
 	const struct command_form *form = &forms[opcode];
 
-	if (opcode >= sizeof(forms) / sizeof(forms[0]) || form->verdict == COMMAND_ILLEGAL ||
-	    reserved_bits(idr, form, cmd))
+	if (form->verdict == COMMAND_ILLEGAL || reserved_bits(idr, form, cmd))
 		return COMMAND_ILLEGAL;
 	if (form->range[1] && reserved_range(cmd))
 		return COMMAND_ILLEGAL;
