@@ -92,7 +92,7 @@ static bool section_to_map(const MemoryRegionSection *section, hwaddr *ipa, uint
     return *length;
 }
 
-static void mapping_failed(DoorbellSMMU *s, hwaddr ipa, uint64_t length)
+static void mapping_failed(hwaddr ipa, uint64_t length)
 {
     error_report("doorbell-smmu: RAM at 0x%" HWADDR_PRIx " (0x%" PRIx64 " bytes): %s", ipa, length,
                  db_error_message());
@@ -126,7 +126,7 @@ static void region_add(MemoryListener *listener, MemoryRegionSection *section)
         QLIST_INSERT_HEAD(&s->mappings, mapping, next);
     }
     if (db_space_map(s->space, ipa, mapping->host, length, prot) < 0) {
-        mapping_failed(s, ipa, length);
+        mapping_failed(ipa, length);
     }
 }
 

@@ -136,38 +136,45 @@ static void change(const char *file, const char *value)
 	}
 }
 
-void guest_rebind(void)
+/* Does @each to every NVMe disk's function, and waits until all disks are there again. */
+static void for_functions(void (*each)(const struct guest_disk *disk))
 {
 	struct guest_disk *disk;
 	unsigned int count;
-	char path[128];
 
-	for (count = 0; (disk = guest_disk(count)); count++) {
-		if (!disk->nvme)
-			continue;
-		device_path(path, sizeof(path), disk, "driver/unbind");
-		change(path, disk->address);
-		change("/sys/bus/pci/drivers/nvme/bind", disk->address);
-	}
+	for (count = 0; (disk = guest_disk(count)); count++)
+		if (disk->nvme)
+			each(disk);
 	if (guest_find_disks(count) < count)
 		guest_fail("a disk did not come back");
 }
 
-void guest_reset(void)
+static void rebind_one(const struct guest_disk *disk)
 {
-	struct guest_disk *disk;
-	unsigned int count;
 	char path[128];
 
-	for (count = 0; (disk = guest_disk(count)); count++) {
-		if (!disk->nvme)
-			continue;
-		device_path(path, sizeof(path), disk, "reset");
-		change(path, "1");
-	}
-	/* The driver starts the controller again by itself. */
-	if (guest_find_disks(count) < count)
-		guest_fail("a disk did not come back");
+	device_path(path, sizeof(path), disk, "driver/unbind");
+	change(path, disk->address);
+	change("/sys/bus/pci/drivers/nvme/bind", disk->address);
+}
+
+/* The driver starts the controller again by itself. */
+static void reset_one(const struct guest_disk *disk)
+{
+	char path[128];
+
+	device_path(path, sizeof(path), disk, "reset");
+	change(path, "1");
+}
+
+void guest_rebind(void)
+{
+	for_functions(rebind_one);
+}
+
+void guest_reset(void)
+{
+	for_functions(reset_one);
 }
 
 /* Registers of an NVMe controller (NVM Express base specification, 3.1). */

@@ -42,7 +42,6 @@ struct vm_device_config {
 	struct db_host *host;
 	const char *address;
 	uint32_t rid;
-	enum db_mode mode;
 	bool rebind, map_bars;
 };
 

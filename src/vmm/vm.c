@@ -252,7 +252,6 @@ static int open_device(struct vm *vm, unsigned int index, struct db_caps *caps)
 		.host = vm->host,
 		.address = vm->options.devices[index],
 		.rid = (index + 1) << 3,
-		.mode = vm->options.mode,
 		.rebind = vm->options.rebind,
 		.map_bars = vm->options.map_bars,
 	};
